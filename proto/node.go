@@ -1,0 +1,64 @@
+package proto
+
+import (
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Want is what the control plane relays to one node: pods that it should run.
+// Counter rises by one a message; a gap, or a reconnect, asks for a full sync.
+type Want struct {
+	Counter uint64    `msgpack:"n"`
+	Full    bool      `msgpack:"f"` // Pods is everything the node should know; the rest is to go
+	Pods    []WantPod `msgpack:"p"`
+}
+
+// WantPod is one pod as it should be, or the word that it is gone.
+type WantPod struct {
+	Key  ObjectKey `msgpack:"k"`
+	UID  string    `msgpack:"u"`
+	Seq  Seq       `msgpack:"s"` // newest event: the cause of what the node does next
+	Gone bool      `msgpack:"g"` // the object no longer exists: clean up without a report
+	Body []byte    `msgpack:"b"` // protobuf of the whole v1.Pod
+}
+
+// Report carries statuses from a node to the control plane. It is acknowledged
+// (Reply) only once durable; until then the node keeps it and sends it again.
+type Report struct {
+	Items []ReportItem `msgpack:"i"`
+}
+
+// ReportItem is the newest status of one object of the node: a pod, or the Node itself.
+type ReportItem struct {
+	Key    ObjectKey `msgpack:"k"`
+	UID    string    `msgpack:"u"`
+	Cause  Seq       `msgpack:"c"` // event that the node acted on; 0 when it happened by itself
+	Reason string    `msgpack:"r"` // ContainerStarted, ContainerDied, …
+	Status []byte    `msgpack:"s"` // protobuf of the whole object; only its status is used
+	Ended  bool      `msgpack:"e"` // the pod's containers are gone: remove the terminating object
+}
+
+// Reply answers a Report item by item, in its order: "" when it is durable or
+// moot (the object is gone), a text when it was refused for good.
+type Reply struct {
+	Errors []string `msgpack:"e"`
+	Retry  string   `msgpack:"r"` // set when nothing was taken and the node should try again
+}
+
+// Pack writes a node message.
+func Pack(message any) []byte {
+	data, err := msgpack.Marshal(message)
+	if err != nil {
+		panic(fmt.Sprintf("pack %T: %v", message, err)) // only plain structs of this file come here
+	}
+	return data
+}
+
+// Unpack reads a node message.
+func Unpack(data []byte, message any) error {
+	if err := msgpack.Unmarshal(data, message); err != nil {
+		return fmt.Errorf("%w: %T: %w", ErrMalformed, message, err)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package proto
+
+import "strings"
+
+// Stream names. EVENTS is the truth; NOTES keeps Kubernetes Event objects for
+// a while; LEASES lives in memory and is forgotten with the process.
+const (
+	StreamEvents = "EVENTS"
+	StreamNotes  = "NOTES"
+	StreamLeases = "LEASES"
+)
+
+// Every subject of the bus comes from a function of this file:
+//
+//	ev.<group>.<resource>.<namespace>           the log, by its transaction's first object
+//	nt.… and ls.…                               the same for notes and leases
+//	feed.<group>.<resource>.<namespace>.<name>  durable events, for plain NATS clients
+//	cmd.<user>.dial                             a person opens a connection to the API
+//	sts.<node>.dial | report | sync | beat      a node calls the control plane
+//	node.<node>.dial | want                     the control plane calls a node
+//	join.<token id>                             a machine asks to become a node
+//	_INBOX_<identity>.>                         private replies
+//
+// The second token of cmd, sts and _INBOX_ is pinned by the server's
+// permissions: it is the authenticated actor.
+
+// token makes one subject token of any text: NATS forbids dots, white space
+// and wildcards in one. "" becomes "-", which no Kubernetes name can be.
+func token(text string) string {
+	if text == "" {
+		return "-"
+	}
+	if !strings.ContainsAny(text, ".*>%_ \t\r\n\x00\x7f") {
+		return text
+	}
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '.':
+			b.WriteByte('_')
+		case c == '*' || c == '>' || c == '%' || c == '_' || c <= ' ' || c == 0x7f:
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// UntokenNode reads a node name or user back out of a subject token.
+func Untoken(tok string) string {
+	if tok == "-" {
+		return ""
+	}
+	var b strings.Builder
+	for i := 0; i < len(tok); i++ {
+		switch {
+		case tok[i] == '_':
+			b.WriteByte('.')
+		case tok[i] == '%' && i+2 < len(tok):
+			b.WriteByte(unhex(tok[i+1])<<4 | unhex(tok[i+2]))
+			i += 2
+		default:
+			b.WriteByte(tok[i])
+		}
+	}
+	return b.String()
+}
+
+func unhex(c byte) byte {
+	if c >= 'A' {
+		return c - 'A' + 10
+	}
+	return c - '0'
+}
+
+// streamPrefix is the first token of a stream's subjects.
+func streamPrefix(stream string) string {
+	switch stream {
+	case StreamNotes:
+		return "nt"
+	case StreamLeases:
+		return "ls"
+	default:
+		return "ev"
+	}
+}
+
+// LogSubject is where a transaction on the given object is appended. Names
+// stay out: each distinct subject costs the server memory for ever.
+func LogSubject(stream string, key ObjectKey) string {
+	return streamPrefix(stream) + "." + token(key.Group) + "." + token(key.Resource.Name) + "." + token(key.Namespace)
+}
+
+// LogSubjects matches everything in the stream.
+func LogSubjects(stream string) string { return streamPrefix(stream) + ".>" }
+
+// FeedSubject is where an event is published once it is durable.
+func FeedSubject(key ObjectKey) string {
+	return "feed." + token(key.Group) + "." + token(key.Resource.Name) + "." + token(key.Namespace) + "." + token(key.Name)
+}
+
+// UserDial is where the user opens connections to the API.
+func UserDial(user string) string { return "cmd." + token(user) + ".dial" }
+
+// AnyUserDial matches UserDial of everyone; the user is token 1.
+const AnyUserDial = "cmd.*.dial"
+
+// NodeReport, NodeSync, NodeBeat and NodeCall are where a node calls.
+func NodeReport(n NodeName) string { return "sts." + token(string(n)) + ".report" }
+func NodeSync(n NodeName) string   { return "sts." + token(string(n)) + ".sync" }
+func NodeBeat(n NodeName) string   { return "sts." + token(string(n)) + ".beat" }
+
+// AnyNode matches the given last token ("report", "sync", "beat") of all
+// nodes; the node is token 1.
+func AnyNode(what string) string { return "sts.*." + what }
+
+// NodeDial is where the control plane opens connections to a node, NodeWant
+// where it relays what the node should run.
+func NodeDial(n NodeName) string { return "node." + token(string(n)) + ".dial" }
+func NodeWant(n NodeName) string { return "node." + token(string(n)) + ".want" }
+
+// Join is where the holder of a join token asks for a credential.
+func Join(tokenID string) string { return "join." + token(tokenID) }
+
+// Inbox is the private reply prefix of an identity.
+func Inbox(identity string) string { return "_INBOX_" + token(identity) }
