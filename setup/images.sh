@@ -76,7 +76,7 @@ copy_libraries() {
 	loader=$(find "$from" -name 'ld-linux*.so.*' -type f)
 	for path in "$from"/lib*/ld-linux*.so.* "$from"/usr/lib*/ld-linux*.so.*; do
 		path=${path#"$from"}
-		[ ! -e "$from$path" ] && [ ! -L "$from$path" ] || install -D "$loader" "$root${path#/usr}"
+		if [ -e "$from$path" ] || [ -L "$from$path" ]; then install -D "$loader" "$root${path#/usr}"; fi
 	done
 	paths=$(find "$from" -name 'lib*.so.*' -printf '%h\n' | sort -u | paste -sd:)
 	for lib in $("$loader" --library-path "$paths" --list "$program" | grep -o "$from/[^ ]*"); do
