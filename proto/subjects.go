@@ -98,6 +98,9 @@ func LogSubject(stream string, key ObjectKey) string {
 // LogSubjects matches everything in the stream.
 func LogSubjects(stream string) string { return streamPrefix(stream) + ".>" }
 
+// FeedSubjects matches the whole feed.
+const FeedSubjects = "feed.>"
+
 // FeedSubject is where an event is published once it is durable.
 func FeedSubject(key ObjectKey) string {
 	return "feed." + token(key.Group) + "." + token(key.Resource.Name) + "." + token(key.Namespace) + "." + token(key.Name)
@@ -105,6 +108,13 @@ func FeedSubject(key ObjectKey) string {
 
 // UserDial is where the user opens connections to the API.
 func UserDial(user string) string { return "cmd." + token(user) + ".dial" }
+
+// UserSubjects is everything a user may publish to.
+func UserSubjects(user string) string { return "cmd." + token(user) + ".>" }
+
+// NodeReports is everything a node may publish to, NodeCalls everything it hears.
+func NodeReports(n NodeName) string { return "sts." + token(string(n)) + ".>" }
+func NodeCalls(n NodeName) string   { return "node." + token(string(n)) + ".>" }
 
 // AnyUserDial matches UserDial of everyone; the user is token 1.
 const AnyUserDial = "cmd.*.dial"

@@ -1,0 +1,20 @@
+package bus
+
+import (
+	"segno/events"
+	"segno/proto"
+)
+
+// Fold keeps what the log says: a projection. Bus never looks inside.
+type Fold interface {
+	// Position is the newest folded transaction.
+	Position() proto.Position
+	// View is the newest folded state; cheap.
+	View() events.View
+	// Commit folds the entries and keeps the encoded events and the position,
+	// in one synced batch, and then releases the changes to followers. The bytes
+	// of the entries are the fold's from then on.
+	Commit(entries []proto.Entry) error
+	// Encoded is the bytes of one folded transaction, for repair and comparing.
+	Encoded(seq proto.Seq) ([]byte, error)
+}

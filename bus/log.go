@@ -1,0 +1,96 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"segno/proto"
+)
+
+const (
+	// notesAge is how long Kubernetes Event objects are kept.
+	notesAge = 30 * 24 * time.Hour
+	// leasesKept bounds the memory of heartbeats: their state is in the fold,
+	// and nobody reads their past.
+	leasesKept = 10_000
+)
+
+// stream is one JetStream stream: a log, or what NATS knows of it.
+type stream struct {
+	name   string
+	memory bool
+	js     jetstream.JetStream
+}
+
+func newStream(conn *Conn, name string, memory bool) (*stream, error) {
+	js, err := jetstream.New(conn.nc)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	return &stream{name: name, memory: memory || name == proto.StreamLeases, js: js}, nil
+}
+
+func (s *stream) config(first proto.Seq) jetstream.StreamConfig {
+	cfg := jetstream.StreamConfig{
+		Name:        s.name,
+		Subjects:    []string{proto.LogSubjects(s.name)},
+		Storage:     jetstream.FileStorage,
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		AllowDirect: true,
+		FirstSeq:    uint64(first),
+	}
+	if s.memory {
+		cfg.Storage = jetstream.MemoryStorage
+	}
+	switch s.name {
+	case proto.StreamNotes:
+		cfg.MaxAge = notesAge
+	case proto.StreamLeases:
+		cfg.MaxMsgs = leasesKept
+	default:
+		cfg.DenyDelete, cfg.DenyPurge = true, true
+	}
+	return cfg
+}
+
+// ensure makes the stream if there is none, so that the next sequence is
+// first, and answers its extent.
+func (s *stream) ensure(ctx context.Context, first proto.Seq) (extent, error) {
+	have, err := s.js.Stream(ctx, s.name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		have, err = s.js.CreateStream(ctx, s.config(first))
+	}
+	if err != nil {
+		return extent{}, fmt.Errorf("open the stream %s: %w", s.name, err)
+	}
+	return extentOf(have.CachedInfo().State), nil
+}
+
+func (s *stream) extent(ctx context.Context) (extent, error) {
+	have, err := s.js.Stream(ctx, s.name)
+	if err != nil {
+		return extent{}, fmt.Errorf("look at the stream %s: %w", s.name, err)
+	}
+	return extentOf(have.CachedInfo().State), nil
+}
+
+// extent is how far a stream reaches.
+type extent struct {
+	first, last proto.Seq // last is first-1 when the stream is empty
+	messages    uint64
+	bytes       uint64
+}
+
+func extentOf(state jetstream.StreamState) extent {
+	return extent{
+		first:    proto.Seq(state.FirstSeq),
+		last:     proto.Seq(state.LastSeq),
+		messages: state.Msgs,
+		bytes:    state.Bytes,
+	}
+}

@@ -1,0 +1,46 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// logger carries the server's log lines to slog. Notices are for debugging:
+// a person who starts a cluster did not ask about NATS.
+type logger struct {
+	log *slog.Logger
+	mu  sync.Mutex
+	err error // first fatal line: the server only logs why it did not start
+}
+
+// Noticef implements the server's Logger.
+func (l *logger) Noticef(format string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
+
+// Warnf implements the server's Logger.
+func (l *logger) Warnf(format string, v ...any) { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+
+// Errorf implements the server's Logger.
+func (l *logger) Errorf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+
+// Debugf implements the server's Logger.
+func (l *logger) Debugf(format string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
+
+// Tracef implements the server's Logger.
+func (l *logger) Tracef(format string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
+
+// Fatalf implements the server's Logger; Run answers the line as its error.
+func (l *logger) Fatalf(format string, v ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = errors.New(fmt.Sprintf(format, v...))
+	}
+}
+
+func (l *logger) fatal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}

@@ -1,0 +1,196 @@
+package bus
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	natsd "github.com/nats-io/nats-server/v2/server"
+)
+
+// maxPayload is the largest NATS message: an envelope of proto.MaxEnvelope as
+// a CloudEvent in base64, with room.
+const maxPayload = 8 << 20
+
+// ServerConfig says how the embedded server runs. The zero value of every
+// optional field is the default.
+type ServerConfig struct {
+	Name         string        // shown in logs; "segno"
+	StoreDir     string        // of JetStream; required unless Memory
+	Memory       bool          // nothing lasts: streams live in memory
+	Listen       string        // host:port, port 0 picks one; "" accepts in-process connections only
+	TLS          *tls.Config   // for Listen
+	SyncInterval time.Duration // of the log's files; 1 s
+	Identities   *Identities   // who may connect; a new, empty registry
+	Log          *slog.Logger
+}
+
+// Server is an embedded nats-server with JetStream.
+type Server struct {
+	natsd      *natsd.Server
+	identities *Identities
+	own        Credential // the control plane's, made anew at each start
+	memory     bool
+	scratch    string // store folder of a memory server, removed at the end
+	logger     *logger
+	started    chan struct{} // closed when Run has finished starting, well or not
+	failed     error         // why not; read after started
+}
+
+// NewServer checks the configuration and prepares the server; Run starts it.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	s := &Server{identities: cfg.Identities, memory: cfg.Memory, started: make(chan struct{})}
+	if s.identities == nil {
+		s.identities = NewIdentities()
+	}
+	s.logger = &logger{log: orDefault(cfg.Log)}
+	own, err := NewCredential("system:bus")
+	if err != nil {
+		return nil, err
+	}
+	s.own = own
+	opts, err := s.options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if s.natsd, err = natsd.NewServer(opts); err != nil {
+		s.clean()
+		return nil, fmt.Errorf("prepare the NATS server: %w", err)
+	}
+	s.natsd.SetLoggerV2(s.logger, false, false, false)
+	s.identities.serve(s.natsd, s.own.Public)
+	return s, nil
+}
+
+func (s *Server) options(cfg ServerConfig) (*natsd.Options, error) {
+	opts := &natsd.Options{
+		ServerName:                 cfg.Name,
+		DontListen:                 cfg.Listen == "",
+		JetStream:                  true,
+		StoreDir:                   cfg.StoreDir,
+		JetStreamMaxMemory:         1 << 50, // the disk and the memory are the limits, not a guess about them
+		JetStreamMaxStore:          1 << 60,
+		SyncInterval:               cfg.SyncInterval,
+		MaxPayload:                 maxPayload,
+		MaxPending:                 256 << 20,
+		NoSigs:                     true,
+		TLSConfig:                  cfg.TLS,
+		CustomClientAuthentication: s.identities,
+		AlwaysEnableNonce:          true,
+	}
+	if opts.ServerName == "" {
+		opts.ServerName = "segno"
+	}
+	if opts.SyncInterval == 0 {
+		opts.SyncInterval = time.Second
+	}
+	if cfg.TLS != nil {
+		opts.TLSTimeout = 5
+	}
+	if cfg.Listen != "" {
+		host, port, err := net.SplitHostPort(cfg.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("listen address %q: %w", cfg.Listen, err)
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("listen address %q: port: %w", cfg.Listen, err)
+		}
+		opts.Host, opts.Port = host, int(number)
+		if number == 0 {
+			opts.Port = natsd.RANDOM_PORT
+		}
+	}
+	switch {
+	case cfg.Memory:
+		dir, err := os.MkdirTemp("", "segno-bus-")
+		if err != nil {
+			return nil, fmt.Errorf("scratch folder of a memory server: %w", err)
+		}
+		s.scratch, opts.StoreDir = dir, dir
+	case cfg.StoreDir == "":
+		return nil, errors.New("bus server: StoreDir is needed unless Memory is set")
+	}
+	return opts, nil
+}
+
+// Run starts the server and blocks until ctx ends; then it stops cleanly.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.clean()
+	s.natsd.Start()
+	s.failed = s.logger.fatal()
+	if s.failed == nil && !s.natsd.JetStreamEnabled() {
+		s.failed = errors.New("JetStream did not start")
+	}
+	close(s.started)
+	if s.failed == nil {
+		<-ctx.Done()
+	}
+	s.natsd.Shutdown()
+	s.natsd.WaitForShutdown()
+	if s.failed != nil {
+		return fmt.Errorf("start the NATS server: %w", s.failed)
+	}
+	return nil
+}
+
+func (s *Server) clean() {
+	if s.scratch != "" {
+		_ = os.RemoveAll(s.scratch)
+	}
+}
+
+// Ready waits until the server accepts connections, or answers why it will not.
+func (s *Server) Ready(ctx context.Context) error {
+	select {
+	case <-s.started:
+		return s.failed
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the NATS server: %w", ctx.Err())
+	}
+}
+
+// Addr is where the server listens; nil when it accepts only in-process
+// connections. Call it after Ready.
+func (s *Server) Addr() net.Addr {
+	if addr := s.natsd.Addr(); addr != nil {
+		return addr
+	}
+	return nil
+}
+
+// Identities is the registry of those who may connect.
+func (s *Server) Identities() *Identities { return s.identities }
+
+// Connect opens an in-process connection of the control plane, which may do
+// everything. name is shown in the server's list of connections.
+func (s *Server) Connect(name string) (*Conn, error) {
+	return Connect(ConnectConfig{Server: s, Credential: s.own, Name: name})
+}
+
+// wanted reports whether anyone listens on the subject.
+func (s *Server) wanted(subject string) bool {
+	return s.natsd.GlobalAccount().SubscriptionInterest(subject)
+}
+
+// streamDir is where the server keeps a stream; "" when in memory.
+func (s *Server) streamDir(stream string) string {
+	if s.memory {
+		return ""
+	}
+	return filepath.Join(s.natsd.StoreDir(), natsd.DEFAULT_GLOBAL_ACCOUNT, "streams", stream)
+}
+
+func orDefault(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}
