@@ -57,27 +57,6 @@ missing_packages() {
 	command -v dockerd >/dev/null || echo docker.io
 	command -v containerd >/dev/null || echo containerd
 	command -v ip >/dev/null || echo iproute2
-	# Newer Debians have the client in a package of its own, which docker.io only recommends.
-	if ! command -v docker >/dev/null && apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; fi
-}
-
-# The packages would start a service in the host's network namespace, now and at the next boot: both are prevented.
-install_packages() {
-	local shim=
-	if [ ! -e /usr/sbin/policy-rc.d ]; then
-		shim=/usr/sbin/policy-rc.d
-		printf '#!/bin/sh\nexit 101\n' >$shim
-		chmod +x $shim
-	fi
-	local status=0
-	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } \
-		>"$logs/apt.log" 2>&1 </dev/null || status=$?
-	[ -z "$shim" ] || rm -f "$shim"
-	[ $status = 0 ] || impossible "cannot install $*: $(tail -n 1 "$logs/apt.log")"
-	if command -v systemctl >/dev/null; then
-		systemctl disable docker.service docker.socket containerd.service >/dev/null 2>&1 || true
-	fi
-	hash -r
 }
 
 # One containerd serves all our engines; each keeps to its own containerd namespaces.
@@ -212,7 +191,11 @@ start)
 		question="Install ${packages[*]} and start one?"
 	fi
 	ask "$question"
-	[ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+	if [ ${#packages[@]} -gt 0 ]; then
+		SEGNO_YES=1 "${0%/*}/packages.sh" "${packages[@]}" >/dev/null
+		# Newer Debians have the client in a package of its own, which docker.io only recommends.
+		command -v docker >/dev/null || SEGNO_YES=1 "${0%/*}/packages.sh" docker-cli >/dev/null
+	fi
 	stop_engine "$name" # one that runs, but does not answer or has lost its containerd; its containers live on
 	start_engine "$name" "$socket" "$netns"
 	say "$did Docker $(answers "unix://$socket") at unix://$socket in network namespace $netns"
