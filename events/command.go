@@ -102,8 +102,18 @@ const (
 type Decision struct {
 	Verb     string
 	Events   []proto.Event
-	Object   Object   // after; without the new resourceVersion, which the append gives
-	Warnings []string // for the Warning header
+	Object   Object    // after; with its old resourceVersion (none when created) until the append gives the new one
+	Touched  []Touched // every object that Events change, as it is afterwards, in the order of Events
+	Created  bool      // Object did not exist before
+	Deleted  bool      // Object is gone (not merely terminating)
+	Warnings []string  // for the Warning header
+}
+
+// Touched is one object after a decision; Object is nil when it is gone.
+// Object is never written to again: an Overlay shares it.
+type Touched struct {
+	Key    proto.ObjectKey
+	Object Object
 }
 
 // Outcome is what the sequencer answers once the decision is durable.

@@ -69,6 +69,7 @@ type Table struct {
 	kinds      []*Kind
 	byResource map[proto.Resource]*Kind
 	byKind     map[schema.GroupVersionKind]*Kind
+	facts      map[Fact]bool // the closed set of event names
 }
 
 // NewTable builds a table; it panics on a kind that is listed twice, since
@@ -82,6 +83,7 @@ func NewTable(kinds ...*Kind) *Table {
 		t.byResource[k.Resource] = k
 		t.byKind[k.GVK] = k
 	}
+	t.facts = closeFacts(kinds)
 	return t
 }
 
@@ -106,14 +108,8 @@ func (t *Table) Decode(r *Record) (Object, error) {
 	if kind == nil {
 		return nil, fmt.Errorf("decode %s: resource is not in the table of kinds", r.Key)
 	}
-	obj := kind.New()
-	m, ok := obj.(message)
-	if !ok {
-		return nil, fmt.Errorf("decode %s: %T has no protobuf form", r.Key, obj)
-	}
-	body := make([]byte, 0, len(r.Spec)+len(r.Status))
-	body = append(append(body, r.Spec...), r.Status...)
-	if err := m.Unmarshal(body); err != nil {
+	obj, err := kind.Decode(Sections{Spec: r.Spec, Status: r.Status})
+	if err != nil {
 		return nil, fmt.Errorf("decode %s at %s: %w", r.Key, r.Seq, err)
 	}
 	obj.SetResourceVersion(r.Seq.String())
