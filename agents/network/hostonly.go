@@ -1,0 +1,32 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"segno/agents/runtime"
+)
+
+// ErrHostOnly says that this node cannot give pods a network of their own.
+var ErrHostOnly = errors.New("this node runs only pods with hostNetwork: true")
+
+// HostOnly refuses pods that do not use the host's network, and says why.
+type HostOnly struct{ Reason string }
+
+func (h HostOnly) refuse() error { return fmt.Errorf("%w: %s", ErrHostOnly, h.Reason) }
+
+// Setup reports that there is no pod network.
+func (h HostOnly) Setup(context.Context, netip.Prefix, map[string]netip.Addr) error {
+	return h.refuse()
+}
+
+// Allocate refuses.
+func (h HostOnly) Allocate(string) (netip.Addr, error) { return netip.Addr{}, h.refuse() }
+
+// Attach refuses.
+func (h HostOnly) Attach(context.Context, string, runtime.Sandbox) error { return h.refuse() }
+
+// Release has nothing to give back.
+func (h HostOnly) Release(context.Context, string) error { return nil }

@@ -1,0 +1,77 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// ErrNotSetUp says that the node has no pod CIDR yet.
+var ErrNotSetUp = errors.New("the node has no pod CIDR yet")
+
+// pool hands out the addresses of a CIDR, each to one pod at a time. A freed
+// address comes round again last, so that late packets find nobody. Callers
+// hold their own lock.
+type pool struct {
+	cidr    netip.Prefix
+	gateway netip.Addr // the first address
+	cursor  netip.Addr // the newest handed out
+	byUID   map[string]netip.Addr
+	holder  map[netip.Addr]string
+}
+
+// newPool takes over the addresses that pods already hold. Two pods with one
+// address, or an address outside, is an error that names them.
+func newPool(cidr netip.Prefix, held map[string]netip.Addr) (*pool, error) {
+	cidr = cidr.Masked()
+	if !cidr.IsValid() || cidr.Addr().BitLen()-cidr.Bits() < 2 {
+		return nil, fmt.Errorf("pod CIDR %s: no room for a gateway and a pod", cidr)
+	}
+	gateway := cidr.Addr().Next()
+	p := &pool{cidr: cidr, gateway: gateway, cursor: gateway, byUID: map[string]netip.Addr{}, holder: map[netip.Addr]string{}}
+	for uid, address := range held {
+		if other, taken := p.holder[address]; taken {
+			return nil, fmt.Errorf("pod CIDR %s: pods %s and %s both hold %s", cidr, other, uid, address)
+		}
+		p.byUID[uid], p.holder[address] = address, uid
+		if cidr.Contains(address) && p.cursor.Less(address) {
+			p.cursor = address
+		}
+	}
+	return p, nil
+}
+
+// take answers the pod's address, the next free one when it has none.
+func (p *pool) take(uid string) (netip.Addr, error) {
+	if address, ok := p.byUID[uid]; ok {
+		return address, nil
+	}
+	address := p.cursor
+	for {
+		if address = address.Next(); !p.usable(address) {
+			address = p.gateway.Next()
+		}
+		if _, taken := p.holder[address]; !taken {
+			break
+		}
+		if address == p.cursor {
+			return netip.Addr{}, fmt.Errorf("pod CIDR %s: all addresses are in use", p.cidr)
+		}
+	}
+	p.cursor = address
+	p.byUID[uid], p.holder[address] = address, uid
+	return address, nil
+}
+
+// usable leaves out the network, the gateway and (IPv4) the broadcast address.
+func (p *pool) usable(address netip.Addr) bool {
+	if !p.cidr.Contains(address) {
+		return false
+	}
+	return !address.Is4() || p.cidr.Contains(address.Next())
+}
+
+func (p *pool) free(uid string) {
+	delete(p.holder, p.byUID[uid])
+	delete(p.byUID, uid)
+}

@@ -1,0 +1,53 @@
+package network
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"segno/agents/runtime"
+)
+
+// Simulated hands out addresses and cables nothing.
+type Simulated struct {
+	mu   sync.Mutex
+	pool *pool
+}
+
+// NewSimulated answers a network that waits for its CIDR.
+func NewSimulated() *Simulated { return &Simulated{} }
+
+// Setup sets the CIDR; held are the addresses of pods that run already.
+func (s *Simulated) Setup(_ context.Context, cidr netip.Prefix, held map[string]netip.Addr) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pool, err := newPool(cidr, held)
+	if err != nil {
+		return err
+	}
+	s.pool = pool
+	return nil
+}
+
+// Allocate reserves an address for the pod.
+func (s *Simulated) Allocate(uid string) (netip.Addr, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pool == nil {
+		return netip.Addr{}, ErrNotSetUp
+	}
+	return s.pool.take(uid)
+}
+
+// Attach does nothing.
+func (s *Simulated) Attach(context.Context, string, runtime.Sandbox) error { return nil }
+
+// Release frees the address.
+func (s *Simulated) Release(_ context.Context, uid string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pool != nil {
+		s.pool.free(uid)
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"segno/agents/runtime"
+	"segno/proto"
+)
+
+// Network gives sandboxes their addresses. Each call is safe to repeat.
+type Network interface {
+	// Allocate reserves an address for the pod; the same one when asked again.
+	Allocate(uid string) (netip.Addr, error)
+	// Attach cables a running sandbox to the network.
+	Attach(ctx context.Context, uid string, sandbox runtime.Sandbox) error
+	// Release removes the cable and gives the address back.
+	Release(ctx context.Context, uid string) error
+}
+
+// Config of a Keeper. Runtime, Network and Tell are required.
+type Config struct {
+	Node    Node
+	Runtime runtime.Runtime
+	Network Network
+	// VolumeDir is where the pods' own volumes live; empty makes none.
+	VolumeDir string
+	// Concurrency bounds the pods that are worked on at once; 0 means 16.
+	Concurrency int
+	// Tell is given each new status, in order for each pod.
+	Tell func(proto.ReportItem)
+	// Forget is called when nothing is left of a pod.
+	Forget func(uid string)
+	// Observe sees each action that had an effect; for logs and tests.
+	Observe func(uid string, action Action, err error)
+	Logger  *slog.Logger
+}
+
+// Keeper keeps all pods of a node as they are wanted.
+type Keeper struct {
+	cfg     Config
+	volumes Volumes
+	signal  chan struct{} // there is something to do
+
+	mu    sync.Mutex
+	lives map[string]*life
+	queue []*life
+	sweep bool // list the engine's pods: some may be unknown or have changed
+	full  bool // all wanted pods are known: what else the engine has is to go
+}
+
+// New answers a keeper of no pods.
+func New(cfg Config) (*Keeper, error) {
+	if cfg.Runtime == nil || cfg.Network == nil || cfg.Tell == nil {
+		return nil, errors.New("pod.New: Runtime, Network and Tell are required")
+	}
+	if cfg.Concurrency <= 0 {
+		cfg.Concurrency = 16
+	}
+	if cfg.Forget == nil {
+		cfg.Forget = func(string) {}
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, Action, error) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Keeper{
+		cfg: cfg, volumes: Volumes{Dir: cfg.VolumeDir}, lives: map[string]*life{}, signal: make(chan struct{}, 1),
+	}, nil
+}
+
+// Want sets how one pod should be. One that is gone and not known is ignored.
+func (k *Keeper) Want(want Want) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.want(string(want.Pod.UID), want)
+}
+
+// WantAll says that nothing but these pods should be: others have their own
+// grace period to end, and nothing is told of them.
+func (k *Keeper) WantAll(wants []Want) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	wanted := make(map[string]bool, len(wants))
+	for _, want := range wants {
+		wanted[string(want.Pod.UID)] = true
+		k.want(string(want.Pod.UID), want)
+	}
+	for uid, l := range k.lives {
+		if !wanted[uid] && !l.want.Gone {
+			k.want(uid, Want{Pod: l.want.Pod, Seq: l.want.Seq, Gone: true, Grace: l.want.grace()})
+		}
+	}
+	k.full, k.sweep = true, true
+	k.wake()
+}
+
+// want is called with the lock held.
+func (k *Keeper) want(uid string, want Want) {
+	l := k.lives[uid]
+	switch {
+	case l == nil && want.Gone && want.Pod != nil:
+		return
+	case l == nil:
+		l = &life{uid: uid}
+		k.lives[uid] = l
+	case l.want.Gone, !want.Gone && want.Seq < l.want.Seq:
+		return // never backwards
+	}
+	l.want, l.fresh = want, true
+	k.enqueue(l)
+}
+
+// Wake looks at a pod again; "" means all of them, and what else the engine has.
+func (k *Keeper) Wake(uid string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if uid == "" {
+		k.sweep = true
+		k.wake()
+		return
+	}
+	if l := k.lives[uid]; l != nil {
+		k.enqueue(l)
+	}
+}
+
+// Lookup answers what is known of a pod by its name, for logs and exec.
+func (k *Keeper) Lookup(namespace, name string) (Want, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var found Want
+	for _, l := range k.lives {
+		if p := l.want.Pod; p != nil && p.Namespace == namespace && p.Name == name && (found.Pod == nil || !l.want.Gone) {
+			found = l.want
+		}
+	}
+	return found, found.Pod != nil
+}
+
+// Pods answers what is wanted, for the agent's own book-keeping.
+func (k *Keeper) Pods() []Want {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make([]Want, 0, len(k.lives))
+	for _, l := range k.lives {
+		out = append(out, l.want)
+	}
+	return out
+}
+
+// enqueue is called with the lock held.
+func (k *Keeper) enqueue(l *life) {
+	l.again = true
+	if l.queued {
+		return
+	}
+	l.queued = true
+	k.queue = append(k.queue, l)
+	k.wake()
+}
+
+func (k *Keeper) wake() {
+	select {
+	case k.signal <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends. Containers go on without it.
+func (k *Keeper) Run(ctx context.Context) error {
+	slots := make(chan struct{}, k.cfg.Concurrency)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer k.stopTimers()
+	for {
+		if k.takeSweep() {
+			k.lookAround(ctx)
+		}
+		l := k.next()
+		if l == nil {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-k.signal:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case slots <- struct{}{}:
+		}
+		work.Go(func() {
+			k.tend(ctx, l)
+			k.done(l)
+			<-slots
+		})
+	}
+}
+
+func (k *Keeper) next() *life {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.queue) == 0 {
+		return nil
+	}
+	l := k.queue[0]
+	k.queue[0] = nil
+	k.queue = k.queue[1:]
+	l.again = false
+	return l
+}
+
+// done gives a life back: to the queue when something changed meanwhile.
+func (k *Keeper) done(l *life) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l.queued = false
+	if l.again && k.lives[l.uid] == l {
+		k.enqueue(l)
+	}
+}
+
+func (k *Keeper) takeSweep() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	due := k.sweep
+	k.sweep = false
+	return due
+}
+
+// lookAround compares what the engine has with what is known: each known pod
+// is looked at again, and once all wanted pods are known the rest is to go.
+func (k *Keeper) lookAround(ctx context.Context) {
+	left, err := k.cfg.Runtime.List(ctx)
+	if err != nil {
+		k.cfg.Logger.Warn("list what the engine has", "error", err) // it tells when it is back
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, l := range k.lives {
+		l.fresh = true
+		k.enqueue(l)
+	}
+	for _, p := range left {
+		if k.full && k.lives[p.UID] == nil {
+			k.want(p.UID, Want{Gone: true, Grace: orphanGrace})
+		}
+	}
+}
+
+// orphanGrace is what containers of a pod that nobody knows get.
+const orphanGrace = 30 * time.Second
+
+func (k *Keeper) stopTimers() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, l := range k.lives {
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"segno/agents/runtime"
+	"segno/proto"
+)
+
+// life is one pod in the keeper's care.
+type life struct {
+	uid string
+
+	// Guarded by the keeper's lock.
+	want   Want
+	queued bool // in the queue or being worked on: never twice at once
+	again  bool // changed while it was worked on
+	fresh  bool // a new want, or the engine is back: failures need not wait
+	timer  *time.Timer
+
+	// Owned by whoever works on it.
+	started bool
+	state   State
+	told    []byte    // newest status, encoded
+	retry   time.Time // not before: an effect on the pod as a whole failed
+	fails   int
+}
+
+// tend takes a life as far as it goes now, one step after another.
+func (k *Keeper) tend(ctx context.Context, l *life) {
+	for ctx.Err() == nil {
+		want, fresh := k.current(l)
+		now := time.Now()
+		if !fresh && now.Before(l.retry) {
+			k.tendAt(ctx, l, l.retry)
+			return
+		}
+		if !l.started {
+			l.started, l.state = true, State{Node: k.cfg.Node, Memory: newMemory(want, now)}
+		}
+		more, err := k.step(ctx, l, want, now)
+		if err != nil && ctx.Err() == nil {
+			k.cfg.Logger.Warn("step of a pod failed", "pod", nameOf(want, l.uid), "error", err)
+			l.retry = now.Add(doubled(time.Second, 30*time.Second, l.fails))
+			l.fails++
+			k.tell(l, want, now, false)
+			continue
+		}
+		l.retry, l.fails = time.Time{}, 0
+		if !more {
+			return
+		}
+	}
+}
+
+func (k *Keeper) current(l *life) (want Want, fresh bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	fresh, l.fresh = l.fresh, false
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	return l.want, fresh
+}
+
+// step looks, decides, tells and acts, once each.
+func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (more bool, err error) {
+	have, err := k.cfg.Runtime.Inspect(ctx, l.uid)
+	if err != nil {
+		return false, err
+	}
+	l.state.Runtime = have
+	action := Next(want, l.state, now)
+	k.tell(l, want, now, action.Verb == End)
+	switch action.Verb {
+	case Nothing:
+		return false, nil
+	case Wait:
+		k.tendAt(ctx, l, action.At)
+		return false, nil
+	case End:
+		k.cfg.Observe(l.uid, action, nil)
+		k.forget(l)
+		return false, nil
+	default:
+	}
+	err = k.perform(ctx, l, want, action)
+	k.cfg.Observe(l.uid, action, err)
+	l.state.Memory = l.state.Memory.after(action, err, time.Now())
+	if err != nil && action.ofContainer() && !errors.Is(err, runtime.ErrDown) {
+		return true, nil // its trouble is remembered; the rest of the pod goes on
+	}
+	return true, err
+}
+
+// ofContainer says that a failure holds up only one container of the pod.
+func (a Action) ofContainer() bool {
+	return a.Verb == GetImage || a.Verb == CreateContainer || a.Verb == StartContainer
+}
+
+func (k *Keeper) tendAt(ctx context.Context, l *life, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ctx.Err() == nil && k.lives[l.uid] == l {
+		l.timer = time.AfterFunc(time.Until(at), func() { k.Wake(l.uid) })
+	}
+}
+
+func (k *Keeper) forget(l *life) {
+	k.mu.Lock()
+	if k.lives[l.uid] == l {
+		delete(k.lives, l.uid)
+	}
+	k.mu.Unlock()
+	k.cfg.Forget(l.uid)
+}
+
+// tell reports the status when it differs from the newest one told.
+func (k *Keeper) tell(l *life, want Want, now time.Time, ended bool) {
+	if want.Gone || want.Pod == nil {
+		return
+	}
+	before := l.state.Memory.Status
+	status := Status(want, l.state, now)
+	body, err := (&corev1.Pod{Status: status}).Marshal()
+	if err != nil {
+		k.cfg.Logger.Error("encode status", "pod", nameOf(want, l.uid), "error", err)
+		return
+	}
+	if string(body) == string(l.told) && !ended {
+		return
+	}
+	reason, cause := reasonOf(before, status), want.Seq
+	if ended {
+		reason = "PodEnded"
+	} else if happened(reason) {
+		cause = 0
+	}
+	l.told, l.state.Memory.Status = body, status
+	k.cfg.Tell(proto.ReportItem{
+		Key: podResource.Key(want.Pod.Namespace, want.Pod.Name), UID: l.uid,
+		Cause: cause, Reason: reason, Status: body, Ended: ended,
+	})
+}
+
+var podResource = proto.Resource{Name: "pods"}
+
+func nameOf(want Want, uid string) string {
+	if want.Pod == nil {
+		return uid
+	}
+	return want.Pod.Namespace + "/" + want.Pod.Name
+}
+
+// perform has the one effect of a step.
+func (k *Keeper) perform(ctx context.Context, l *life, want Want, action Action) error {
+	rt := k.cfg.Runtime
+	switch action.Verb {
+	case CreateSandbox:
+		return k.createSandbox(ctx, want, action)
+	case AttachNetwork:
+		if err := k.cfg.Network.Attach(ctx, l.uid, *l.state.Runtime.Sandbox); err != nil {
+			return err
+		}
+		l.state.Memory.Attached = l.state.Runtime.Sandbox.ID
+		return nil
+	case RemoveSandbox:
+		return rt.RemoveSandbox(ctx, l.uid)
+	case Release:
+		if err := k.cfg.Network.Release(ctx, l.uid); err != nil {
+			return err
+		}
+		return k.volumes.remove(l.uid)
+	case GetImage:
+		c := containerNamed(want.Pod, action.Ref.Container)
+		return k.getImage(ctx, c.Image, c.ImagePullPolicy)
+	case CreateContainer:
+		spec, err := containerSpec(want, l.state, k.volumes, action)
+		if err != nil {
+			return err
+		}
+		return rt.CreateContainer(ctx, spec)
+	case StartContainer:
+		return rt.StartContainer(ctx, action.Ref)
+	case StopContainer:
+		return rt.StopContainer(ctx, action.Ref, false)
+	case KillContainer:
+		return rt.StopContainer(ctx, action.Ref, true)
+	case RemoveContainer:
+		return rt.RemoveContainer(ctx, action.Ref)
+	case Nothing, Wait, End:
+	}
+	return nil
+}
+
+func (k *Keeper) createSandbox(ctx context.Context, want Want, action Action) error {
+	spec := sandboxSpec(want, action.Sandbox, k.cfg.Node.Address)
+	if !spec.HostNetwork {
+		address, err := k.cfg.Network.Allocate(spec.UID)
+		if err != nil {
+			return fmt.Errorf("address of pod %s: %w", want.Pod.Name, err)
+		}
+		spec.Address = address
+	}
+	return k.cfg.Runtime.CreateSandbox(ctx, spec)
+}
+
+// getImage follows the pull policy.
+func (k *Keeper) getImage(ctx context.Context, image string, policy corev1.PullPolicy) error {
+	if policy != corev1.PullAlways {
+		_, err := k.cfg.Runtime.Image(ctx, image)
+		switch {
+		case err == nil || !errors.Is(err, runtime.ErrNoImage):
+			return err
+		case policy == corev1.PullNever:
+			return because(errImageNeverPull, "Container image %q is not present with pull policy of Never", image)
+		}
+	}
+	err := k.cfg.Runtime.PullImage(ctx, image)
+	var r *reasoned
+	if err == nil || errors.Is(err, runtime.ErrDown) || errors.As(err, &r) {
+		return err
+	}
+	return because(errImagePull, "%w", err)
+}

@@ -1,0 +1,143 @@
+package simulated
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"segno/agents/runtime"
+)
+
+// CreateContainer makes one attempt; there already is success.
+func (e *Engine) CreateContainer(_ context.Context, spec runtime.ContainerSpec) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.answers("create container " + spec.Ref.String()); err != nil {
+		return err
+	}
+	p := e.pods[spec.UID]
+	if p == nil || p.sandbox == nil || p.sandbox.State != runtime.Running {
+		return fmt.Errorf("create container %s: its sandbox: %w", spec.Ref, runtime.ErrNotRunning)
+	}
+	if e.cfg.NoImage != nil && e.cfg.NoImage(spec.Image) != nil {
+		return fmt.Errorf("create container %s: image %s: %w", spec.Ref, spec.Image, runtime.ErrNoImage)
+	}
+	if e.find(spec.Ref) != nil {
+		return nil
+	}
+	p.containers = append(p.containers, &container{
+		Container: runtime.Container{
+			Ref: spec.Ref, ID: e.id(), State: runtime.Created, Sandbox: spec.Sandbox, Streak: spec.Streak,
+			Image: spec.Image, ImageID: "simulated://" + spec.Image, Seq: spec.Seq, CreatedAt: time.Now(),
+		},
+		script: scriptOf(spec.Annotations, spec.Container),
+	})
+	return nil
+}
+
+// StartContainer takes the configured time, then the container's script runs.
+func (e *Engine) StartContainer(ctx context.Context, ref runtime.Ref) error {
+	if err := pause(ctx, e.cfg.StartLatency); err != nil {
+		return fmt.Errorf("start container %s: %w", ref, err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.answers("start container " + ref.String()); err != nil {
+		return err
+	}
+	c := e.find(ref)
+	if c == nil {
+		return fmt.Errorf("start container %s: %w", ref, runtime.ErrNotFound)
+	}
+	if c.State != runtime.Created {
+		return nil
+	}
+	c.State, c.StartedAt = runtime.Running, time.Now()
+	c.say("simulated container " + ref.Container + " of image " + c.Image + ": started")
+	c.sayAll(c.script.log)
+	switch s := c.script; {
+	case s.exits && s.runFor <= 0:
+		c.end(s.exitCode, s.oom)
+	case s.exits:
+		c.ends = time.AfterFunc(s.runFor, func() { e.finish(ref, s.exitCode, s.oom) })
+	}
+	return nil
+}
+
+// finish ends a running container from outside of any call.
+func (e *Engine) finish(ref runtime.Ref, exitCode int, oom bool) {
+	e.mu.Lock()
+	c := e.find(ref)
+	running := c != nil && c.State == runtime.Running
+	if running {
+		c.end(exitCode, oom)
+	}
+	e.mu.Unlock()
+	if running {
+		e.tell(ref.UID)
+	}
+}
+
+// Kill ends a container from outside, as a crash would.
+func (e *Engine) Kill(ref runtime.Ref, exitCode int) { e.finish(ref, exitCode, false) }
+
+// end is called with the engine's lock held, on a running container.
+func (c *container) end(exitCode int, oom bool) {
+	c.State, c.FinishedAt = runtime.Exited, time.Now()
+	c.ExitCode, c.OOMKilled = exitCode, oom
+	if c.ends != nil {
+		c.ends.Stop()
+	}
+	c.say(fmt.Sprintf("simulated container %s: exited with code %d", c.Ref.Container, exitCode))
+	if c.done != nil {
+		close(c.done)
+		c.done = nil
+	}
+}
+
+// StopContainer ends the container at once, unless its script ignores signals.
+func (e *Engine) StopContainer(_ context.Context, ref runtime.Ref, force bool) error {
+	e.mu.Lock()
+	if err := e.answers("stop container " + ref.String()); err != nil {
+		e.mu.Unlock()
+		return err
+	}
+	c := e.find(ref)
+	ends := c != nil && c.State == runtime.Running && (force || !c.script.ignoreTerm)
+	if ends {
+		code := c.script.termCode
+		if force {
+			code = 137
+		}
+		c.end(code, false)
+	}
+	e.mu.Unlock()
+	if c == nil {
+		return fmt.Errorf("stop container %s: %w", ref, runtime.ErrNotFound)
+	}
+	if ends {
+		e.tell(ref.UID)
+	}
+	return nil
+}
+
+// RemoveContainer forgets the container.
+func (e *Engine) RemoveContainer(_ context.Context, ref runtime.Ref) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.answers("remove container " + ref.String()); err != nil {
+		return err
+	}
+	c := e.find(ref)
+	if c == nil {
+		return nil
+	}
+	if c.State == runtime.Running {
+		c.end(137, false)
+	}
+	p := e.pods[ref.UID]
+	p.containers = slices.DeleteFunc(p.containers, func(other *container) bool { return other == c })
+	e.forget(p)
+	return nil
+}
