@@ -102,7 +102,7 @@ const (
 type Decision struct {
 	Verb     string
 	Events   []proto.Event
-	Object   Object    // after; with its old resourceVersion (none when created) until the append gives the new one
+	Object   Object    // after; with its old resourceVersion (none when created) until Overlay.Push gives the new one; nil for Elect and Batch
 	Touched  []Touched // every object that Events change, as it is afterwards, in the order of Events
 	Created  bool      // Object did not exist before
 	Deleted  bool      // Object is gone (not merely terminating)

@@ -2,7 +2,6 @@ package events
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 
 	"segno/proto"
@@ -27,7 +26,7 @@ func (d *decider) conclude(verb string, c change) (Decision, error) {
 	decision := Decision{Verb: verb, Events: list, Object: c.after, Created: c.before == nil}
 	switch {
 	case c.after == nil:
-		decision.Object, decision.Deleted = Copy(c.before), true
+		decision.Object, decision.Deleted = shallow(c.before), true
 		decision.Touched = []Touched{{Key: c.key}}
 	case len(list) == 0:
 		decision.Object = c.before
@@ -39,58 +38,59 @@ func (d *decider) conclude(verb string, c change) (Decision, error) {
 
 func (d *decider) eventsOf(c change) ([]proto.Event, error) {
 	if c.after == nil {
-		return []proto.Event{d.event(c, proto.SectionGone, nil)}, nil
+		return wire(d.head(c, proto.SectionGone).ended()), nil
 	}
 	is, err := c.kind.Encode(c.after)
 	if err != nil {
 		return nil, err
 	}
 	if is.Size() > proto.MaxObject {
-		return nil, tooLarge(c.key, is.Size(), proto.MaxObject)
+		return nil, tooLarge(c.key.String(), is.Size(), proto.MaxObject)
 	}
-	var was Sections
-	if c.before != nil {
-		was, err = c.kind.Encode(c.before)
-	} else if c.kind.HasStatus {
-		was.Status, err = c.kind.emptyStatus()
-	}
+	was, err := c.sectionsBefore()
 	if err != nil {
 		return nil, err
 	}
-	var list []proto.Event
+	var list []Event
 	if c.before == nil || !bytes.Equal(was.Spec, is.Spec) {
-		list = append(list, d.event(c, proto.SectionSpec, is.Spec))
+		list = append(list, d.head(c, proto.SectionSpec).specified(is.Spec))
 	}
 	if !bytes.Equal(was.Status, is.Status) {
-		list = append(list, d.event(c, proto.SectionStatus, is.Status))
+		list = append(list, d.head(c, proto.SectionStatus).observed(is.Status))
 	}
-	return list, nil
+	return wire(list...), nil
 }
 
-// emptyStatus is the status section of an object that has none yet.
-func (k *Kind) emptyStatus() ([]byte, error) {
-	s, err := k.Encode(k.New())
-	return s.Status, err
+// sectionsBefore are those of the object before; a status section that was
+// never written is the empty status.
+func (c *change) sectionsBefore() (Sections, error) {
+	switch {
+	case c.before != nil:
+		return c.kind.Encode(c.before)
+	case c.kind.HasStatus:
+		s, err := c.kind.Encode(c.kind.New())
+		return Sections{Status: s.Status}, err
+	default:
+		return Sections{}, nil
+	}
 }
 
-func (d *decider) event(c change, section proto.Section, body []byte) proto.Event {
+// wire puts events into the form in which they are appended.
+func wire(list ...Event) []proto.Event {
+	var out []proto.Event
+	for _, e := range list {
+		out = append(out, *e.Wire())
+	}
+	return out
+}
+
+func (d *decider) head(c change, section proto.Section) head {
 	subject := c.after
 	if subject == nil {
 		subject = c.before
 	}
 	fact, why := d.table.nameChange(c.kind, c.before, c.after, section)
-	e := proto.Event{
-		Kind:    string(fact),
-		Reason:  d.reason(why),
-		Key:     c.key,
-		UID:     string(subject.GetUID()),
-		Section: section,
-		Body:    body,
-	}
-	if section != proto.SectionGone {
-		e.Encoding = proto.EncodingProtobuf
-	}
-	return e
+	return head{fact: fact, reason: d.reason(why), key: c.key, uid: string(subject.GetUID())}
 }
 
 // reason says why in one word: as the command does, or the kind, or else by
@@ -117,13 +117,7 @@ func sized(list []proto.Event) error {
 		size += len(list[i].Body) + 256
 	}
 	if size > proto.MaxEnvelope {
-		return tooLarge(text("the transaction"), size, proto.MaxEnvelope)
+		return tooLarge("the transaction", size, proto.MaxEnvelope)
 	}
 	return nil
 }
-
-type text string
-
-func (t text) String() string { return string(t) }
-
-var _ fmt.Stringer = text("")

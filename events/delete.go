@@ -10,8 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"segno/proto"
 )
 
 func (d *decider) delete(c Delete) (Decision, error) {
@@ -139,28 +137,4 @@ func (d *decider) terminateNamespace(kind *Kind, ns *corev1.Namespace, options *
 	}
 	ns.Status.Phase = corev1.NamespaceTerminating
 	return nil
-}
-
-// keyOf names what an action is about, for messages.
-func keyOf(action Action) proto.ObjectKey {
-	switch a := action.(type) {
-	case Create:
-		key := a.Key
-		if key.Name == "" && a.Object != nil {
-			key.Name = a.Object.GetName() + a.Object.GetGenerateName()
-		}
-		return key
-	case Update:
-		return a.Key
-	case Patch:
-		return a.Key
-	case Delete:
-		return a.Key
-	case Bind:
-		return a.Key
-	case Elect, Batch:
-		return proto.ObjectKey{}
-	default:
-		return proto.ObjectKey{}
-	}
 }

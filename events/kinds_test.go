@@ -39,7 +39,9 @@ func testTable() *Table {
 				ns.Spec.Finalizers = []corev1.FinalizerName{corev1.FinalizerKubernetes}
 				ns.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
 			},
-			PrepareUpdate: func(obj, old Object) { obj.(*corev1.Namespace).Spec.Finalizers = old.(*corev1.Namespace).Spec.Finalizers },
+			PrepareUpdate: func(obj, old Object) {
+				obj.(*corev1.Namespace).Spec.Finalizers = old.(*corev1.Namespace).Spec.Finalizers
+			},
 			Classify: func(before, after Object, section proto.Section) (string, string) {
 				if before == nil || after == nil || before.GetDeletionTimestamp() != nil || after.GetDeletionTimestamp() == nil {
 					return "", ""

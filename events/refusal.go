@@ -50,7 +50,7 @@ func invalid(kind *Kind, name string, errs field.ErrorList) error {
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again"
 
-func tooLarge(what fmt.Stringer, size, most int) error {
+func tooLarge(what string, size, most int) error {
 	return apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("%s takes %d bytes, at most %d are allowed", what, size, most))
 }
 

@@ -82,19 +82,19 @@ func expect(kind *Kind, before, given Object) error {
 func (d *decider) prepareUpdate(kind *Kind, sub string, before, given Object) (Object, error) {
 	switch {
 	case sub == "":
+		if kind.Default != nil {
+			kind.Default(given) // before the status is shared with the old object, which is not ours
+		}
 		inherit(given, before)
 		if kind.HasStatus {
 			setStatus(given, before)
-		}
-		if kind.Default != nil {
-			kind.Default(given)
 		}
 		if kind.PrepareUpdate != nil {
 			kind.PrepareUpdate(given, before)
 		}
 		return given, nil
 	case sub == SubStatus && kind.HasStatus:
-		after := Copy(before)
+		after := shallow(before)
 		setStatus(after, given)
 		return after, nil
 	case sub == SubFinalize:
