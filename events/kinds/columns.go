@@ -53,3 +53,11 @@ func orNone(s string) string {
 	}
 	return s
 }
+
+// orUnknown shows an empty text as <unknown>.
+func orUnknown(s string) string {
+	if s == "" {
+		return unknown
+	}
+	return s
+}

@@ -1,11 +1,9 @@
 package kinds
 
 import (
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"segno/events"
@@ -15,20 +13,76 @@ import (
 func podKind() *events.Kind {
 	return &events.Kind{
 		GVK:        corev1.SchemeGroupVersion.WithKind("Pod"),
-		Resource:   resource(corev1.SchemeGroupVersion, "pods"),
+		Resource:   resourceOf(corev1.SchemeGroupVersion, "pods"),
 		Singular:   "pod",
 		ShortNames: []string{"po"},
+		Categories: []string{"all"},
 		Namespaced: true,
 		Stream:     proto.StreamEvents,
-		New:        func() events.Object { return &corev1.Pod{} },
-		NewList:    func() runtime.Object { return &corev1.PodList{} },
-		HasStatus:  true,
-		Name:       apivalidation.NameIsDNSSubdomain,
-		Columns:    []metav1.TableColumnDefinition{nameColumn, ageColumn},
-		Row:        row(podRow),
+
+		New:     func() events.Object { return &corev1.Pod{} },
+		NewList: func() runtime.Object { return &corev1.PodList{} },
+
+		HasStatus:    true,
+		Subresources: []string{"attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward"},
+
+		Name:           apivalidation.NameIsDNSSubdomain,
+		Default:        one(defaultPod),
+		PrepareCreate:  one(preparePod),
+		PrepareUpdate:  two(preparePodUpdate),
+		Validate:       check(validatePod),
+		ValidateUpdate: compare(validatePodUpdate),
+		ValidateStatus: compare(validatePodStatus),
+		Grace:          podGrace,
+		Classify:       classify(classifyPod),
+		Fields:         selectable(podFields),
+		FieldNames: []string{
+			"spec.hostNetwork", "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+			"status.nominatedNodeName", "status.phase", "status.podIP", "status.podIPs",
+		},
+		Columns: podColumns,
+		Row:     row(podRow),
 	}
 }
 
-func podRow(obj *corev1.Pod, now time.Time) []any {
-	return []any{obj.Name, age(obj.CreationTimestamp, now)}
+func podFields(pod *corev1.Pod) fields.Set {
+	ips := ""
+	for i, ip := range pod.Status.PodIPs {
+		if i > 0 {
+			ips += ","
+		}
+		ips += ip.IP
+	}
+	hostNetwork := "false"
+	if pod.Spec.HostNetwork {
+		hostNetwork = "true"
+	}
+	return fields.Set{
+		"spec.hostNetwork":         hostNetwork,
+		"spec.nodeName":            pod.Spec.NodeName,
+		"spec.restartPolicy":       string(pod.Spec.RestartPolicy),
+		"spec.schedulerName":       pod.Spec.SchedulerName,
+		"spec.serviceAccountName":  pod.Spec.ServiceAccountName,
+		"status.nominatedNodeName": pod.Status.NominatedNodeName,
+		"status.phase":             string(pod.Status.Phase),
+		"status.podIP":             pod.Status.PodIP,
+		"status.podIPs":            ips,
+	}
+}
+
+// podGrace is how long a pod has to end. One that runs nowhere, or no longer,
+// ends at once.
+func podGrace(obj events.Object, asked *int64) int64 {
+	pod := obj.(*corev1.Pod)
+	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return 0
+	}
+	grace := deref(pod.Spec.TerminationGracePeriodSeconds, corev1.DefaultTerminationGracePeriodSeconds)
+	if asked != nil {
+		grace = *asked
+	}
+	if grace < 0 { // documented as "immediately, but through the node"
+		return 1
+	}
+	return grace
 }

@@ -15,20 +15,19 @@ import (
 func serviceAccountKind() *events.Kind {
 	return &events.Kind{
 		GVK:        corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
-		Resource:   resource(corev1.SchemeGroupVersion, "serviceaccounts"),
+		Resource:   resourceOf(corev1.SchemeGroupVersion, "serviceaccounts"),
 		Singular:   "serviceaccount",
 		ShortNames: []string{"sa"},
 		Namespaced: true,
 		Stream:     proto.StreamEvents,
-		New:        func() events.Object { return &corev1.ServiceAccount{} },
-		NewList:    func() runtime.Object { return &corev1.ServiceAccountList{} },
-		HasStatus:  false,
-		Name:       apivalidation.NameIsDNSSubdomain,
-		Columns:    []metav1.TableColumnDefinition{nameColumn, ageColumn},
-		Row:        row(serviceAccountRow),
-	}
-}
 
-func serviceAccountRow(obj *corev1.ServiceAccount, now time.Time) []any {
-	return []any{obj.Name, age(obj.CreationTimestamp, now)}
+		New:     func() events.Object { return &corev1.ServiceAccount{} },
+		NewList: func() runtime.Object { return &corev1.ServiceAccountList{} },
+
+		Name:    apivalidation.NameIsDNSSubdomain,
+		Columns: []metav1.TableColumnDefinition{nameColumn, text("Secrets", corev1.ServiceAccount{}.SwaggerDoc()["secrets"]), ageColumn},
+		Row: row(func(account *corev1.ServiceAccount, now time.Time) []any {
+			return []any{account.Name, int64(len(account.Secrets)), age(account.CreationTimestamp, now)}
+		}),
+	}
 }

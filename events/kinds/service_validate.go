@@ -1,0 +1,191 @@
+package kinds
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// maxAffinitySeconds is the longest that a client may stick to one pod: a day.
+const maxAffinitySeconds = 86400
+
+const onlyLoadBalancer = "may only be used when `type` is 'LoadBalancer'"
+
+func validateService(service *corev1.Service) field.ErrorList {
+	spec := &service.Spec
+	return slices.Concat(
+		validateServicePorts(spec),
+		validateServiceType(spec),
+		metavalidation.ValidateLabels(spec.Selector, specPath.Child("selector")),
+		validateSessionAffinity(spec),
+		validateClusterIPs(spec),
+		validateExternalIPs(spec),
+		validateTrafficPolicies(spec),
+	)
+}
+
+func validateServicePorts(spec *corev1.ServiceSpec) field.ErrorList {
+	path := specPath.Child("ports")
+	headless := spec.ClusterIP == corev1.ClusterIPNone
+	errs := only(len(spec.Ports) == 0 && !headless && takesTraffic(spec), field.Required(path, ""))
+	names, pairs, nodePorts := sets.New[string](), sets.New[corev1.ServicePort](), sets.New[string]()
+	return append(errs, each(path, spec.Ports, func(path *field.Path, port *corev1.ServicePort) field.ErrorList {
+		errs := slices.Concat(
+			validateServicePortName(path.Child("name"), port.Name, len(spec.Ports) > 1, names),
+			portNumber(path.Child("port"), port.Port),
+			oneOf(path.Child("protocol"), port.Protocol, protocols...),
+			portNumberOrName(path.Child("targetPort"), port.TargetPort),
+			optional(path.Child("appProtocol"), deref(port.AppProtocol, ""), validation.IsQualifiedName),
+			unique(path, corev1.ServicePort{Protocol: port.Protocol, Port: port.Port}, pairs),
+		)
+		if port.NodePort == 0 {
+			return errs
+		}
+		nodePort := path.Child("nodePort")
+		if spec.Type == corev1.ServiceTypeClusterIP || spec.Type == corev1.ServiceTypeExternalName {
+			return append(errs, field.Forbidden(nodePort, fmt.Sprintf("may not be used when `type` is '%s'", spec.Type)))
+		}
+		key := fmt.Sprintf("%s/%d", port.Protocol, port.NodePort)
+		if nodePorts.Has(key) {
+			return append(errs, field.Duplicate(nodePort, port.NodePort))
+		}
+		nodePorts.Insert(key)
+		return errs
+	})...)
+}
+
+func validateServicePortName(path *field.Path, name string, needed bool, seen sets.Set[string]) field.ErrorList {
+	if name == "" {
+		return only(needed, field.Required(path, ""))
+	}
+	return append(invalid(path, name, dnsLabel(name)), unique(path, name, seen)...)
+}
+
+func validateServiceType(spec *corev1.ServiceSpec) field.ErrorList {
+	errs := oneOf(specPath.Child("type"), spec.Type, corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName,
+		corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)
+	switch spec.Type {
+	case corev1.ServiceTypeExternalName:
+		path := specPath.Child("externalName")
+		errs = append(errs, only(spec.ClusterIP != "", field.Forbidden(specPath.Child("clusterIPs"), "may not be set for ExternalName services"))...)
+		name := strings.TrimSuffix(spec.ExternalName, ".")
+		if name == "" {
+			return append(errs, field.Required(path, ""))
+		}
+		return append(errs, invalid(path, name, validation.IsDNS1123Subdomain(name))...)
+	case corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
+		return append(errs, only(spec.ClusterIP == corev1.ClusterIPNone, field.Invalid(specPath.Child("clusterIPs").Index(0), spec.ClusterIPs,
+			fmt.Sprintf("may not be set to 'None' for %s services", spec.Type)))...)
+	case corev1.ServiceTypeClusterIP:
+	}
+	return errs
+}
+
+func validateSessionAffinity(spec *corev1.ServiceSpec) field.ErrorList {
+	errs := oneOf(specPath.Child("sessionAffinity"), spec.SessionAffinity, corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)
+	config := spec.SessionAffinityConfig
+	if config == nil || config.ClientIP == nil || config.ClientIP.TimeoutSeconds == nil {
+		return errs
+	}
+	seconds := *config.ClientIP.TimeoutSeconds
+	return append(errs, only(seconds <= 0 || seconds > maxAffinitySeconds,
+		field.Invalid(specPath.Child("sessionAffinityConfig", "clientIP", "timeoutSeconds"), seconds,
+			fmt.Sprintf("must be greater than 0 and less than %d", maxAffinitySeconds)))...)
+}
+
+func validateClusterIPs(spec *corev1.ServiceSpec) field.ErrorList {
+	path := specPath.Child("clusterIPs")
+	if !takesTraffic(spec) || len(spec.ClusterIPs) == 0 {
+		return nil
+	}
+	errs := only(spec.ClusterIPs[0] != spec.ClusterIP, field.Invalid(path, spec.ClusterIPs, "first value must match `clusterIP`"))
+	headless := spec.ClusterIPs[0] == corev1.ClusterIPNone
+	errs = append(errs, only(headless && len(spec.ClusterIPs) > 1,
+		field.Invalid(path, spec.ClusterIPs, "'None' must be the first and only value"))...)
+	for i, ip := range spec.ClusterIPs {
+		if ip != corev1.ClusterIPNone {
+			errs = append(errs, validation.IsValidIPForLegacyField(path.Index(i), ip, false, nil)...)
+		}
+	}
+	if headless {
+		return errs
+	}
+	errs = append(errs, only(len(spec.ClusterIPs) > 1,
+		field.Invalid(path, spec.ClusterIPs, "may only hold up to 1 values on this cluster: it is not configured for dual-stack services"))...)
+	return append(errs, validateFamilies(spec)...)
+}
+
+// validateFamilies refuses what a cluster of IPv4 alone cannot give.
+func validateFamilies(spec *corev1.ServiceSpec) field.ErrorList {
+	errs := oneOfOrEmpty(specPath.Child("ipFamilyPolicy"), deref(spec.IPFamilyPolicy, ""),
+		corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack, corev1.IPFamilyPolicySingleStack)
+	if deref(spec.IPFamilyPolicy, "") == corev1.IPFamilyPolicyRequireDualStack {
+		errs = append(errs, field.Invalid(specPath.Child("ipFamilyPolicy"), *spec.IPFamilyPolicy, "this cluster is not configured for dual-stack services"))
+	}
+	for i, family := range spec.IPFamilies {
+		path := specPath.Child("ipFamilies").Index(i)
+		errs = append(errs, oneOf(path, family, corev1.IPv4Protocol, corev1.IPv6Protocol)...)
+		errs = append(errs, only(family == corev1.IPv6Protocol, field.Invalid(path, family, "not configured on this cluster"))...)
+	}
+	return errs
+}
+
+func validateExternalIPs(spec *corev1.ServiceSpec) field.ErrorList {
+	var errs field.ErrorList
+	for i, ip := range spec.ExternalIPs {
+		path := specPath.Child("externalIPs").Index(i)
+		if bad := validation.IsValidIPForLegacyField(path, ip, false, nil); len(bad) > 0 {
+			errs = append(errs, bad...)
+			continue
+		}
+		errs = append(errs, ordinaryIP(path, ip)...)
+	}
+	balancer := spec.Type == corev1.ServiceTypeLoadBalancer
+	ranges := specPath.Child("loadBalancerSourceRanges")
+	errs = append(errs, only(len(spec.LoadBalancerSourceRanges) > 0 && !balancer, field.Forbidden(ranges, onlyLoadBalancer))...)
+	if balancer {
+		for i, cidr := range spec.LoadBalancerSourceRanges {
+			errs = append(errs, validation.IsValidCIDRForLegacyField(ranges.Index(i), strings.TrimSpace(cidr), false, nil)...)
+		}
+	}
+	return slices.Concat(errs,
+		only(spec.AllocateLoadBalancerNodePorts != nil && !balancer,
+			field.Forbidden(specPath.Child("allocateLoadBalancerNodePorts"), onlyLoadBalancer)),
+		only(spec.LoadBalancerClass != nil && !balancer, field.Forbidden(specPath.Child("loadBalancerClass"), onlyLoadBalancer)),
+		optional(specPath.Child("loadBalancerClass"), deref(spec.LoadBalancerClass, ""), validation.IsQualifiedName),
+	)
+}
+
+func validateTrafficPolicies(spec *corev1.ServiceSpec) field.ErrorList {
+	external, internal := specPath.Child("externalTrafficPolicy"), specPath.Child("internalTrafficPolicy")
+	var errs field.ErrorList
+	if reachable(spec) {
+		errs = oneOf(external, spec.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster, corev1.ServiceExternalTrafficPolicyLocal)
+	} else {
+		errs = only(spec.ExternalTrafficPolicy != "",
+			field.Invalid(external, spec.ExternalTrafficPolicy, "may only be set for externally-accessible services"))
+	}
+	errs = append(errs, oneOfOrEmpty(internal, deref(spec.InternalTrafficPolicy, ""),
+		corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)...)
+	return append(errs, only(spec.HealthCheckNodePort != 0 && !wantsHealthPort(spec),
+		field.Invalid(specPath.Child("healthCheckNodePort"), spec.HealthCheckNodePort,
+			"may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))...)
+}
+
+// validateServiceUpdate keeps an address that was given for as long as the
+// service has a type that needs one.
+func validateServiceUpdate(service, old *corev1.Service) field.ErrorList {
+	errs := validateService(service)
+	if !takesTraffic(&service.Spec) || !takesTraffic(&old.Spec) || len(old.Spec.ClusterIPs) == 0 {
+		return errs
+	}
+	path := specPath.Child("clusterIPs").Index(0)
+	kept := len(service.Spec.ClusterIPs) > 0 && service.Spec.ClusterIPs[0] == old.Spec.ClusterIPs[0]
+	return append(errs, only(!kept, field.Invalid(path, service.Spec.ClusterIPs, "may not change once set"))...)
+}
