@@ -1,0 +1,128 @@
+package reconcilers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"segno/events"
+	"segno/proto"
+)
+
+// notesPerTransaction bounds how many notes are written at once.
+const notesPerTransaction = 500
+
+// carryOut submits a decision's commands and tells its notes.
+func (l *Loop) carryOut(ctx context.Context, key Key, t trigger, d Decision) *submission {
+	s := &submission{to: l.cfg.Submit, table: l.cfg.Table}
+	commands := make([]events.Command, 0, len(d.Commands))
+	for _, cmd := range d.Commands {
+		commands = append(commands, l.signed(cmd, t))
+	}
+	s.run(ctx, commands, d.Unordered)
+	l.committed = max(l.committed, s.newest)
+
+	var notes []Note
+	for _, n := range d.Notes {
+		if (n.Needs == proto.ObjectKey{} && s.worst == accepted) || (n.Needs != proto.ObjectKey{} && !s.without[n.Needs]) {
+			if n.From == "" {
+				n.From = l.cfg.Reconciler.Name() + "-controller"
+			}
+			notes = append(notes, n)
+		}
+	}
+	l.tell(ctx, key, t, notes)
+	return s
+}
+
+// signed fills in who sends a command and why, where the reconciler has not.
+func (l *Loop) signed(cmd events.Command, t trigger) events.Command {
+	name := l.cfg.Reconciler.Name()
+	cmd.Actor = proto.Actor("system:" + name)
+	cmd.Via = name
+	cmd.Manager = name
+	if (cmd.Cause == proto.Cause{}) {
+		cmd.Cause.Seq = t.seq
+	}
+	if cmd.Correlation == "" && cmd.Cause.Seq == t.seq {
+		cmd.Correlation = t.correlation
+	}
+	return cmd
+}
+
+// tell writes notes. They are for people and nothing depends on them: one that
+// cannot be written is logged and dropped.
+func (l *Loop) tell(ctx context.Context, key Key, t trigger, notes []Note) {
+	for len(notes) > 0 {
+		part := notes[:min(len(notes), notesPerTransaction)]
+		notes = notes[len(part):]
+		if err := l.tellSome(ctx, t, part); err != nil && ctx.Err() == nil {
+			l.cfg.Log.Warn("notes dropped", "key", key, "notes", len(part), "first", part[0].Message, "err", err)
+		}
+	}
+}
+
+func (l *Loop) tellSome(ctx context.Context, t trigger, notes []Note) error {
+	var err error
+	for range maxStale {
+		actions, readErr := Tell(l.cfg.Views.View(), notes, time.Now())
+		if readErr != nil {
+			return readErr
+		}
+		var d Decision
+		d.Do("", actions...)
+		s := &submission{to: l.cfg.Notes, table: l.cfg.Table}
+		s.send(ctx, l.signed(d.Commands[0], t))
+		if s.worst != stale {
+			return s.err
+		}
+		err = s.err
+		notes = remaining(notes, s.without)
+	}
+	return err
+}
+
+// remaining answers the notes that were not accepted.
+func remaining(notes []Note, without map[proto.ObjectKey]bool) []Note {
+	var left []Note
+	for _, n := range notes {
+		if without[n.key()] {
+			left = append(left, n)
+		}
+	}
+	return left
+}
+
+// explain says what was refused: the reconciler's own way, or a Warning note
+// about the object.
+func (l *Loop) explain(ctx context.Context, key Key, t trigger, refusals []Refusal) {
+	for _, r := range refusals {
+		l.cfg.Log.Warn("command refused", "key", key, "err", r.Err)
+		decision, err := l.refused(key, r)
+		if err != nil {
+			l.cfg.Log.Warn("refusal not explained", "key", key, "err", err)
+			continue
+		}
+		l.carryOut(ctx, key, t, decision)
+	}
+}
+
+// refused decides what to say about a refusal.
+func (l *Loop) refused(key Key, r Refusal) (d Decision, err error) {
+	defer recovered(&err)
+	view := l.cfg.Views.View()
+	if refuser, ok := l.cfg.Reconciler.(Refuser); ok {
+		return refuser.Refused(view, key, r, time.Now())
+	}
+	obj, err := view.Get(key)
+	if err != nil {
+		return d, fmt.Errorf("read %s: %w", key, err)
+	}
+	if kind := l.cfg.Table.Of(key.Resource); obj != nil && kind != nil {
+		d.Notes = append(d.Notes, Note{
+			About: About(kind.GVK, obj), Warning: true, Reason: "Refused",
+			Message: fmt.Sprintf("Not done, and not tried again until the object changes: %v", r.Err),
+		})
+	}
+	return d, nil
+}

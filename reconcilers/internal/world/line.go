@@ -1,0 +1,227 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"segno/events"
+	"segno/proto"
+	"segno/reconcilers"
+)
+
+// line carries out one line of a script:
+//
+//	apply FILE            create or update what the file says, as a person
+//	patch KEY JSON        merge-patch an object, or with "status" before KEY its status
+//	delete KEY [POLICY]   POLICY: Background, Foreground, Orphan
+//	forbid RESOURCE       refuse creations of the resource; "forbid -" ends it
+//	advance DURATION      let time pass
+//	kubelet [POD…]        play the nodes: start bound pods, end terminating ones
+//	unready POD…          pods stop serving
+//	finish PHASE POD…     pods end with the phase
+//	beat NODE…            nodes renew their leases
+//	pods                  print the pods
+//	show KEY PREFIX…      print the leaves of an object below the prefixes
+func (pl *player) line(words []string) {
+	args := words[1:]
+	switch words[0] {
+	case "apply":
+		pl.apply(args[0])
+	case "patch":
+		pl.patch(args)
+	case "delete":
+		pl.delete(args)
+	case "forbid":
+		pl.forbid(args[0])
+	case "advance":
+		d, err := time.ParseDuration(args[0])
+		pl.must(err)
+		pl.advance(d)
+	case "kubelet":
+		pl.kubelet(args)
+	case "unready":
+		pl.eachPod(args, func(pod *corev1.Pod) { setReady(pod, false) })
+	case "finish":
+		pl.eachPod(args[1:], func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodPhase(args[0]); setReady(pod, false) })
+	case "beat":
+		pl.beat(args)
+	case "pods":
+		pl.pods()
+	case "show":
+		pl.show(args)
+	default:
+		pl.t.Fatalf("script: no such line: %s", strings.Join(words, " "))
+	}
+}
+
+func (pl *player) must(err error) {
+	pl.t.Helper()
+	if err != nil {
+		pl.t.Fatal(err)
+	}
+}
+
+// person submits a command as a person, whose mistakes are printed.
+func (pl *player) person(action events.Action) { pl.submit("user:ada", action) }
+
+func (pl *player) submit(actor proto.Actor, action events.Action) {
+	request := fmt.Sprintf("request-%d", pl.w.View().Seq())
+	_, err := pl.w.Submit(context.Background(), events.Command{
+		Actor: actor, Correlation: request, Action: action,
+	})
+	var status apierrors.APIStatus
+	if err != nil && !errors.As(err, &status) {
+		pl.t.Fatal(err)
+	}
+}
+
+// apply creates or updates the objects of a file.
+func (pl *player) apply(name string) {
+	data, ok := pl.files[name]
+	if !ok {
+		pl.t.Fatalf("script: no file %s", name)
+	}
+	docs := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 1024)
+	for {
+		var raw json.RawMessage
+		err := docs.Decode(&raw)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		pl.must(err)
+		var meta metav1.TypeMeta
+		pl.must(json.Unmarshal(raw, &meta))
+		kind := pl.w.Table.ForKind(schema.FromAPIVersionAndKind(meta.APIVersion, meta.Kind))
+		if kind == nil {
+			pl.t.Fatalf("%s: no kind %s %s", name, meta.APIVersion, meta.Kind)
+		}
+		obj := kind.New()
+		pl.must(json.Unmarshal(raw, obj))
+		if kind.Namespaced && obj.GetNamespace() == "" {
+			obj.SetNamespace(metav1.NamespaceDefault)
+		}
+		pl.put(kind, obj)
+	}
+}
+
+// put creates or updates one object; a status that the file gives is set too.
+func (pl *player) put(kind *events.Kind, obj events.Object) {
+	key := kind.KeyOf(obj)
+	pl.person(events.Update{Key: key, Object: obj, CreateUID: uid(pl.w, key)})
+	if !kind.HasStatus {
+		return
+	}
+	current, err := pl.w.View().Get(key)
+	pl.must(err)
+	if current == nil {
+		return
+	}
+	if given := pl.p.flat(obj); hasStatus(given) {
+		pl.submit("node:any", events.Update{Key: key, Subresource: events.SubStatus, Object: obj})
+	}
+}
+
+func hasStatus(leaves map[string]string) bool {
+	for path, value := range leaves {
+		if strings.HasPrefix(path, "status.") && value != "0" && value != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func uid(w *World, key proto.ObjectKey) types.UID {
+	return reconcilers.UID("script", key, w.View().Seq())
+}
+
+// key reads "deployments.apps/default/web" or "nodes/n1".
+func (pl *player) key(text string) proto.ObjectKey {
+	parts := strings.Split(text, "/")
+	name, group, _ := strings.Cut(parts[0], ".")
+	resource := proto.Resource{Group: group, Name: name}
+	switch len(parts) {
+	case 2:
+		return resource.Key("", parts[1])
+	case 3:
+		return resource.Key(parts[1], parts[2])
+	}
+	pl.t.Fatalf("script: not a key: %s", text)
+	return proto.ObjectKey{}
+}
+
+func (pl *player) patch(args []string) {
+	sub := ""
+	if args[0] == events.SubStatus {
+		sub, args = args[0], args[1:]
+	}
+	pl.person(events.Patch{
+		Key: pl.key(args[0]), Subresource: sub, Type: types.MergePatchType, Data: []byte(strings.Join(args[1:], " ")),
+	})
+}
+
+func (pl *player) delete(args []string) {
+	var options metav1.DeleteOptions
+	if len(args) > 1 {
+		policy := metav1.DeletionPropagation(args[1])
+		options.PropagationPolicy = &policy
+	}
+	pl.person(events.Delete{Key: pl.key(args[0]), Options: options})
+}
+
+// forbid refuses creations of a resource, as a quota does.
+func (pl *player) forbid(resource string) {
+	pl.w.Refuse = nil
+	if resource == "-" {
+		return
+	}
+	pl.w.Refuse = func(cmd events.Command) error {
+		for _, action := range flatten(cmd.Action) {
+			if create, ok := action.(events.Create); ok && create.Key.Resource.String() == resource {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, create.Key.Name, errors.New("exceeded quota: all"))
+			}
+		}
+		return nil
+	}
+}
+
+func flatten(action events.Action) []events.Action {
+	batch, ok := action.(events.Batch)
+	if !ok {
+		return []events.Action{action}
+	}
+	var all []events.Action
+	for _, part := range batch {
+		all = append(all, flatten(part)...)
+	}
+	return all
+}
+
+// show prints leaves of an object.
+func (pl *player) show(args []string) {
+	obj, err := pl.w.View().Get(pl.key(args[0]))
+	pl.must(err)
+	if obj == nil {
+		pl.p.printf("    none")
+		return
+	}
+	for _, leaf := range pl.p.leaves(nil, obj, shownOnChange) {
+		for _, prefix := range args[1:] {
+			if strings.HasPrefix(leaf, prefix) {
+				pl.p.printf("    %s", leaf)
+			}
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package reconcilers
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"segno/events"
+	"segno/proto"
+)
+
+// Note is a line for people about one object. It becomes a Kubernetes Event;
+// the same line again about the same object only counts that one up.
+type Note struct {
+	About   corev1.ObjectReference
+	Warning bool
+	Reason  string // one CamelCase word
+	Message string
+	Count   int32  // how often it happened; 0 is once
+	From    string // the component that says so; default: <reconciler>-controller
+	// Needs, when set, is an object that a command of the same decision is
+	// about: the note is told only when that command was accepted.
+	Needs proto.ObjectKey
+}
+
+// About refers to an object of the given kind. (Objects that come out of a view
+// do not carry their kind.)
+func About(kind schema.GroupVersionKind, obj events.Object) corev1.ObjectReference {
+	version, name := kind.ToAPIVersionAndKind()
+	return corev1.ObjectReference{
+		APIVersion: version, Kind: name,
+		Namespace: obj.GetNamespace(), Name: obj.GetName(), UID: obj.GetUID(),
+	}
+}
+
+// longestNoteSubject leaves room in a note's name for its hash.
+const longestNoteSubject = 253 - 1 - 16
+
+// key is where the note is kept: its name follows from what it says, so that
+// the same note again finds the one before.
+func (n *Note) key() proto.ObjectKey {
+	sum := digest(n.From, n.About.Kind, n.About.Namespace, n.About.Name, n.About.UID, n.Warning, n.Reason, n.Message)
+	subject := n.About.Name
+	if len(subject) > longestNoteSubject {
+		subject = subject[:longestNoteSubject]
+	}
+	namespace := n.About.Namespace
+	if namespace == "" {
+		namespace = metav1.NamespaceDefault
+	}
+	return Events.Key(namespace, subject+"."+hex.EncodeToString(sum[:8]))
+}
+
+// times is Count with its default.
+func (n *Note) times() int32 { return max(1, n.Count) }
+
+// object is the Event that a first note makes.
+func (n *Note) object(key proto.ObjectKey, at time.Time) *corev1.Event {
+	kind := corev1.EventTypeNormal
+	if n.Warning {
+		kind = corev1.EventTypeWarning
+	}
+	return &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
+		InvolvedObject: n.About,
+		Reason:         n.Reason, Message: n.Message, Type: kind,
+		Source:         corev1.EventSource{Component: n.From},
+		FirstTimestamp: Stamp(at), LastTimestamp: Stamp(at),
+		Count:               n.times(),
+		ReportingController: n.From,
+	}
+}
+
+// Tell decides on notes whose From is set: new ones are created, and ones
+// that are there already are counted up. The actions have one order whatever
+// that of the notes.
+func Tell(view events.View, notes []Note, at time.Time) ([]events.Action, error) {
+	merged := map[proto.ObjectKey]Note{}
+	for _, n := range notes {
+		key := n.key()
+		n.Count = n.times()
+		if same, ok := merged[key]; ok {
+			n.Count += same.Count
+		}
+		merged[key] = n
+	}
+	actions := make([]events.Action, 0, len(merged))
+	for _, key := range slices.SortedFunc(maps.Keys(merged), events.CompareKeys) {
+		n := merged[key]
+		found, ok, err := events.GetAs[*corev1.Event](view, key)
+		if err != nil {
+			return nil, fmt.Errorf("look for note %s: %w", key, err)
+		}
+		if !ok {
+			uid := UID("note", key, at.UnixNano())
+			actions = append(actions, events.Create{Key: key, Object: n.object(key, at), UID: uid})
+			continue
+		}
+		again := events.Copy(found)
+		again.Count += n.Count
+		again.LastTimestamp = Stamp(at)
+		actions = append(actions, events.Update{Key: key, Object: again})
+	}
+	return actions, nil
+}
