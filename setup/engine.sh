@@ -85,6 +85,9 @@ start_engine() {
 		ip netns add "$netns" || impossible "cannot make the network namespace $netns"
 	fi
 	ip -n "$netns" link set lo up
+	if [ "$netns" = segno-engine ] && ! "${0%/*}/uplink.sh" "$netns" >>"$logs/$name.log" 2>&1; then
+		say "note: this engine cannot pull images, only load them: $(tail -n 1 "$logs/$name.log")" >&2
+	fi
 	start_containerd
 	mkdir -p "$dir" "$state/$name"
 	# Left by a kill -9. dockerd refuses to start while its pid file names a living process, be it quite another one.
@@ -123,6 +126,7 @@ delete_engine() {
 			docker -H "unix://$socket" rm --force --volumes >/dev/null
 	fi
 	stop_engine "$name"
+	if [ "$netns" = segno-engine ]; then "${0%/*}/uplink.sh" --delete; fi
 	[ -n "${ENGINE_NETNS:-}" ] || [ ! -e "/run/netns/$netns" ] || ip netns delete "$netns"
 	# dockerd mounts its data folder on itself, and with live-restore leaves that behind.
 	awk -v a="$run/$name/" -v b="$state/$name" '$2 == b || index($2, a) == 1 || index($2, b "/") == 1 { print $2 }' \
