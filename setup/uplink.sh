@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup/uplink.sh NETNS | --delete: connects the network namespace of the default engine with the world, by way of the host, so that
 # it can pull images. (Pods have a network of their own, which this has nothing to do with.) Done already: nothing to do.
-set -euo pipefail
+set -Eeuo pipefail
 
 link=segno-engine
 host=169.254.77.1
@@ -44,6 +44,7 @@ if [ "$1" = --delete ]; then
 fi
 netns=$1
 ip -n "$netns" link show uplink >/dev/null 2>&1 && exit 0
+trap '"$0" --delete' ERR # half a connection would pass for a whole one the next time
 ip link add $link type veth peer name uplink netns "$netns"
 ip address add $host/30 dev $link
 ip link set dev $link up
