@@ -1,0 +1,139 @@
+package projections
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"segno/proto"
+)
+
+// groupBytes is how much of the log one batch takes at most: larger ones
+// would not fit the memtable.
+const groupBytes = 2 << 20
+
+// Commit folds the entries, which continue the log, and keeps them with the
+// position in one synced batch (a few, when they are more than groupBytes).
+// Entries at or below the position are skipped. Once they are durable, their
+// changes are released to followers, in order. The projection keeps
+// references to the entries: they must not be written to any more.
+//
+// After an error the position tells how far Commit came; what is behind it may
+// be committed again.
+func (p *Projection) Commit(entries []proto.Entry) error {
+	if err := p.enter(); err != nil {
+		return err
+	}
+	defer p.leave()
+	p.folding.Lock()
+	defer p.folding.Unlock()
+	entries, err := p.admit(entries)
+	if err != nil {
+		return err
+	}
+	for len(entries) > 0 {
+		n, size := 0, 0
+		for n < len(entries) && (n == 0 || size+len(entries[n].Encoded) <= groupBytes) {
+			size += len(entries[n].Encoded)
+			n++
+		}
+		if err := p.commit(entries[:n], size); err != nil {
+			return fmt.Errorf("commit transactions %s to %s: %w", entries[0].Envelope.Seq, entries[n-1].Envelope.Seq, err)
+		}
+		entries = entries[n:]
+	}
+	return p.slide()
+}
+
+// admit drops what is folded already and refuses what does not follow.
+func (p *Projection) admit(entries []proto.Entry) ([]proto.Entry, error) {
+	st := p.state.Load()
+	for len(entries) > 0 && entries[0].Envelope.Seq <= st.Seq {
+		entries = entries[1:]
+	}
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	seq, hash := st.Seq, st.Hash
+	if st.First == 0 && p.cfg.Retained {
+		seq, hash = entries[0].Envelope.Seq-1, entries[0].Envelope.Prev
+	}
+	for i := range entries {
+		env := entries[i].Envelope
+		if env.Seq != seq+1 {
+			return nil, fmt.Errorf("commit transaction %s behind %s: %w", env.Seq, seq, ErrGap)
+		}
+		if env.Prev != hash {
+			return nil, fmt.Errorf("commit transaction %s: its predecessor is %s, folded was %s: %w", env.Seq, env.Prev.Short(), hash.Short(), ErrGap)
+		}
+		seq, hash = env.Seq, entries[i].Hash
+	}
+	return entries, nil
+}
+
+func (p *Projection) commit(entries []proto.Entry, size int) error {
+	g := p.newGroup(2*size + 512*len(entries))
+	defer g.close()
+	bodies := bodyHashes(entries, size)
+	for i := range entries {
+		if err := g.fold(&entries[i], bodies[:len(entries[i].Envelope.Events)]); err != nil {
+			return fmt.Errorf("fold transaction %s: %w", entries[i].Envelope.Seq, err)
+		}
+		bodies = bodies[len(entries[i].Envelope.Events):]
+	}
+	if err := g.finish(); err != nil {
+		return err
+	}
+	p.recent.add(g.recent)
+	if err := p.db.Apply(g.batch, p.write); err != nil {
+		return fmt.Errorf("write the batch: %w", err)
+	}
+	p.publish(g)
+	return nil
+}
+
+// publish makes a durable group visible: the position first, so that whoever
+// is told of a change finds it in the view.
+func (p *Projection) publish(g *group) {
+	for _, o := range g.order {
+		if o.now != nil {
+			p.records.put(o.key, o.now)
+		}
+	}
+	st := g.state
+	p.state.Store(&st)
+	p.feed.publish(g.txns, st.Seq)
+}
+
+// parallelBytes is from how many bytes on hashing pays for other processors.
+const parallelBytes = 64 << 10
+
+// bodyHashes hashes the body of every event: the one part of the fold that
+// does not depend on what came before.
+func bodyHashes(entries []proto.Entry, size int) []proto.Hash {
+	var bodies [][]byte
+	for i := range entries {
+		for j := range entries[i].Envelope.Events {
+			bodies = append(bodies, entries[i].Envelope.Events[j].Body)
+		}
+	}
+	hashes := make([]proto.Hash, len(bodies))
+	workers := runtime.GOMAXPROCS(0)
+	if size < parallelBytes {
+		workers = 1
+	}
+	var wait sync.WaitGroup
+	share := (len(bodies) + workers - 1) / workers
+	for from := share; from < len(bodies); from += share {
+		wait.Go(func() { hashAll(bodies[from:min(from+share, len(bodies))], hashes[from:]) })
+	}
+	hashAll(bodies[:min(share, len(bodies))], hashes)
+	wait.Wait()
+	return hashes
+}
+
+func hashAll(bodies [][]byte, hashes []proto.Hash) {
+	for i, body := range bodies {
+		hashes[i] = sectionHash(body)
+	}
+}

@@ -1,0 +1,132 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"segno/proto"
+)
+
+// rowFormat is raised when rows change so that older ones cannot be read: the
+// folder is then to be deleted and folded again.
+const rowFormat = 1
+
+// bloomBits a key let one seek in a hundred look into a table in vain.
+const bloomBits = 10
+
+func openPebble(cfg *Config) (*pebble.DB, error) {
+	inMemory := cfg.FS == nil && cfg.Dir == ""
+	if inMemory {
+		cfg.FS = vfs.NewMem()
+	}
+	if cfg.FS == nil {
+		cfg.FS = vfs.Default
+	}
+	cache := pebble.NewCache(cfg.CacheBytes)
+	defer cache.Unref()
+	opts := &pebble.Options{
+		Cache:                       cache,
+		Comparer:                    comparer,
+		DisableWAL:                  inMemory, // it would be lost with the rows
+		FS:                          cfg.FS,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		Logger:                      logger{},
+		MaxOpenFiles:                512,
+		MemTableSize:                uint64(cfg.MemTableSize),
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       32,
+		LBaseMaxBytes:               64 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, runtime.GOMAXPROCS(0)/2) },
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	return pebble.Open(cfg.Dir, opts)
+}
+
+// load reads the position, and stamps a new folder with the row format.
+func (p *Projection) load() (*state, error) {
+	format, err := p.read([]byte{spaceFormat})
+	if err != nil {
+		return nil, err
+	}
+	if format == nil {
+		if err := p.db.Set([]byte{spaceFormat}, []byte{rowFormat}, p.write); err != nil {
+			return nil, fmt.Errorf("write the row format: %w", err)
+		}
+		return &state{}, nil
+	}
+	if len(format) != 1 || format[0] != rowFormat {
+		return nil, fmt.Errorf("its rows have format %v, this segno reads %d: delete the folder, it is rebuilt from the log", format, rowFormat)
+	}
+	value, err := p.read([]byte{spacePosition})
+	if err != nil || value == nil {
+		return &state{}, err
+	}
+	return readState(value)
+}
+
+// read is a copy of one row's value, nil when there is none.
+func (p *Projection) read(key []byte) ([]byte, error) {
+	value, closer, err := p.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read row %q: %w", key, err)
+	}
+	out := append(make([]byte, 0, len(value)), value...)
+	return out, closer.Close()
+}
+
+func (s *state) append(dst []byte) []byte {
+	dst = appendSeq(dst, s.Seq)
+	dst = append(dst, s.Hash[:]...)
+	dst = appendSeq(dst, proto.Seq(s.Term))
+	dst = appendSeq(dst, proto.Seq(unixNano(s.At)))
+	dst = appendSeq(dst, s.First)
+	hash := s.sum.hash()
+	return append(dst, hash[:]...)
+}
+
+func readState(value []byte) (*state, error) {
+	c := cursor{rest: value}
+	var s state
+	s.Seq = proto.Seq(c.uint64())
+	copy(s.Hash[:], c.take(uint64(len(s.Hash))))
+	s.Term = c.uint64()
+	s.At = fromUnixNano(int64(c.uint64()))
+	s.First = proto.Seq(c.uint64())
+	var hash proto.Hash
+	copy(hash[:], c.take(uint64(len(hash))))
+	if c.bad || len(c.rest) > 0 {
+		return nil, fmt.Errorf("read the position: %w", errRow)
+	}
+	s.sum = sumOf(hash)
+	return &s, nil
+}
+
+// logger passes Pebble's words on: its chatter at debug level.
+type logger struct{}
+
+func (logger) Infof(format string, args ...any) {
+	slog.Debug(fmt.Sprintf(format, args...), "from", "pebble")
+}
+
+func (logger) Errorf(format string, args ...any) {
+	slog.Error(fmt.Sprintf(format, args...), "from", "pebble")
+}
+
+// Fatalf must not return: Pebble can no longer write (a full or broken disk), and
+// going on would acknowledge what is not durable.
+func (logger) Fatalf(format string, args ...any) {
+	panic("pebble: " + fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,217 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"segno/proto"
+)
+
+// What one step of reading the log back takes at most.
+const (
+	replayMost  = 256
+	replayBytes = 4 << 20
+)
+
+// eventRow splits an event row into the state hash after it and the envelope.
+func eventRow(value []byte) (hash proto.Hash, encoded []byte, err error) {
+	if len(value) < len(hash) {
+		return hash, nil, errRow
+	}
+	copy(hash[:], value)
+	return hash, value[len(hash):], nil
+}
+
+// outside explains why a sequence cannot be read.
+func (p *Projection) outside(what string, seq proto.Seq, err error) error {
+	st := p.state.Load()
+	return fmt.Errorf("%s %s of a log of %s to %s: %w", what, seq, st.First, st.Seq, err)
+}
+
+// Encoded is the envelope of a transaction as it lies in the log.
+func (p *Projection) Encoded(seq proto.Seq) ([]byte, error) {
+	_, encoded, err := p.event(seq)
+	return encoded, err
+}
+
+// Envelope is a transaction.
+func (p *Projection) Envelope(seq proto.Seq) (*proto.Envelope, error) {
+	_, encoded, err := p.event(seq)
+	if err != nil {
+		return nil, err
+	}
+	return decodeRow(seq, encoded)
+}
+
+// StateHashAt is the state hash as it was after a transaction.
+func (p *Projection) StateHashAt(seq proto.Seq) (proto.Hash, error) {
+	if seq == 0 && p.state.Load().First <= 1 {
+		return proto.Hash{}, nil
+	}
+	hash, _, err := p.event(seq)
+	return hash, err
+}
+
+func (p *Projection) event(seq proto.Seq) (hash proto.Hash, encoded []byte, err error) {
+	if err := p.enter(); err != nil {
+		return hash, nil, err
+	}
+	defer p.leave()
+	switch st := p.state.Load(); {
+	case seq > st.Seq:
+		return hash, nil, p.outside("read transaction", seq, ErrFuture)
+	case seq < max(st.First, 1):
+		return hash, nil, p.outside("read transaction", seq, ErrTooOld)
+	}
+	value, err := p.read(eventKey(seq))
+	if err == nil {
+		hash, encoded, err = eventRow(value)
+	}
+	if err != nil {
+		return hash, nil, fmt.Errorf("read transaction %s: %w", seq, err)
+	}
+	return hash, encoded, nil
+}
+
+func decodeRow(seq proto.Seq, encoded []byte) (*proto.Envelope, error) {
+	env, err := proto.Decode(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("read transaction %s: %w", seq, err)
+	}
+	return env, nil
+}
+
+// span reads transactions behind from, up to and including to, and as many as one
+// step takes.
+func (p *Projection) span(from, to proto.Seq) ([]proto.Entry, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	if from < p.state.Load().start() {
+		return nil, p.outside("read behind transaction", from, ErrTooOld)
+	}
+	return readSpan(p.db, from, to)
+}
+
+func readSpan(db pebble.Reader, from, to proto.Seq) (out []proto.Entry, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: eventKey(from + 1), UpperBound: eventKey(to + 1)})
+	if err != nil {
+		return nil, fmt.Errorf("read transactions behind %s: %w", from, err)
+	}
+	defer it.Close()
+	size := 0
+	for ok := it.First(); ok && len(out) < replayMost && size < replayBytes; ok = it.Next() {
+		seq := takeSeq(it.Key())
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, fmt.Errorf("read transaction %s: %w", seq, err)
+		}
+		_, encoded, err := eventRow(append([]byte(nil), value...))
+		if err != nil {
+			return nil, fmt.Errorf("read transaction %s: %w", seq, err)
+		}
+		env, err := decodeRow(seq, encoded)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, proto.Entry{Envelope: env, Encoded: encoded, Hash: proto.HashOf(encoded)})
+		size += len(encoded)
+	}
+	if err := it.Error(); err != nil {
+		return nil, fmt.Errorf("read transactions behind %s: %w", from, err)
+	}
+	return out, nil
+}
+
+// Events yields the transactions from and to, both included, and all between
+// them. to may lie in the future: then it ends with the newest one. The last
+// thing it yields may be an error.
+func (p *Projection) Events(ctx context.Context, from, to proto.Seq) iter.Seq2[*proto.Envelope, error] {
+	return func(yield func(*proto.Envelope, error) bool) {
+		for at := max(from, 1) - 1; ; {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			entries, err := p.span(at, min(to, p.Position().Seq))
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(entries) == 0 {
+				return
+			}
+			for i := range entries {
+				if !yield(entries[i].Envelope, nil) {
+					return
+				}
+			}
+			at = entries[len(entries)-1].Envelope.Seq
+		}
+	}
+}
+
+// replay makes the changes behind from again, as they were released then: up to
+// to, or as far as one step goes. upto says how far it came.
+func (p *Projection) replay(from, to proto.Seq) (txns []*txn, upto proto.Seq, err error) {
+	entries, err := p.span(from, to)
+	if err != nil {
+		return nil, from, err
+	}
+	if len(entries) == 0 {
+		return nil, from, fmt.Errorf("read transactions behind %s: %w", from, errRow)
+	}
+	if err := p.enter(); err != nil {
+		return nil, from, err
+	}
+	defer p.leave()
+	reader, err := p.versions(p.db)
+	if err != nil {
+		return nil, from, err
+	}
+	defer reader.close()
+	known := map[proto.ObjectKey]*row{}
+	for i := range entries {
+		t, err := reader.txn(entries[i].Envelope, known)
+		if err != nil {
+			return nil, from, err
+		}
+		if len(t.changes) > 0 {
+			txns = append(txns, t)
+		}
+	}
+	return txns, entries[len(entries)-1].Envelope.Seq, nil
+}
+
+// txn folds one transaction again over the versions before it; known carries
+// objects on to the next one.
+func (vs *versions) txn(env *proto.Envelope, known map[proto.ObjectKey]*row) (*txn, error) {
+	t := &txn{seq: env.Seq}
+	objects := map[proto.ObjectKey]struct{}{}
+	for i := range env.Events {
+		ev := &env.Events[i]
+		if ev.Section == proto.SectionMark {
+			continue
+		}
+		before, ok := known[ev.Key]
+		if !ok {
+			var err error
+			if before, err = vs.row(ev.Key, env.Seq-1); err != nil {
+				return nil, err
+			}
+		}
+		now := before.next(ev, proto.Hash{}, env.Seq, env)
+		known[ev.Key] = now
+		if now == before {
+			continue
+		}
+		t.changes = append(t.changes, changeOf(env, ev, before, now))
+		objects[ev.Key] = struct{}{}
+	}
+	t.settle(len(objects))
+	return t, nil
+}

@@ -1,0 +1,115 @@
+package projections
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"segno/events"
+	"segno/proto"
+)
+
+// view is the cluster at one sequence. It holds nothing open: versions never
+// change, and a list mends what the current rows have become since.
+type view struct {
+	p   *Projection
+	seq proto.Seq
+}
+
+var _ events.View = view{}
+
+// View is the newest durable state.
+func (p *Projection) View() events.View { return view{p: p, seq: p.state.Load().Seq} }
+
+// At is the state as it was after a transaction; 0 is before the first one.
+func (p *Projection) At(seq proto.Seq) (events.View, error) {
+	switch st := p.state.Load(); {
+	case seq > st.Seq:
+		return nil, p.outside("read as of", seq, ErrFuture)
+	case seq < st.start():
+		return nil, p.outside("read as of", seq, ErrTooOld)
+	}
+	return view{p: p, seq: seq}, nil
+}
+
+// Seq is the newest transaction that the view includes.
+func (v view) Seq() proto.Seq { return v.seq }
+
+// Get answers one object, or nil when there is none.
+func (v view) Get(key proto.ObjectKey) (events.Object, error) {
+	if err := v.p.enter(); err != nil {
+		return nil, err
+	}
+	defer v.p.leave()
+	if r, ok := v.p.records.get(key); ok && r.rec.Seq <= v.seq {
+		if !r.live() {
+			return nil, nil
+		}
+		return v.p.objectOf(r.rec)
+	}
+	reader, err := v.p.versions(v.p.db)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.close()
+	return v.p.objectAt(reader, key, v.seq)
+}
+
+// versionID names one version of one object.
+type versionID struct {
+	key proto.ObjectKey
+	seq proto.Seq
+}
+
+// objectAt reads an object as of seq; nil when it did not live then.
+func (p *Projection) objectAt(reader *versions, key proto.ObjectKey, seq proto.Seq) (events.Object, error) {
+	at, v, ok, err := reader.newest(key, seq)
+	if err != nil || !ok || v.flags&flagDeleted != 0 {
+		return nil, err
+	}
+	if obj, ok := p.objects.get(versionID{key, at}); ok {
+		return obj, nil
+	}
+	r, err := reader.complete(key, at, v)
+	if err != nil {
+		return nil, err
+	}
+	return p.objectOf(r.rec)
+}
+
+// objectOf decodes a record that is an object's last one of its sequence.
+func (p *Projection) objectOf(rec *events.Record) (events.Object, error) {
+	id := versionID{rec.Key, rec.Seq}
+	if obj, ok := p.objects.get(id); ok {
+		return obj, nil
+	}
+	obj, err := p.table.Decode(rec)
+	if err != nil {
+		return nil, err
+	}
+	p.objects.put(id, obj)
+	return obj, nil
+}
+
+// Object decodes a record of a Change, once for all followers who ask. The
+// object is shared.
+func (p *Projection) Object(rec *events.Record) (events.Object, error) {
+	if obj, ok := p.decoded.get(rec); ok {
+		return obj, nil
+	}
+	obj, err := p.table.Decode(rec)
+	if err != nil {
+		return nil, err
+	}
+	p.decoded.put(rec, obj)
+	return obj, nil
+}
+
+// versions opens a reader of objects; it is to be closed.
+func (p *Projection) versions(db pebble.Reader) (*versions, error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceVersion}, UpperBound: []byte{spaceVersion + 1}})
+	if err != nil {
+		return nil, fmt.Errorf("read versions: %w", err)
+	}
+	return &versions{iter: it}, nil
+}
