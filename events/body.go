@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"mime"
-	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -183,13 +182,4 @@ func summary(data []byte) string {
 		return fmt.Sprintf("%q", data[:min(len(data), most)])
 	}
 	return fmt.Sprintf("%x", data[:min(len(data), most)])
-}
-
-func unsupported(why string) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status:  metav1.StatusFailure,
-		Code:    http.StatusUnsupportedMediaType,
-		Reason:  metav1.StatusReasonUnsupportedMediaType,
-		Message: why,
-	}}
 }

@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -84,4 +85,23 @@ func (d *decider) kindOf(key proto.ObjectKey) (*Kind, error) {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s are not namespaced: namespace %q is not allowed", key.Resource, key.Namespace))
 	}
 	return kind, nil
+}
+
+// unprocessable is what a well-formed patch gets that does not fit the object.
+func unprocessable(err error) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusUnprocessableEntity,
+		Reason:  metav1.StatusReasonInvalid,
+		Message: fmt.Sprintf("the patch cannot be applied: %v", err),
+	}}
+}
+
+func unsupported(why string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusUnsupportedMediaType,
+		Reason:  metav1.StatusReasonUnsupportedMediaType,
+		Message: why,
+	}}
 }

@@ -1,0 +1,213 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/mergepatch"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	kjson "sigs.k8s.io/json"
+)
+
+// maxOperations bounds a JSON patch, as Kubernetes does: a few bytes of
+// "copy" could otherwise grow a document without end.
+const maxOperations = 10_000
+
+// patched is the making of one patched document.
+type patched struct {
+	gvk   schema.GroupVersionKind
+	patch Patch
+	odd   []error // unknown and duplicate fields
+}
+
+// apply answers the object as the patch makes it: a new one, ours to change.
+func (p *patched) apply(before Object) (Object, error) {
+	edit, keys, err := p.parse()
+	if err != nil {
+		return nil, err
+	}
+	part := partOf(before, keys)
+	doc, err := part.document()
+	if err != nil {
+		return nil, fmt.Errorf("patch %s: %w", p.patch.Key, err)
+	}
+	doc["apiVersion"], doc["kind"] = p.gvk.GroupVersion().String(), p.gvk.Kind
+	if doc, err = edit(doc, before); err != nil {
+		return nil, err
+	}
+	if got := schema.FromAPIVersionAndKind(textAt(doc, "apiVersion"), textAt(doc, "kind")); got != p.gvk {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("a patch cannot change %s into %s", p.gvk, got))
+	}
+	after, err := p.decode(doc, part)
+	if err != nil {
+		return nil, err
+	}
+	after.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	return after, nil
+}
+
+func textAt(doc map[string]any, key string) string {
+	s, _ := doc[key].(string)
+	return s
+}
+
+// edit changes a document into the patched one; like is an object of its type.
+type edit func(doc map[string]any, like Object) (map[string]any, error)
+
+// parse reads the patch: what it does, and the top-level fields that it can
+// read or write (nil: any).
+func (p *patched) parse() (edit, []string, error) {
+	switch p.patch.Type {
+	case types.JSONPatchType:
+		var ops jsonpatch.Patch
+		if err := p.read(&ops); err != nil {
+			return nil, nil, err
+		}
+		if len(ops) > maxOperations {
+			return nil, nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf(
+				"The allowed maximum operations in a JSON patch is %d, got %d", maxOperations, len(ops)))
+		}
+		return operations(ops), operatedOn(ops), nil
+	case types.MergePatchType, types.StrategicMergePatchType:
+		change := map[string]any{}
+		if err := p.read(&change); err != nil {
+			return nil, nil, err
+		}
+		if p.patch.Type == types.MergePatchType {
+			return merge(change), mergedInto(change), nil
+		}
+		return mergeStrategically(change), mergedInto(change), nil
+	default:
+		return nil, nil, unsupported(fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s",
+			types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType))
+	}
+}
+
+// read decodes the patch itself; duplicate fields in it count as odd.
+func (p *patched) read(into any) error {
+	odd, err := kjson.UnmarshalStrict(p.patch.Data, into)
+	if err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+	}
+	p.odd = append(p.odd, odd...)
+	return nil
+}
+
+// merge is the merge patch of RFC 7386.
+func merge(change map[string]any) edit {
+	return func(doc map[string]any, _ Object) (map[string]any, error) {
+		mergeInto(doc, change)
+		return doc, nil
+	}
+}
+
+func mergeInto(doc, change map[string]any) {
+	for key, value := range change {
+		sub, isMap := value.(map[string]any)
+		switch {
+		case value == nil:
+			delete(doc, key)
+		case isMap:
+			old, ok := doc[key].(map[string]any)
+			if !ok {
+				old = map[string]any{}
+				doc[key] = old
+			}
+			mergeInto(old, sub)
+		default:
+			doc[key] = value
+		}
+	}
+}
+
+// mergeStrategically merges lists by the keys that the type declares.
+func mergeStrategically(change map[string]any) edit {
+	return func(doc map[string]any, like Object) (map[string]any, error) {
+		merged, err := strategicpatch.StrategicMergeMapPatch(doc, change, like)
+		switch {
+		case mergepatch.IsPreconditionFailed(err), mergepatch.IsConflict(err):
+			return nil, unprocessable(err)
+		case err != nil:
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
+		return merged, nil
+	}
+}
+
+// operations is a JSON patch (RFC 6902).
+func operations(ops jsonpatch.Patch) edit {
+	return func(doc map[string]any, _ Object) (map[string]any, error) {
+		data, err := json.Marshal(doc)
+		if err != nil {
+			return nil, fmt.Errorf("write the document to patch: %w", err)
+		}
+		if data, err = ops.Apply(data); err != nil {
+			return nil, unprocessable(err)
+		}
+		out := map[string]any{}
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &out); err != nil {
+			return nil, unprocessable(err)
+		}
+		return out, nil
+	}
+}
+
+// decode puts the patched document into the object that it is a part of.
+func (p *patched) decode(doc map[string]any, part part) (Object, error) {
+	fresh := part.empty()
+	err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(doc, fresh, true)
+	if odd, ok := runtime.AsStrictDecodingError(err); ok {
+		p.odd = append(p.odd, odd.Errors()...)
+		err = nil
+	}
+	if err != nil {
+		return nil, p.refuse(explain(doc, part.empty(), err))
+	}
+	if len(p.odd) > 0 && p.patch.Validation == ValidateStrict {
+		return nil, p.refuse(runtime.NewStrictDecodingError(p.odd))
+	}
+	return part.with(fresh), nil
+}
+
+// explain looks for a better account of what does not fit: the JSON decoder
+// names the field.
+func explain(doc map[string]any, into Object, err error) error {
+	data, failed := json.Marshal(doc)
+	if failed != nil {
+		return err
+	}
+	if better := kjson.UnmarshalCaseSensitivePreserveInts(data, into); better != nil {
+		return better
+	}
+	return err
+}
+
+// shown bounds how much of a patch an error repeats.
+const shown = 512
+
+func (p *patched) refuse(err error) error {
+	data := string(p.patch.Data)
+	if len(data) > shown {
+		data = data[:shown] + "…"
+	}
+	return apierrors.NewInvalid(p.gvk.GroupKind(), p.patch.Key.Name, field.ErrorList{
+		field.Invalid(field.NewPath("patch"), data, err.Error()),
+	})
+}
+
+// warn passes odd fields on as warnings, when they were asked for.
+func (p *patched) warn(d Decision) Decision {
+	if p.patch.Validation != ValidateIgnore && p.patch.Validation != ValidateStrict {
+		for _, err := range p.odd {
+			d.Warnings = append(d.Warnings, err.Error())
+		}
+	}
+	return d
+}
