@@ -35,12 +35,11 @@ func endpointsKind() *events.Kind {
 		New:     func() events.Object { return &corev1.Endpoints{} },
 		NewList: func() runtime.Object { return &corev1.EndpointsList{} },
 
-		Name:           apivalidation.NameIsDNSSubdomain,
-		Default:        one(defaultEndpoints),
-		Validate:       check(validateEndpoints),
-		ValidateUpdate: compare(func(endpoints, _ *corev1.Endpoints) field.ErrorList { return validateEndpoints(endpoints) }),
-		Classify:       classify(classifyEndpoints),
-		Columns:        []metav1.TableColumnDefinition{nameColumn, text("Endpoints", corev1.Endpoints{}.SwaggerDoc()["subsets"]), ageColumn},
+		Name:     apivalidation.NameIsDNSSubdomain,
+		Default:  one(defaultEndpoints),
+		Validate: check(validateEndpoints),
+		Classify: classify(classifyEndpoints),
+		Columns:  []metav1.TableColumnDefinition{nameColumn, text("Endpoints", corev1.Endpoints{}.SwaggerDoc()["subsets"]), ageColumn},
 		Row: row(func(endpoints *corev1.Endpoints, now time.Time) []any {
 			return []any{endpoints.Name, showEndpoints(endpoints), age(endpoints.CreationTimestamp, now)}
 		}),

@@ -31,11 +31,10 @@ func eventKind() *events.Kind {
 		New:     func() events.Object { return &corev1.Event{} },
 		NewList: func() runtime.Object { return &corev1.EventList{} },
 
-		Name:           apivalidation.NameIsDNSSubdomain,
-		Validate:       check(validateEvent),
-		ValidateUpdate: compare(func(event, _ *corev1.Event) field.ErrorList { return validateEvent(event) }),
-		Classify:       classify(classifyEvent),
-		Fields:         selectable(eventFields),
+		Name:     apivalidation.NameIsDNSSubdomain,
+		Validate: check(validateEvent),
+		Classify: classify(classifyEvent),
+		Fields:   selectable(eventFields),
 		FieldNames: []string{
 			"involvedObject.apiVersion", "involvedObject.fieldPath", "involvedObject.kind", "involvedObject.name",
 			"involvedObject.namespace", "involvedObject.resourceVersion", "involvedObject.uid",

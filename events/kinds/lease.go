@@ -26,10 +26,9 @@ func leaseKind() *events.Kind {
 		New:     func() events.Object { return &coordinationv1.Lease{} },
 		NewList: func() runtime.Object { return &coordinationv1.LeaseList{} },
 
-		Name:           apivalidation.NameIsDNSSubdomain,
-		Validate:       check(validateLease),
-		ValidateUpdate: compare(func(lease, _ *coordinationv1.Lease) field.ErrorList { return validateLease(lease) }),
-		Classify:       classify(classifyLease),
+		Name:     apivalidation.NameIsDNSSubdomain,
+		Validate: check(validateLease),
+		Classify: classify(classifyLease),
 		Columns: []metav1.TableColumnDefinition{
 			nameColumn, text("Holder", coordinationv1.LeaseSpec{}.SwaggerDoc()["holderIdentity"]), ageColumn,
 		},

@@ -1,44 +1,59 @@
 package kinds
 
 import (
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
+	"maps"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"segno/events"
+	"segno/proto"
 )
 
-// withMeta completes a kind with what holds for the metadata of every kind:
-// its validation goes before the kind's own.
-func withMeta(kind *events.Kind) {
-	validate, update, status := kind.Validate, kind.ValidateUpdate, kind.ValidateStatus
-	path := field.NewPath("metadata")
-	kind.Validate = func(obj events.Object) field.ErrorList {
-		errs := apivalidation.ValidateObjectMetaAccessor(obj, kind.Namespaced, apivalidation.ValidateNameFunc(kind.Name), path)
-		if validate != nil {
-			errs = append(errs, validate(obj)...)
+// namingMeta completes a kind: a change of nothing but metadata, that the kind
+// itself has no name for, is named by the part of the metadata that changed.
+func namingMeta(kind *events.Kind) *events.Kind {
+	own := kind.Classify
+	kind.Classify = func(before, after events.Object, section proto.Section) (fact, reason string) {
+		if own != nil {
+			if fact, reason = own(before, after, section); fact != "" {
+				return fact, reason
+			}
 		}
-		return errs
-	}
-	kind.ValidateUpdate = func(obj, old events.Object) field.ErrorList {
-		errs := apivalidation.ValidateObjectMetaAccessorUpdate(anyVersion{obj}, old, path)
-		if update != nil {
-			errs = append(errs, update(obj, old)...)
+		if before == nil || after == nil || section != proto.SectionSpec {
+			return "", reason
 		}
-		return errs
-	}
-	kind.ValidateStatus = func(obj, old events.Object) field.ErrorList {
-		errs := apivalidation.ValidateObjectMetaAccessorUpdate(anyVersion{obj}, old, path)
-		if status != nil {
-			errs = append(errs, status(obj, old)...)
+		if begins := before.GetDeletionTimestamp() == nil && after.GetDeletionTimestamp() != nil; begins || !onlyMetaDiffers(before, after) {
+			return "", reason
 		}
-		return errs
+		return string(classifyMeta(before, after)), reason
 	}
+	return kind
 }
 
-// anyVersion has a resourceVersion for the rule that an update needs one: what
-// a missing one means, and a stale one, is decided in package events.
-type anyVersion struct{ metav1.Object }
+func classifyMeta(before, after events.Object) events.Fact {
+	switch {
+	case len(after.GetFinalizers()) < len(before.GetFinalizers()):
+		return events.FinalizerRemoved
+	case !equality.Semantic.DeepEqual(before.GetOwnerReferences(), after.GetOwnerReferences()):
+		return events.OwnerReferenceChanged
+	case !maps.Equal(before.GetLabels(), after.GetLabels()):
+		return events.LabelsChanged
+	case !maps.Equal(before.GetAnnotations(), after.GetAnnotations()):
+		return events.AnnotationsChanged
+	}
+	return ""
+}
 
-// GetResourceVersion is never empty.
-func (anyVersion) GetResourceVersion() string { return "any" }
+// onlyMetaDiffers compares two objects of one kind but for metadata and status.
+func onlyMetaDiffers(before, after events.Object) bool {
+	was := reflect.ValueOf(before).Elem()
+	is := reflect.New(was.Type()).Elem()
+	is.Set(reflect.ValueOf(after).Elem())
+	for _, name := range []string{"TypeMeta", "ObjectMeta", "Status"} {
+		if field := is.FieldByName(name); field.IsValid() {
+			field.Set(was.FieldByName(name))
+		}
+	}
+	return equality.Semantic.DeepEqual(was.Interface(), is.Interface())
+}

@@ -35,7 +35,6 @@ func namespaceKind() *events.Kind {
 		PrepareCreate:  one(prepareNamespace),
 		PrepareUpdate:  two(prepareNamespaceUpdate),
 		Validate:       check(validateNamespace),
-		ValidateUpdate: compare(func(namespace, _ *corev1.Namespace) field.ErrorList { return validateNamespace(namespace) }),
 		ValidateStatus: compare(validateNamespaceStatus),
 		Classify:       classify(classifyNamespace),
 		Fields: selectable(func(namespace *corev1.Namespace) fields.Set {
