@@ -93,32 +93,36 @@ func remaining(notes []Note, without map[proto.ObjectKey]bool) []Note {
 	return left
 }
 
-// explain says what was refused: the reconciler's own way, or a Warning note
+// explain says what was refused: the reconciler's own way, or in Warning notes
 // about the object.
 func (l *Loop) explain(ctx context.Context, key Key, t trigger, refusals []Refusal) {
 	for _, r := range refusals {
 		l.cfg.Log.Warn("command refused", "key", key, "err", r.Err)
-		decision, err := l.refused(key, r)
-		if err != nil {
-			l.cfg.Log.Warn("refusal not explained", "key", key, "err", err)
-			continue
-		}
-		l.carryOut(ctx, key, t, decision)
 	}
+	decision, err := l.refused(key, refusals)
+	if err != nil {
+		l.cfg.Log.Warn("refusal not explained", "key", key, "err", err)
+		return
+	}
+	l.carryOut(ctx, key, t, decision)
 }
 
-// refused decides what to say about a refusal.
-func (l *Loop) refused(key Key, r Refusal) (d Decision, err error) {
+// refused decides what to say about refusals.
+func (l *Loop) refused(key Key, refusals []Refusal) (d Decision, err error) {
 	defer recovered(&err)
 	view := l.cfg.Views.View()
 	if refuser, ok := l.cfg.Reconciler.(Refuser); ok {
-		return refuser.Refused(view, key, r, time.Now())
+		return refuser.Refused(view, key, refusals, time.Now())
 	}
 	obj, err := view.Get(key)
 	if err != nil {
 		return d, fmt.Errorf("read %s: %w", key, err)
 	}
-	if kind := l.cfg.Table.Of(key.Resource); obj != nil && kind != nil {
+	kind := l.cfg.Table.Of(key.Resource)
+	if obj == nil || kind == nil {
+		return d, nil
+	}
+	for _, r := range refusals {
 		d.Notes = append(d.Notes, Note{
 			About: About(kind.GVK, obj), Warning: true, Reason: "Refused",
 			Message: fmt.Sprintf("Not done, and not tried again until the object changes: %v", r.Err),

@@ -23,10 +23,11 @@ type Reconciler interface {
 	Reconcile(view events.View, key Key, at time.Time) (Decision, error)
 }
 
-// Refuser is a Reconciler that has something to say when a command of its own
-// was refused for good. Without it the loop writes a Warning note.
+// Refuser is a Reconciler that has something to say when commands of one
+// decision of its own were refused for good. Without it the loop writes Warning
+// notes.
 type Refuser interface {
-	Refused(view events.View, key Key, refusal Refusal, at time.Time) (Decision, error)
+	Refused(view events.View, key Key, refusals []Refusal, at time.Time) (Decision, error)
 }
 
 // Refusal is a command that was refused, and why. It carries one action: a

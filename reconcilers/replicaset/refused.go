@@ -8,9 +8,9 @@ import (
 	"segno/reconcilers"
 )
 
-// Refused says what was refused in the ReplicaSet's status, where its Deployment
-// sees it, and in a note.
-func (Reconciler) Refused(view events.View, key reconcilers.Key, refusal reconcilers.Refusal, at time.Time) (d reconcilers.Decision, err error) {
+// Refused says the first thing that was refused in the ReplicaSet's status, where
+// its Deployment sees it, and in a note.
+func (Reconciler) Refused(view events.View, key reconcilers.Key, refusals []reconcilers.Refusal, at time.Time) (d reconcilers.Decision, err error) {
 	if key.Resource != reconcilers.ReplicaSets {
 		return d, nil // an adoption that is not allowed leaves the pod as it was
 	}
@@ -18,20 +18,31 @@ func (Reconciler) Refused(view events.View, key reconcilers.Key, refusal reconci
 	if err != nil || s == nil {
 		return d, err
 	}
-	var reason, text string
-	switch refusal.Command.Action.(type) {
-	case events.Create:
-		reason, text = "FailedCreate", "Error creating: "+refusal.Err.Error()
-	case events.Delete:
-		reason, text = "FailedDelete", "Error deleting: "+refusal.Err.Error()
-	default:
-		return d, nil // its own status, or a pod that it let go
+	for _, r := range refusals {
+		reason, text := explain(r)
+		if reason == "" {
+			continue
+		}
+		note := s.note(reason, text, proto.ObjectKey{})
+		note.Warning = true
+		d.Notes = append(d.Notes, note)
+		s.report(&d, s.failing(reason, text, at), at)
+		return d, nil
 	}
-	note := s.note(reason, text, proto.ObjectKey{})
-	note.Warning = true
-	d.Notes = append(d.Notes, note)
-	s.report(&d, s.failing(reason, text, at), at)
 	return d, nil
+}
+
+// explain puts a refusal in Kubernetes' words; "" for what is about its own
+// status, or about a pod that it let go.
+func explain(r reconcilers.Refusal) (reason, text string) {
+	switch r.Command.Action.(type) {
+	case events.Create:
+		return "FailedCreate", "Error creating: " + r.Err.Error()
+	case events.Delete:
+		return "FailedDelete", "Error deleting: " + r.Err.Error()
+	default:
+		return "", ""
+	}
 }
 
 // note tells about the ReplicaSet, once the command on the needed object is

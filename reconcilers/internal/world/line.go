@@ -74,9 +74,7 @@ func (pl *player) must(err error) {
 	}
 }
 
-// person submits a command as a person, whose mistakes are printed.
-func (pl *player) person(action events.Action) { pl.submit("user:ada", action) }
-
+// submit sends a command from outside; what is wrong with it is printed.
 func (pl *player) submit(actor proto.Actor, action events.Action) {
 	request := fmt.Sprintf("request-%d", pl.w.View().Seq())
 	_, err := pl.w.Submit(context.Background(), events.Command{
@@ -113,34 +111,26 @@ func (pl *player) apply(name string) {
 		if kind.Namespaced && obj.GetNamespace() == "" {
 			obj.SetNamespace(metav1.NamespaceDefault)
 		}
-		pl.put(kind, obj)
+		pl.put(kind, obj, raw)
 	}
 }
 
 // put creates or updates one object; a status that the file gives is set too.
-func (pl *player) put(kind *events.Kind, obj events.Object) {
+func (pl *player) put(kind *events.Kind, obj events.Object, raw []byte) {
 	key := kind.KeyOf(obj)
-	pl.person(events.Update{Key: key, Object: obj, CreateUID: uid(pl.w, key)})
-	if !kind.HasStatus {
+	pl.submit("user:ada", events.Update{Key: key, Object: obj, CreateUID: uid(pl.w, key)})
+	var given struct {
+		Status json.RawMessage `json:"status,omitempty"`
+	}
+	pl.must(json.Unmarshal(raw, &given))
+	if len(given.Status) == 0 {
 		return
 	}
-	current, err := pl.w.View().Get(key)
+	data, err := json.Marshal(given)
 	pl.must(err)
-	if current == nil {
-		return
-	}
-	if given := pl.p.flat(obj); hasStatus(given) {
-		pl.submit("node:any", events.Update{Key: key, Subresource: events.SubStatus, Object: obj})
-	}
-}
-
-func hasStatus(leaves map[string]string) bool {
-	for path, value := range leaves {
-		if strings.HasPrefix(path, "status.") && value != "0" && value != "" {
-			return true
-		}
-	}
-	return false
+	pl.submit("node:any", events.Patch{
+		Key: key, Subresource: events.SubStatus, Type: types.MergePatchType, Data: data,
+	})
 }
 
 func uid(w *World, key proto.ObjectKey) types.UID {
@@ -167,7 +157,7 @@ func (pl *player) patch(args []string) {
 	if args[0] == events.SubStatus {
 		sub, args = args[0], args[1:]
 	}
-	pl.person(events.Patch{
+	pl.submit("user:ada", events.Patch{
 		Key: pl.key(args[0]), Subresource: sub, Type: types.MergePatchType, Data: []byte(strings.Join(args[1:], " ")),
 	})
 }
@@ -178,7 +168,7 @@ func (pl *player) delete(args []string) {
 		policy := metav1.DeletionPropagation(args[1])
 		options.PropagationPolicy = &policy
 	}
-	pl.person(events.Delete{Key: pl.key(args[0]), Options: options})
+	pl.submit("user:ada", events.Delete{Key: pl.key(args[0]), Options: options})
 }
 
 // forbid refuses creations of a resource, as a quota does.

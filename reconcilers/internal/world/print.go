@@ -184,7 +184,7 @@ func shownOnChange(path string) bool {
 			return false
 		}
 	}
-	return true
+	return !strings.HasSuffix(path, "].type") // it is the element's name
 }
 
 // leaves lists what differs between two objects, one "path before→after" each.

@@ -110,7 +110,9 @@ func play(t *testing.T, archive *txtar.Archive, make func() []reconcilers.Reconc
 		pl.p.printf("> %s", line)
 		pl.line(strings.Fields(pl.p.long(line)))
 		pl.settle()
-		pl.fixedPoint()
+		if !strings.HasPrefix(line, "forbid") { // those refused before wait for a change
+			pl.fixedPoint()
+		}
 	}
 	return pl.p.out.String()
 }
@@ -170,8 +172,12 @@ func (pl *player) next() (wait time.Duration, ok bool) {
 	return wait, ok
 }
 
-// fixedPoint has fresh loops look at everything: nothing may change.
+// fixedPoint has fresh loops look at everything: nothing may change, unless
+// something is forbidden, which they would try again.
 func (pl *player) fixedPoint() {
+	if pl.w.Refuse != nil {
+		return
+	}
 	loops := pl.loops
 	pl.use(pl.freshLoops())
 	pl.quiet = true
