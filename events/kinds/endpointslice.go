@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -116,7 +115,7 @@ func validateEndpoint(path *field.Path, endpoint *discoveryv1.Endpoint, kind dis
 	topology := path.Child("deprecatedTopology")
 	errs = append(errs, only(len(endpoint.DeprecatedTopology) > maxTopologyPairs,
 		field.TooMany(topology, len(endpoint.DeprecatedTopology), maxTopologyPairs))...)
-	errs = append(errs, metavalidation.ValidateLabels(endpoint.DeprecatedTopology, topology)...)
+	errs = append(errs, validateLabels(topology)..., endpoint.DeprecatedTopology)
 	if endpoint.Hints != nil {
 		zones := endpoint.Hints.ForZones
 		errs = append(errs, only(len(zones) > maxZoneHints, field.TooMany(path.Child("hints", "forZones"), len(zones), maxZoneHints))...)

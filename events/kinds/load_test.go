@@ -159,4 +159,3 @@ func lines(rows [][]any) string {
 	}
 	return b.String()
 }
-

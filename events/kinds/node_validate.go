@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-var taintEffects = []corev1.TaintEffect{corev1.TaintEffectNoExecute, corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule}
+var taintEffects = []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}
 
 func validateNode(node *corev1.Node) field.ErrorList {
 	return slices.Concat(
@@ -54,14 +54,13 @@ func validatePodCIDRs(path *field.Path, spec *corev1.NodeSpec) field.ErrorList {
 
 func validateNodeResources(node *corev1.Node) field.ErrorList {
 	var errs field.ErrorList
-	for name, list := range map[string]corev1.ResourceList{"capacity": node.Status.Capacity, "allocatable": node.Status.Allocatable} {
-		path := field.NewPath("status", name)
+	quantities := func(path *field.Path, list corev1.ResourceList) {
 		for _, name := range sortedNames(list) {
-			errs = append(errs, validateResourceName(path.Key(string(name)), name)...)
-			errs = append(errs, validateQuantity(path.Key(string(name)), name, list[name])...)
+			errs = append(errs, validateQuantity(path.Child(string(name)), name, list[name])...)
 		}
 	}
-	slices.SortStableFunc(errs, func(a, b *field.Error) int { return slices.Compare([]byte(a.Field), []byte(b.Field)) })
+	quantities(field.NewPath("status", "capacity"), node.Status.Capacity)
+	quantities(field.NewPath("status", "allocatable"), node.Status.Allocatable)
 	return errs
 }
 

@@ -38,7 +38,14 @@ func preparePriority(spec *corev1.PodSpec) {
 	fillPointer(&spec.PreemptionPolicy, corev1.PreemptLowerPriority)
 }
 
+// preparePodUpdate keeps the priority that an update leaves out.
 func preparePodUpdate(pod, old *corev1.Pod) {
+	if pod.Spec.Priority == nil {
+		pod.Spec.Priority = old.Spec.Priority
+	}
+	if pod.Spec.PreemptionPolicy == nil {
+		pod.Spec.PreemptionPolicy = old.Spec.PreemptionPolicy
+	}
 	pod.Status = old.Status
 	raiseGeneration(pod, old, !equality.Semantic.DeepEqual(pod.Spec, old.Spec))
 }

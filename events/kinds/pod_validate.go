@@ -87,7 +87,7 @@ func validateDeadlineUpdate(path *field.Path, now, before *int64) field.ErrorLis
 func validateGatesUpdate(path *field.Path, now, before []corev1.PodSchedulingGate) field.ErrorList {
 	return each(path, now, func(path *field.Path, gate *corev1.PodSchedulingGate) field.ErrorList {
 		return only(!slices.Contains(before, *gate),
-			field.Forbidden(path, fmt.Sprintf("only deletion is allowed, but found new scheduling gate '%s'", gate.Name)))
+			field.Forbidden(path.Child("name"), fmt.Sprintf("only deletion is allowed, but found new scheduling gate '%s'", gate.Name)))
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -21,7 +20,7 @@ func validatePodSpec(path *field.Path, spec *corev1.PodSpec) field.ErrorList {
 		oneOf(path.Child("restartPolicy"), spec.RestartPolicy,
 			corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever),
 		validatePodDNS(path, spec),
-		metavalidation.ValidateLabels(spec.NodeSelector, path.Child("nodeSelector")),
+		validateLabels(path.Child("nodeSelector"), spec.NodeSelector),
 		validatePodSecurity(path, spec),
 		validateReferences(path, spec),
 		validatePodNames(path, spec),

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -86,8 +85,4 @@ func topologyKey(path *field.Path, key string) field.ErrorList {
 		return field.ErrorList{field.Required(path, "can not be empty")}
 	}
 	return metavalidation.ValidateLabelName(key, path)
-}
-
-func validateSelector(path *field.Path, selector *metav1.LabelSelector) field.ErrorList {
-	return metavalidation.ValidateLabelSelector(selector, metavalidation.LabelSelectorValidationOptions{}, path)
 }

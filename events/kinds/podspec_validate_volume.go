@@ -93,8 +93,8 @@ func validateHostPath(at *field.Path, host *corev1.HostPathVolumeSource) field.E
 	}
 	return append(validateNoBacksteps(at.Child("path"), host.Path),
 		oneOfOrEmpty(at.Child("type"), deref(host.Type, ""),
-			corev1.HostPathDirectoryOrCreate, corev1.HostPathDirectory, corev1.HostPathFileOrCreate, corev1.HostPathFile,
-			corev1.HostPathSocket, corev1.HostPathCharDev, corev1.HostPathBlockDev)...)
+			corev1.HostPathUnset, corev1.HostPathBlockDev, corev1.HostPathCharDev, corev1.HostPathDirectory,
+			corev1.HostPathDirectoryOrCreate, corev1.HostPathFile, corev1.HostPathFileOrCreate, corev1.HostPathSocket)...)
 }
 
 func validateItems(at *field.Path, mode *int32, items []corev1.KeyToPath) field.ErrorList {

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -22,7 +21,7 @@ func defaultPodTemplate(template *corev1.PodTemplateSpec) { defaultPodSpec(&temp
 func validatePodTemplate(path *field.Path, template *corev1.PodTemplateSpec) field.ErrorList {
 	spec := path.Child("spec")
 	errs := slices.Concat(
-		metavalidation.ValidateLabels(template.Labels, path.Child("labels")),
+		validateLabels(path.Child("labels"), template.Labels),
 		apivalidation.ValidateAnnotations(template.Annotations, path.Child("annotations")),
 		validatePodSpec(spec, &template.Spec),
 		only(len(template.Spec.EphemeralContainers) > 0,

@@ -38,6 +38,7 @@ func serviceKind() *events.Kind {
 		PrepareUpdate:  two(prepareServiceUpdate),
 		Validate:       check(validateService),
 		ValidateUpdate: compare(validateServiceUpdate),
+		ValidateStatus: compare(validateServiceStatus),
 		Admit:          admit(admitService),
 		Classify:       classify(classifyService),
 		Fields: selectable(func(service *corev1.Service) fields.Set {

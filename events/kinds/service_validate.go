@@ -2,11 +2,11 @@ package kinds
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -22,7 +22,7 @@ func validateService(service *corev1.Service) field.ErrorList {
 	return slices.Concat(
 		validateServicePorts(spec),
 		validateServiceType(spec),
-		metavalidation.ValidateLabels(spec.Selector, specPath.Child("selector")),
+		validateLabels(specPath.Child("selector"), spec.Selector),
 		validateSessionAffinity(spec),
 		validateClusterIPs(spec),
 		validateExternalIPs(spec),
@@ -188,4 +188,19 @@ func validateServiceUpdate(service, old *corev1.Service) field.ErrorList {
 	path := specPath.Child("clusterIPs").Index(0)
 	kept := len(service.Spec.ClusterIPs) > 0 && service.Spec.ClusterIPs[0] == old.Spec.ClusterIPs[0]
 	return append(errs, only(!kept, field.Invalid(path, service.Spec.ClusterIPs, "may not change once set"))...)
+}
+
+func validateServiceStatus(service, _ *corev1.Service) field.ErrorList {
+	path := field.NewPath("status", "loadBalancer", "ingress")
+	return each(path, service.Status.LoadBalancer.Ingress, func(path *field.Path, ingress *corev1.LoadBalancerIngress) field.ErrorList {
+		var errs field.ErrorList
+		if ingress.IP != "" {
+			errs = validation.IsValidIPForLegacyField(path.Child("ip"), ingress.IP, false, nil)
+		}
+		_, notName := netip.ParseAddr(ingress.Hostname)
+		return slices.Concat(errs,
+			optional(path.Child("hostname"), ingress.Hostname, validation.IsDNS1123Subdomain),
+			only(ingress.Hostname != "" && notName == nil, field.Invalid(path.Child("hostname"), ingress.Hostname, "must be a DNS name, not an IP address")),
+		)
+	})
 }

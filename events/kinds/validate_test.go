@@ -8,15 +8,17 @@ import (
 )
 
 // TestO2Validation: what is wrong with an object, in Kubernetes' words. A case
-// is the object (yaml) and, for an update or a status, the object before it (old).
+// is the object (yaml), with the object before it (old) for an update, or with the
+// object as it is to be (status) for a change of status.
 func TestO2Validation(t *testing.T) {
 	golden(t, "validate_*.txtar", "errors", func(t *testing.T, files map[string][]byte) string {
 		kind, obj := created(t, files["yaml"])
 		var errs field.ErrorList
 		switch {
 		case files["status"] != nil:
+			_, before := defaulted(t, files["yaml"])
 			_, after := defaulted(t, files["status"])
-			errs = kind.ValidateStatus(after, obj)
+			errs = kind.ValidateStatus(after, before)
 		case files["old"] != nil:
 			_, old := created(t, files["old"])
 			_, obj = defaulted(t, files["yaml"])
