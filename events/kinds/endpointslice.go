@@ -115,7 +115,7 @@ func validateEndpoint(path *field.Path, endpoint *discoveryv1.Endpoint, kind dis
 	topology := path.Child("deprecatedTopology")
 	errs = append(errs, only(len(endpoint.DeprecatedTopology) > maxTopologyPairs,
 		field.TooMany(topology, len(endpoint.DeprecatedTopology), maxTopologyPairs))...)
-	errs = append(errs, validateLabels(topology)..., endpoint.DeprecatedTopology)
+	errs = append(errs, validateLabels(topology, endpoint.DeprecatedTopology)...)
 	if endpoint.Hints != nil {
 		zones := endpoint.Hints.ForZones
 		errs = append(errs, only(len(zones) > maxZoneHints, field.TooMany(path.Child("hints", "forZones"), len(zones), maxZoneHints))...)
