@@ -29,11 +29,9 @@ const maxEvents = 100_000
 // ErrMalformed is wrapped by every decoding error.
 var ErrMalformed = errors.New("malformed envelope")
 
-// upcasters[v] turns the bytes of version v into those of version v+1.
-var upcasters = map[int]func([]byte) ([]byte, error){}
-
 // Encode writes the envelope in the current version. The same envelope always
-// gives the same bytes: the hash chain depends on it.
+// gives the same bytes: the hash chain depends on it. A time outside 1970 to
+// 2262 is written as 1970: whatever is encoded can be decoded.
 func Encode(e *Envelope) []byte {
 	size := 256
 	for i := range e.Events {
@@ -47,7 +45,7 @@ func Encode(e *Envelope) []byte {
 	w.uint(uint64(e.Seq))
 	w.uint(uint64(e.Epoch))
 	w.uint(e.Term)
-	w.uint(uint64(e.At.UnixNano()))
+	w.uint(nanoseconds(e.At))
 	w.text(string(e.Actor))
 	w.text(e.Verb)
 	w.uint(uint64(e.Cause.Seq))
@@ -60,6 +58,13 @@ func Encode(e *Envelope) []byte {
 		w.event(&e.Events[i])
 	}
 	return buf.Bytes()
+}
+
+func nanoseconds(at time.Time) uint64 {
+	if at.Year() < 1970 || at.Year() > 2261 {
+		return 0
+	}
+	return uint64(max(0, at.UnixNano()))
 }
 
 // writer drops the encoder's errors: it writes to memory, which cannot fail.
@@ -87,28 +92,6 @@ func (w writer) event(e *Event) {
 		return
 	}
 	w.bytes(e.Body)
-}
-
-// Decode reads an envelope of this or any older version. Bodies alias data.
-// Every error wraps ErrMalformed and says which field was wrong.
-func Decode(data []byte) (*Envelope, error) {
-	version, err := versionOf(data)
-	if err != nil {
-		return nil, err
-	}
-	for ; version < Version; version++ {
-		up, ok := upcasters[version]
-		if !ok {
-			return nil, fmt.Errorf("%w: version %d is not known", ErrMalformed, version)
-		}
-		if data, err = up(data); err != nil {
-			return nil, fmt.Errorf("%w: upcast from version %d: %w", ErrMalformed, version, err)
-		}
-	}
-	if version > Version {
-		return nil, fmt.Errorf("%w: version %d was written by a newer segno; this one reads up to %d", ErrMalformed, version, Version)
-	}
-	return decodeCurrent(data)
 }
 
 func versionOf(data []byte) (int, error) {

@@ -7,6 +7,6 @@
 // any other segno package. A name that is spelled in two packages belongs here.
 //
 // Start with envelope.go, the transaction as it lies in the log; codec.go
-// says how it becomes bytes, key.go how objects are named, subjects.go where
+// says how it becomes bytes, upcast.go how older bytes are read, key.go how objects are named, subjects.go where
 // messages go.
 package proto

@@ -3,7 +3,7 @@ package proto
 import "time"
 
 // Version is the envelope schema that Encode writes. Decode also reads every
-// older one, through the upcasters in codec.go.
+// older one, through the upcasters of upcast.go.
 const Version = 1
 
 // MaxEnvelope is the largest encoded transaction in bytes (design: 4 MiB), and

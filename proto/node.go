@@ -55,10 +55,39 @@ func Pack(message any) []byte {
 	return data
 }
 
-// Unpack reads a node message.
+// Unpack reads a node message. What a hostile one claims to hold is checked
+// against what it does hold, before anything is allocated for it.
 func Unpack(data []byte, message any) error {
-	if err := msgpack.Unmarshal(data, message); err != nil {
+	err := plausible(data)
+	if err == nil {
+		err = msgpack.Unmarshal(data, message)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %T: %w", ErrMalformed, message, err)
 	}
+	return nil
+}
+
+var (
+	_ msgpack.CustomEncoder = ObjectKey{}
+	_ msgpack.CustomDecoder = (*ObjectKey)(nil)
+)
+
+// EncodeMsgpack writes a key as its four parts. (By reflection the embedded
+// resource's name would be lost: the object's has the same field name.)
+func (k ObjectKey) EncodeMsgpack(enc *msgpack.Encoder) error {
+	return enc.EncodeMulti([]string{k.Group, k.Resource.Name, k.Namespace, k.Name})
+}
+
+// DecodeMsgpack reads a key.
+func (k *ObjectKey) DecodeMsgpack(dec *msgpack.Decoder) error {
+	var parts []string
+	if err := dec.Decode(&parts); err != nil {
+		return err
+	}
+	if len(parts) != 4 {
+		return fmt.Errorf("a key has 4 parts, not %d", len(parts))
+	}
+	*k = Resource{Group: parts[0], Name: parts[1]}.Key(parts[2], parts[3])
 	return nil
 }

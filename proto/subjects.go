@@ -25,12 +25,13 @@ const (
 // permissions: it is the authenticated actor.
 
 // token makes one subject token of any text: NATS forbids dots, white space
-// and wildcards in one. "" becomes "-", which no Kubernetes name can be.
+// and wildcards in one. "" becomes "-", and "-" itself "%2D", so that no two
+// texts share a token.
 func token(text string) string {
 	if text == "" {
 		return "-"
 	}
-	if !strings.ContainsAny(text, ".*>%_ \t\r\n\x00\x7f") {
+	if text != "-" && !strings.ContainsFunc(text, special) {
 		return text
 	}
 	const hexDigits = "0123456789ABCDEF"
@@ -39,7 +40,7 @@ func token(text string) string {
 		switch c := text[i]; {
 		case c == '.':
 			b.WriteByte('_')
-		case c == '*' || c == '>' || c == '%' || c == '_' || c <= ' ' || c == 0x7f:
+		case special(rune(c)), text == "-":
 			b.WriteByte('%')
 			b.WriteByte(hexDigits[c>>4])
 			b.WriteByte(hexDigits[c&15])
@@ -50,7 +51,13 @@ func token(text string) string {
 	return b.String()
 }
 
-// UntokenNode reads a node name or user back out of a subject token.
+// special tells what cannot stand in a token as it is: what NATS forbids, what
+// the escape uses itself, and everything outside printable ASCII.
+func special(c rune) bool {
+	return c <= ' ' || c >= 0x7f || strings.ContainsRune(".*>%_", c)
+}
+
+// Untoken reads a node name or user back out of a subject token.
 func Untoken(tok string) string {
 	if tok == "-" {
 		return ""

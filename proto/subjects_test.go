@@ -1,0 +1,91 @@
+package proto
+
+import (
+	"strings"
+	"testing"
+)
+
+// subjectOf runs every function that puts foreign text into a subject.
+func subjectsOf(text string) []string {
+	key := Resource{Group: text, Name: text}.Key(text, text)
+	return []string{
+		LogSubject(StreamEvents, key), LogSubject(StreamNotes, key), LogSubject(StreamLeases, key), FeedSubject(key),
+		UserDial(text), NodeReport(NodeName(text)), NodeSync(NodeName(text)), NodeBeat(NodeName(text)),
+		NodeDial(NodeName(text)), NodeWant(NodeName(text)), Join(text), Inbox(text),
+	}
+}
+
+// FuzzSubjects: whatever a name is, it stays one token, smuggles in no
+// wildcard, and can be read back.
+func FuzzSubjects(f *testing.F) {
+	for _, text := range []string{
+		"", "-", "--", "%2D", "n1", "a.b", "a_b", "*", ">", "a.>", "a b", "a\tb", "a\r\nPUB x 0", "\x00", "\x7f", "%", "%4", "%zz", "ü", "\xff",
+		"\u0085", "\f", "\v", "x.*.dial", strings.Repeat("a.", 200),
+	} {
+		f.Add(text)
+	}
+	plain := subjectsOf("x")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got := Untoken(token(text)); got != text {
+			t.Fatalf("token %q reads back as %q, was %q", token(text), got, text)
+		}
+		for i, subject := range subjectsOf(text) {
+			if got, want := strings.Count(subject, "."), strings.Count(plain[i], "."); got != want {
+				t.Fatalf("%q has %d dots, want %d", subject, got, want)
+			}
+			for _, tok := range strings.Split(subject, ".") {
+				if tok == "" || strings.ContainsAny(tok, "*>") {
+					t.Fatalf("%q has an empty token or a wildcard", subject)
+				}
+			}
+			for j := range len(subject) {
+				if subject[j] <= ' ' || subject[j] >= 0x7f {
+					t.Fatalf("%q has byte %#x", subject, subject[j])
+				}
+			}
+		}
+	})
+}
+
+func FuzzUntoken(f *testing.F) {
+	f.Add("%")
+	f.Add("%F")
+	f.Add("a%zz_")
+	f.Fuzz(func(_ *testing.T, tok string) { Untoken(tok) }) // never panics
+}
+
+func TestDifferentNamesHaveDifferentTokens(t *testing.T) {
+	seen := map[string]string{}
+	for _, text := range []string{"", "-", "%2D", "a.b", "a_b", "a%5Fb", "a%2Eb", "a b", "A.B", "a..b", "_", ".", "%"} {
+		tok := token(text)
+		if other, taken := seen[tok]; taken {
+			t.Errorf("%q and %q share the token %q", text, other, tok)
+		}
+		seen[tok] = text
+	}
+}
+
+func TestSubjectsAsDocumented(t *testing.T) {
+	deployment := Resource{Group: "apps", Name: "deployments"}.Key("default", "web.v1")
+	for got, want := range map[string]string{
+		LogSubject(StreamEvents, deployment):                                                           "ev.apps.deployments.default",
+		LogSubject(StreamNotes, Resource{Name: "events"}.Key("ns", "x")):                               "nt.-.events.ns",
+		LogSubject(StreamLeases, Resource{Group: "coordination.k8s.io", Name: "leases"}.Key("n", "x")): "ls.coordination_k8s_io.leases.n",
+		LogSubject(StreamEvents, Resource{Name: "nodes"}.Key("", "n1")):                                "ev.-.nodes.-",
+		LogSubjects(StreamEvents):                                                                      "ev.>",
+		FeedSubject(deployment):                                                                        "feed.apps.deployments.default.web_v1",
+		UserDial("ann@example.com"):                                                                    "cmd.ann@example_com.dial",
+		NodeReport("n1.local"):                                                                         "sts.n1_local.report",
+		NodeSync("n1"):                                                                                 "sts.n1.sync",
+		NodeBeat("n1"):                                                                                 "sts.n1.beat",
+		AnyNode("beat"):                                                                                "sts.*.beat",
+		NodeDial("n1"):                                                                                 "node.n1.dial",
+		NodeWant("n1"):                                                                                 "node.n1.want",
+		Join("abc"):                                                                                    "join.abc",
+		Inbox("user:x"):                                                                                "_INBOX_user:x",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
