@@ -93,12 +93,16 @@ func validateNamespaceStatus(namespace, _ *corev1.Namespace) field.ErrorList {
 	return only(phase != corev1.NamespaceActive, field.Invalid(path, phase, "may only be 'Active' if `deletionTimestamp` is empty"))
 }
 
-func classifyNamespace(before, after *corev1.Namespace, _ proto.Section) (fact, reason string) {
-	switch {
-	case before.Status.Phase != after.Status.Phase && after.Status.Phase == corev1.NamespaceTerminating,
-		before.DeletionTimestamp == nil && after.DeletionTimestamp != nil:
-		return string(events.NamespaceTerminating), "DeletionRequested"
-	case len(before.Spec.Finalizers) > 0 && len(after.Spec.Finalizers) == 0:
+// classifyNamespace names an ending namespace by its status: the spec section
+// of the same transaction says that the deletion was asked for.
+func classifyNamespace(before, after *corev1.Namespace, section proto.Section) (fact, reason string) {
+	if section == proto.SectionStatus {
+		if before.Status.Phase != after.Status.Phase && after.Status.Phase == corev1.NamespaceTerminating {
+			return string(events.NamespaceTerminating), "DeletionRequested"
+		}
+		return "", ""
+	}
+	if len(before.Spec.Finalizers) > 0 && len(after.Spec.Finalizers) == 0 {
 		return string(events.NamespaceFinalized), "Empty"
 	}
 	return "", ""

@@ -1,0 +1,40 @@
+package kinds
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestS1BandGivesEverything: whatever the seed, a range is given out to its
+// last number, and what is kept for people's own choice goes last.
+func TestS1BandGivesEverything(t *testing.T) {
+	for _, seed := range []uint32{0, 1, 99, 1 << 31, 1<<32 - 1} {
+		b := band{size: 100, reserved: 20}
+		var given []uint32
+		for {
+			n, ok := b.find(seed, func(n uint32) bool { return slices.Contains(given, n) })
+			if !ok {
+				break
+			}
+			given = append(given, n)
+		}
+		if len(given) != 100 {
+			t.Fatalf("seed %d: %d numbers given", seed, len(given))
+		}
+		for i, n := range given {
+			if n >= 100 || (n < 20) != (i >= 80) || slices.Index(given, n) != i {
+				t.Errorf("seed %d: number %d is %d", seed, i, n)
+			}
+		}
+	}
+}
+
+// TestS1Addresses: the range begins and ends inside the network.
+func TestS1Addresses(t *testing.T) {
+	if got := clusterIP(0); got != "10.96.0.1" {
+		t.Errorf("first is %s", got)
+	}
+	if got := clusterIP(clusterIPs.size - 1); got != "10.96.255.254" {
+		t.Errorf("last is %s", got)
+	}
+}
