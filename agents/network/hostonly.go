@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 
 	"segno/agents/runtime"
 )
@@ -30,3 +32,9 @@ func (h HostOnly) Attach(context.Context, string, runtime.Sandbox) error { retur
 
 // Release has nothing to give back.
 func (h HostOnly) Release(context.Context, string) error { return nil }
+
+// Dial connects to a port of the host.
+func (h HostOnly) Dial(ctx context.Context, _ runtime.Sandbox, port int32) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", net.JoinHostPort("localhost", strconv.Itoa(int(port))))
+}

@@ -47,20 +47,17 @@ func (p *pool) take(uid string) (netip.Addr, error) {
 		return address, nil
 	}
 	address := p.cursor
-	for {
+	for range len(p.holder) + 1 { // one more than can be in the way
 		if address = address.Next(); !p.usable(address) {
 			address = p.gateway.Next()
 		}
 		if _, taken := p.holder[address]; !taken {
-			break
-		}
-		if address == p.cursor {
-			return netip.Addr{}, fmt.Errorf("pod CIDR %s: all addresses are in use", p.cidr)
+			p.cursor = address
+			p.byUID[uid], p.holder[address] = address, uid
+			return address, nil
 		}
 	}
-	p.cursor = address
-	p.byUID[uid], p.holder[address] = address, uid
-	return address, nil
+	return netip.Addr{}, fmt.Errorf("pod CIDR %s: all %d addresses are in use", p.cidr, len(p.holder))
 }
 
 // usable leaves out the network, the gateway and (IPv4) the broadcast address.

@@ -2,6 +2,8 @@ package network
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/netip"
 	"sync"
 
@@ -50,4 +52,9 @@ func (s *Simulated) Release(_ context.Context, uid string) error {
 		s.pool.free(uid)
 	}
 	return nil
+}
+
+// Dial finds nobody: nothing listens in a simulated pod.
+func (s *Simulated) Dial(context.Context, runtime.Sandbox, int32) (net.Conn, error) {
+	return nil, errors.New("simulated pods listen on no port")
 }

@@ -75,11 +75,21 @@ func New(cfg Config) (*Keeper, error) {
 	}, nil
 }
 
-// Want sets how one pod should be. One that is gone and not known is ignored.
+// Want sets how one pod should be.
 func (k *Keeper) Want(want Want) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.want(string(want.Pod.UID), want)
+}
+
+// Gone says that a pod's object no longer exists: what is left of the pod is
+// removed, with at most the given grace. One that is not known is ignored.
+func (k *Keeper) Gone(uid string, grace time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l := k.lives[uid]; l != nil {
+		k.want(uid, Want{Pod: l.want.Pod, Seq: l.want.Seq, Gone: true, Grace: grace})
+	}
 }
 
 // WantAll says that nothing but these pods should be: others have their own
@@ -105,8 +115,6 @@ func (k *Keeper) WantAll(wants []Want) {
 func (k *Keeper) want(uid string, want Want) {
 	l := k.lives[uid]
 	switch {
-	case l == nil && want.Gone && want.Pod != nil:
-		return
 	case l == nil:
 		l = &life{uid: uid}
 		k.lives[uid] = l

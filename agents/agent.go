@@ -1,0 +1,108 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"golang.org/x/sync/errgroup"
+
+	"segno/agents/disk"
+	"segno/agents/outbox"
+	"segno/agents/pod"
+	"segno/agents/server"
+	"segno/proto"
+)
+
+// Agent is one node.
+type Agent struct {
+	cfg    Config
+	info   facts // about machine and engine, read once
+	pods   *pod.Keeper
+	outbox *outbox.Outbox
+	wanted disk.Folder // what should run, a record a pod
+	self   disk.Folder // the Node object as it last was
+
+	counter atomic.Uint64 // of the newest Want that was applied
+	behind  chan struct{} // a Want was missed: sync
+	changed chan struct{} // the node's health changed: tell
+
+	mu     sync.Mutex
+	node   *corev1.Node // as the control plane last answered; nil before
+	health health
+}
+
+// New answers an agent that knows what an earlier one on the same StateDir knew.
+func New(cfg Config) (*Agent, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	a := &Agent{cfg: cfg, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1), health: startingHealth()}
+	var err error
+	if a.wanted, err = disk.Open(cfg.below("pods")); err != nil {
+		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+	}
+	if a.self, err = disk.Open(cfg.below("node")); err != nil {
+		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+	}
+	a.outbox, err = outbox.New(outbox.Config{
+		Dir: cfg.below("outbox"), Send: cfg.Link.Report, Logger: cfg.Logger, Refused: a.refused,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+	}
+	a.info = readFacts(&a.cfg)
+	a.pods, err = pod.New(pod.Config{
+		Node:    pod.Node{Name: cfg.Node, Address: cfg.Address, Memory: a.info.capacity.Memory().Value()},
+		Runtime: cfg.Runtime, Network: cfg.Network, VolumeDir: cfg.below("volumes"), Concurrency: cfg.Concurrency,
+		Tell: a.tell, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+	}
+	return a, a.remember()
+}
+
+// Run keeps the node until ctx ends. Its containers go on without it.
+func (a *Agent) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.pods.Run(ctx) })
+	group.Go(func() error { return a.outbox.Run(ctx) })
+	group.Go(func() error { return a.watchEngine(ctx) })
+	group.Go(func() error { return a.follow(ctx) })
+	group.Go(func() error { return a.beat(ctx) })
+	if a.cfg.Listener != nil {
+		group.Go(func() error {
+			return server.Run(ctx, server.Config{
+				Listener: a.cfg.Listener, Pods: a.pods, Runtime: a.cfg.Runtime, Dial: a.cfg.Network.Dial, Logger: a.cfg.Logger,
+			})
+		})
+	}
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// tell hands a pod's status to the outbox.
+func (a *Agent) tell(item proto.ReportItem) {
+	if err := a.outbox.Put(item); err != nil {
+		a.cfg.Logger.Error("a status is not durable on this node", "object", item.Key.String(), "error", err)
+	}
+}
+
+func (a *Agent) refused(item proto.ReportItem, why string) {
+	a.cfg.Logger.Error("the control plane refused a status", "object", item.Key.String(), "reason", item.Reason, "error", why)
+}
+
+// forget drops what is kept of a pod of which nothing is left.
+func (a *Agent) forget(uid string) {
+	if err := a.wanted.Remove(uid); err != nil {
+		a.cfg.Logger.Error("a pod that ended is still kept", "uid", uid, "error", err)
+	}
+}

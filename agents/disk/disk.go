@@ -1,0 +1,130 @@
+// Package disk keeps small records in a folder of the node, a file each, so
+// that each is there whole or not at all after a crash.
+//
+// What comes in and goes out: bytes under a name. What never happens here: a
+// record that is half old and half new, or an invented one; a torn file is
+// reported and left out.
+//
+// All of it is in this file.
+package disk
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Folder keeps records below a directory. The zero Folder keeps nothing: it
+// is the memory of nodes that need none.
+type Folder struct{ dir string }
+
+// ErrTorn says that a file is not what was written: the machine went down.
+var ErrTorn = errors.New("torn record")
+
+const temporary = ".new"
+
+var table = crc32.MakeTable(crc32.Castagnoli)
+
+// Open makes the directory when it is missing. An empty dir keeps nothing.
+func Open(dir string) (Folder, error) {
+	if dir == "" {
+		return Folder{}, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Folder{}, fmt.Errorf("open folder of records: %w", err)
+	}
+	return Folder{dir: dir}, nil
+}
+
+// Put writes a record in the place of the older one, if any, and syncs it.
+func (f Folder) Put(name string, data []byte) error {
+	if f.dir == "" {
+		return nil
+	}
+	path, err := f.path(name)
+	if err != nil {
+		return err
+	}
+	if err := write(path+temporary, data); err != nil {
+		return fmt.Errorf("write record %s: %w", name, err)
+	}
+	if err := os.Rename(path+temporary, path); err != nil {
+		return fmt.Errorf("write record %s: %w", name, err)
+	}
+	return nil
+}
+
+func write(path string, data []byte) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	framed := binary.LittleEndian.AppendUint32(make([]byte, 0, len(data)+4), crc32.Checksum(data, table))
+	_, err = file.Write(append(framed, data...))
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// Remove deletes a record; missing is success.
+func (f Folder) Remove(name string) error {
+	if f.dir == "" {
+		return nil
+	}
+	path, err := f.path(name)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove record %s: %w", name, err)
+	}
+	return nil
+}
+
+// All reads every record. Beside them it answers an error that wraps ErrTorn
+// for those that are not whole; they are removed.
+func (f Folder) All() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	if f.dir == "" {
+		return out, nil
+	}
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read records: %w", err)
+	}
+	var torn []error
+	for _, entry := range entries {
+		name := entry.Name()
+		if strings.HasSuffix(name, temporary) {
+			torn = append(torn, os.Remove(filepath.Join(f.dir, name))) // never finished, never promised
+			continue
+		}
+		data, err := read(filepath.Join(f.dir, name))
+		if err != nil {
+			torn = append(torn, fmt.Errorf("record %s: %w", name, err))
+			continue
+		}
+		out[name] = data
+	}
+	return out, errors.Join(torn...)
+}
+
+func read(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) < 4 || binary.LittleEndian.Uint32(data) != crc32.Checksum(data[4:], table) {
+		return nil, errors.Join(ErrTorn, os.Remove(path))
+	}
+	return data[4:], nil
+}
+
+func (f Folder) path(name string) (string, error) {
+	if name == "" || name != filepath.Base(name) || strings.HasSuffix(name, temporary) || name == "." || name == ".." {
+		return "", fmt.Errorf("record %q: not a file name", name)
+	}
+	return filepath.Join(f.dir, name), nil
+}

@@ -1,0 +1,222 @@
+package agents
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"segno/agents/pod"
+	"segno/proto"
+)
+
+// goneGrace is what containers get whose pod's object was removed at once: a
+// person asked for no grace, the node gives the process a moment.
+const goneGrace = 2 * time.Second
+
+// follow registers the node and applies what is relayed to it, for ever. A
+// failure means only that nothing new is known: pods go on.
+func (a *Agent) follow(ctx context.Context) error {
+	for failures := 0; ; {
+		synced, err := a.followOnce(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if synced {
+			failures = 0
+		}
+		if err != nil && failures == 0 {
+			a.cfg.Logger.Warn("control plane out of reach; pods go on", "error", err)
+		}
+		if err := sleep(ctx, spread(failures)); err != nil {
+			return err
+		}
+		failures++
+	}
+}
+
+// spread is 200 ms doubled up to 5 s, at random from its half on: a thousand
+// nodes do not come back in the same moment.
+func spread(failures int) time.Duration {
+	d := min(5*time.Second, 200*time.Millisecond<<min(failures, 10))
+	return d/2 + rand.N(d/2+1)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// followOnce is one connection's life: subscribe, then read everything, then
+// what changes; in this order nothing falls between.
+func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wants, err := a.cfg.Link.Wants(ctx)
+	if err != nil {
+		return false, fmt.Errorf("subscribe to wants: %w", err)
+	}
+	if err := a.register(ctx); err != nil {
+		return false, err
+	}
+	if err := a.sync(ctx); err != nil {
+		return false, err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case <-a.behind:
+			err = a.sync(ctx)
+		case want, open := <-wants:
+			if !open {
+				return true, nil
+			}
+			err = a.relayed(ctx, want)
+		}
+		if err != nil {
+			return true, err
+		}
+	}
+}
+
+// relayed applies the next Want, and asks for everything when one is missing.
+func (a *Agent) relayed(ctx context.Context, want proto.Want) error {
+	newest := a.counter.Load()
+	switch {
+	case want.Full:
+		return a.applyAll(ctx, want)
+	case want.Counter <= newest:
+		return nil
+	case want.Counter > newest+1:
+		return a.sync(ctx)
+	}
+	for i := range want.Pods {
+		if err := a.applyOne(ctx, &want.Pods[i]); err != nil {
+			return err
+		}
+	}
+	a.counter.Store(want.Counter)
+	return nil
+}
+
+func (a *Agent) sync(ctx context.Context) error {
+	want, err := a.cfg.Link.Sync(ctx)
+	if err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	return a.applyAll(ctx, want)
+}
+
+// applyAll makes what the node should run exactly what the message has.
+func (a *Agent) applyAll(ctx context.Context, all proto.Want) error {
+	wants := make([]pod.Want, 0, len(all.Pods))
+	for i := range all.Pods {
+		p := &all.Pods[i]
+		if p.Gone || p.Key.Resource == nodes {
+			if err := a.applyOne(ctx, p); err != nil {
+				return err
+			}
+			continue
+		}
+		want, err := a.keep(p)
+		if err != nil {
+			return err
+		}
+		wants = append(wants, want)
+	}
+	a.pods.WantAll(wants)
+	a.counter.Store(all.Counter)
+	return nil
+}
+
+func (a *Agent) applyOne(ctx context.Context, p *proto.WantPod) error {
+	switch {
+	case p.Key.Resource == nodes && p.Gone:
+		return a.register(ctx)
+	case p.Key.Resource == nodes:
+		node := &corev1.Node{}
+		if err := node.Unmarshal(p.Body); err != nil {
+			return fmt.Errorf("decode %s: %w", p.Key, err)
+		}
+		return a.setNode(ctx, node)
+	case p.Gone:
+		a.pods.Gone(p.UID, goneGrace)
+		return nil
+	}
+	want, err := a.keep(p)
+	if err != nil {
+		return err
+	}
+	a.pods.Want(want)
+	return nil
+}
+
+// keep makes a wanted pod durable before anything is done about it.
+func (a *Agent) keep(p *proto.WantPod) (pod.Want, error) {
+	want, err := decode(p)
+	if err != nil {
+		return want, err
+	}
+	return want, a.wanted.Put(p.UID, proto.Pack(p))
+}
+
+func decode(p *proto.WantPod) (pod.Want, error) {
+	out := &corev1.Pod{}
+	if err := out.Unmarshal(p.Body); err != nil {
+		return pod.Want{}, fmt.Errorf("decode %s: %w", p.Key, err)
+	}
+	if string(out.UID) != p.UID {
+		return pod.Want{}, fmt.Errorf("decode %s: its UID is %q, not %q", p.Key, out.UID, p.UID)
+	}
+	return pod.Want{Pod: out, Seq: p.Seq}, nil
+}
+
+// remember starts from what an earlier agent kept.
+func (a *Agent) remember() error {
+	records, err := a.wanted.All()
+	if records == nil {
+		return fmt.Errorf("agent of node %s: %w", a.cfg.Node, err)
+	}
+	if err != nil {
+		a.cfg.Logger.Warn("kept pods were lost with the machine; the control plane has them", "error", err)
+	}
+	for uid, data := range records {
+		var p proto.WantPod
+		err := proto.Unpack(data, &p)
+		var want pod.Want
+		if err == nil {
+			want, err = decode(&p)
+		}
+		if err != nil {
+			a.cfg.Logger.Warn("unreadable pod; the control plane has it", "uid", uid, "error", err)
+			continue
+		}
+		a.pods.Want(want)
+	}
+	return a.rememberNode()
+}
+
+// held answers the addresses of the sandboxes that are there.
+func (a *Agent) held(ctx context.Context) (map[string]netip.Addr, error) {
+	pods, err := a.cfg.Runtime.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]netip.Addr{}
+	for _, p := range pods {
+		if p.Sandbox != nil && p.Sandbox.Address.IsValid() && !p.Sandbox.HostNetwork {
+			out[p.UID] = p.Sandbox.Address
+		}
+	}
+	return out, nil
+}

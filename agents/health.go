@@ -1,0 +1,199 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"segno/agents/network"
+)
+
+// health is what the node's conditions are made of.
+type health struct {
+	engine    error // why the container engine does not answer
+	network   error // why pods cannot have a network
+	networkUp bool
+	pressure  Pressure
+	since     map[corev1.NodeConditionType]condition
+}
+
+type condition struct {
+	status corev1.ConditionStatus
+	at     time.Time
+}
+
+var (
+	errEngineUnknown = errors.New("the container engine has not answered yet")
+	errNoCIDR        = errors.New("the node has no pod CIDR yet")
+)
+
+func startingHealth() health {
+	return health{engine: errEngineUnknown, network: errNoCIDR, since: map[corev1.NodeConditionType]condition{}}
+}
+
+// conditions is called with the agent's lock held.
+func (h *health) conditions() []corev1.NodeCondition {
+	now := time.Now()
+	var out []corev1.NodeCondition
+	set := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason, message string) {
+		if h.since[kind].status != status {
+			h.since[kind] = condition{status, now}
+		}
+		out = append(out, corev1.NodeCondition{
+			Type: kind, Status: status, Reason: reason, Message: message,
+			LastHeartbeatTime: metav1.NewTime(now), LastTransitionTime: metav1.NewTime(h.since[kind].at),
+		})
+	}
+	pressure := func(kind corev1.NodeConditionType, is bool, no, yes, sentence string) {
+		if is {
+			set(kind, corev1.ConditionTrue, yes, "the node has too little "+sentence)
+			return
+		}
+		set(kind, corev1.ConditionFalse, no, "the node has enough "+sentence)
+	}
+	pressure(corev1.NodeMemoryPressure, h.pressure.Memory, "KubeletHasSufficientMemory", "KubeletHasInsufficientMemory", "memory")
+	pressure(corev1.NodeDiskPressure, h.pressure.Disk, "KubeletHasNoDiskPressure", "KubeletHasDiskPressure", "disk space")
+	pressure(corev1.NodePIDPressure, h.pressure.PID, "KubeletHasSufficientPID", "KubeletHasInsufficientPID", "process ids")
+	switch {
+	case h.networkUp:
+		set(corev1.NodeNetworkUnavailable, corev1.ConditionFalse, "NetworkReady", "pods get addresses of the node's CIDR")
+	case errors.Is(h.network, network.ErrHostOnly):
+		set(corev1.NodeNetworkUnavailable, corev1.ConditionTrue, "HostNetworkOnly", h.network.Error())
+	default:
+		set(corev1.NodeNetworkUnavailable, corev1.ConditionTrue, "NetworkNotReady", h.network.Error())
+	}
+	switch {
+	case h.engine != nil:
+		set(corev1.NodeReady, corev1.ConditionFalse, "ContainerRuntimeDown", h.engine.Error())
+	case !h.networkUp && !errors.Is(h.network, network.ErrHostOnly):
+		set(corev1.NodeReady, corev1.ConditionFalse, "NetworkNotReady", h.network.Error())
+	default:
+		set(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "segno's agent is ready")
+	}
+	return out
+}
+
+// changeHealth changes what is known of the node's health, and has it told
+// when a person would see the difference.
+func (a *Agent) changeHealth(change func(*health)) bool {
+	a.mu.Lock()
+	before := a.health.summary()
+	change(&a.health)
+	changed := before != a.health.summary()
+	a.mu.Unlock()
+	if changed {
+		notify(a.changed)
+	}
+	return changed
+}
+
+type summary struct {
+	engine, network string
+	networkUp       bool
+	pressure        Pressure
+}
+
+func (h *health) summary() summary {
+	return summary{text(h.engine), text(h.network), h.networkUp, h.pressure}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func notify(signal chan struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
+}
+
+// watchEngine hears of changes at the engine. Losing the engine makes the node
+// not ready; its first word when it is back is to look at everything.
+func (a *Agent) watchEngine(ctx context.Context) error {
+	for failures := 0; ; failures++ {
+		err := a.cfg.Runtime.Watch(ctx, func(uid string) {
+			if uid == "" {
+				failures = 0
+				a.engineBack(ctx)
+			}
+			a.pods.Wake(uid)
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			err = errors.New("the container engine ended its stream of events")
+		}
+		if a.changeHealth(func(h *health) { h.engine = err }) {
+			a.cfg.Logger.Warn("container engine lost", "error", err)
+		}
+		if err := sleep(ctx, spread(failures)); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *Agent) engineBack(ctx context.Context) {
+	if info, err := a.cfg.Runtime.Info(ctx); err == nil {
+		a.mu.Lock()
+		a.info.system.ContainerRuntimeVersion = info.Version
+		a.mu.Unlock()
+	}
+	if a.changeHealth(func(h *health) { h.engine = nil }) {
+		a.cfg.Logger.Info("container engine answers")
+	}
+	a.setUpNetwork(ctx)
+}
+
+// beat says regularly that the node lives, and tells its status when it
+// changed and now and then when it did not.
+func (a *Agent) beat(ctx context.Context) error {
+	beats := time.NewTicker(a.cfg.HeartbeatPeriod)
+	defer beats.Stop()
+	told := time.Now()
+	missed := uint64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.changed:
+			a.report()
+			told = time.Now()
+			continue
+		case <-beats.C:
+		}
+		missed = a.beatOnce(ctx, missed)
+		if pressure, err := a.info.machine.Pressure(); err == nil {
+			a.changeHealth(func(h *health) { h.pressure = pressure })
+		}
+		a.setUpNetwork(ctx)
+		if time.Since(told) >= a.cfg.StatusPeriod {
+			a.report()
+			told = time.Now()
+		}
+	}
+}
+
+// beatOnce answers the counter that the control plane has relayed and that has
+// not come here. When it has not come by the next beat either, it is lost.
+func (a *Agent) beatOnce(ctx context.Context, missed uint64) uint64 {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.HeartbeatPeriod)
+	defer cancel()
+	newest, err := a.cfg.Link.Beat(ctx)
+	if err != nil {
+		a.cfg.Logger.Debug("heartbeat", "error", err)
+		return missed
+	}
+	have := a.counter.Load()
+	if missed > have {
+		notify(a.behind)
+	}
+	return max(newest, have)
+}

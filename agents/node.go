@@ -1,0 +1,135 @@
+package agents
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"segno/proto"
+)
+
+var nodes = proto.Resource{Name: "nodes"}
+
+// register creates or updates the Node object, and takes what comes back.
+func (a *Agent) register(ctx context.Context) error {
+	node, err := a.cfg.Link.Register(ctx, a.describe())
+	if err != nil {
+		return fmt.Errorf("register node %s: %w", a.cfg.Node, err)
+	}
+	return a.setNode(ctx, node)
+}
+
+// describe is the Node object as this agent has it.
+func (a *Agent) describe() *corev1.Node {
+	labels := map[string]string{
+		corev1.LabelHostname:   string(a.cfg.Node),
+		corev1.LabelOSStable:   a.info.system.OperatingSystem,
+		corev1.LabelArchStable: a.info.system.Architecture,
+	}
+	maps.Copy(labels, a.cfg.Labels)
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: string(a.cfg.Node), Labels: labels, Annotations: a.cfg.Annotations},
+		Spec:       corev1.NodeSpec{Taints: a.cfg.Taints},
+		Status:     a.status(),
+	}
+}
+
+// status is the node's as it is now.
+func (a *Agent) status() corev1.NodeStatus {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	allocatable := a.info.capacity.DeepCopy()
+	addresses := []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: string(a.cfg.Node)}}
+	if a.cfg.Address.IsValid() {
+		internal := corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: a.cfg.Address.String()}
+		addresses = append([]corev1.NodeAddress{internal}, addresses...)
+	}
+	return corev1.NodeStatus{
+		Capacity: a.info.capacity, Allocatable: allocatable,
+		Conditions: a.health.conditions(), Addresses: addresses, NodeInfo: a.info.system,
+	}
+}
+
+// report tells the node's status.
+func (a *Agent) report() {
+	a.mu.Lock()
+	node := a.node
+	a.mu.Unlock()
+	if node == nil {
+		return // registration carries it
+	}
+	body, err := (&corev1.Node{Status: a.status()}).Marshal()
+	if err != nil {
+		a.cfg.Logger.Error("encode the node's status", "error", err)
+		return
+	}
+	a.tell(proto.ReportItem{Key: nodes.Key("", string(a.cfg.Node)), UID: string(node.UID), Reason: "NodeStatus", Status: body})
+}
+
+// setNode takes the Node object as the control plane has it; its pod CIDR
+// readies the network.
+func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
+	if node.Name != string(a.cfg.Node) {
+		return fmt.Errorf("register node %s: the answer is about node %s", a.cfg.Node, node.Name)
+	}
+	a.mu.Lock()
+	first, before := a.node == nil || a.node.UID != node.UID, a.node
+	a.node = node
+	a.mu.Unlock()
+	if data, err := node.Marshal(); err != nil {
+		return fmt.Errorf("encode node %s: %w", a.cfg.Node, err)
+	} else if before == nil || before.UID != node.UID || before.Spec.PodCIDR != node.Spec.PodCIDR {
+		if err := a.self.Put("node", data); err != nil {
+			return err
+		}
+	}
+	a.setUpNetwork(ctx)
+	if first {
+		a.report()
+	}
+	return nil
+}
+
+// rememberNode starts with the pod CIDR of an earlier agent.
+func (a *Agent) rememberNode() error {
+	records, err := a.self.All()
+	if records == nil {
+		return fmt.Errorf("agent of node %s: %w", a.cfg.Node, err)
+	}
+	node := &corev1.Node{}
+	if data, kept := records["node"]; kept && node.Unmarshal(data) == nil && node.Name == string(a.cfg.Node) {
+		a.node = node
+	}
+	return nil
+}
+
+// setUpNetwork readies the network once CIDR and engine are known, and wakes
+// the pods that wait for it.
+func (a *Agent) setUpNetwork(ctx context.Context) {
+	a.mu.Lock()
+	node, up := a.node, a.health.networkUp
+	a.mu.Unlock()
+	if up || node == nil || node.Spec.PodCIDR == "" {
+		return
+	}
+	err := a.setUp(ctx, node.Spec.PodCIDR)
+	if a.changeHealth(func(h *health) { h.networkUp, h.network = err == nil, err }) && err == nil {
+		a.pods.Wake("")
+	}
+}
+
+func (a *Agent) setUp(ctx context.Context, text string) error {
+	cidr, err := netip.ParsePrefix(text)
+	if err != nil {
+		return fmt.Errorf("pod CIDR of node %s: %w", a.cfg.Node, err)
+	}
+	held, err := a.held(ctx)
+	if err != nil {
+		return err
+	}
+	return a.cfg.Network.Setup(ctx, cidr, held)
+}
