@@ -14,6 +14,9 @@ import (
 
 const expectedLastSequence = "Nats-Expected-Last-Sequence"
 
+// errRefused is wrapped by what the log says to an append out of sequence.
+var errRefused = errors.New("the log refused the append")
+
 // line publishes transactions to a stream, each fenced by the sequence it
 // must follow. Only the last of a flight asks for an acknowledgement: since
 // each can only follow the one before, it speaks for all of them.
@@ -56,7 +59,7 @@ func readAck(msg *nats.Msg) ack {
 		return ack{err: fmt.Errorf("acknowledgement %q: %w", msg.Data, err)}
 	}
 	if body.Error != nil {
-		return ack{err: fmt.Errorf("the log refused the append: %s (%d): another writer has appended, or the log lost its end", body.Error.Description, body.Error.Code)}
+		return ack{err: fmt.Errorf("%w: %s (%d): another writer has appended, or the log lost its end", errRefused, body.Error.Description, body.Error.Code)}
 	}
 	return ack{seq: body.Seq}
 }

@@ -23,6 +23,7 @@ const (
 type stream struct {
 	name   string
 	memory bool
+	conn   *Conn
 	js     jetstream.JetStream
 }
 
@@ -31,7 +32,7 @@ func newStream(conn *Conn, name string, memory bool) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &stream{name: name, memory: memory || name == proto.StreamLeases, js: js}, nil
+	return &stream{name: name, conn: conn, memory: memory || name == proto.StreamLeases, js: js}, nil
 }
 
 func (s *stream) config(first proto.Seq) jetstream.StreamConfig {
@@ -67,14 +68,6 @@ func (s *stream) ensure(ctx context.Context, first proto.Seq) (extent, error) {
 	}
 	if err != nil {
 		return extent{}, fmt.Errorf("open the stream %s: %w", s.name, err)
-	}
-	return extentOf(have.CachedInfo().State), nil
-}
-
-func (s *stream) extent(ctx context.Context) (extent, error) {
-	have, err := s.js.Stream(ctx, s.name)
-	if err != nil {
-		return extent{}, fmt.Errorf("look at the stream %s: %w", s.name, err)
 	}
 	return extentOf(have.CachedInfo().State), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/proto"
 )
@@ -16,7 +17,7 @@ func (s *Sequencer) unavailable(ctx context.Context, reason error) error {
 		return ctx.Err()
 	}
 	err := apierrors.NewServiceUnavailable(fmt.Sprintf("the log %s takes no writes: %v", s.cfg.Stream, reason))
-	err.ErrStatus.Details.RetryAfterSeconds = 1
+	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: 1}
 	return err
 }
 

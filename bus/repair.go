@@ -2,22 +2,216 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+
+	"segno/proto"
 )
 
-// repair compares the log with the fold before the first write.
-func (s *Sequencer) repair(ctx context.Context, log *stream) error {
-	at := s.cfg.Fold.Position()
-	have, err := log.ensure(ctx, at.Seq+1)
-	if err != nil {
-		return err
+// What is compared before the first write: all of a log up to this size, the
+// tail of a larger one. Its rest is compared while the cluster runs.
+const (
+	compareMessages = 200_000
+	compareBytes    = 256 << 20
+	compareTail     = 4096
+)
+
+// repairer brings log and fold to the same, at start, or says why it cannot.
+//
+// The fold is what was acknowledged: nothing is answered before it is there.
+// The log may be ahead of it by what nobody was told of, may be behind after a
+// power loss, and may be damaged. So the log is mended from the fold, never the
+// other way, except that a fold that is behind catches up. A fold that was
+// deleted is folded again; then the log and the anchor are all there is, and
+// whatever is wrong with them stops the start.
+type repairer struct {
+	log      *stream
+	line     *line
+	fold     Fold
+	dir      string // of the log's files, for people
+	aside    string // folder into which a damaged log is put
+	anchor   anchor
+	file     string // of the anchor
+	progress func(done, total proto.Seq)
+	slog     *slog.Logger
+}
+
+// repair compares the log with the fold before the first write, and answers
+// up to which sequence it is still to be compared: 0 is nothing.
+func (r *repairer) repair(ctx context.Context) (proto.Seq, error) {
+	at := r.fold.Position()
+	if err := r.checkFold(at); err != nil {
+		return 0, err
 	}
-	if have.last != at.Seq {
-		return fmt.Errorf("the log ends at %s, the fold at %s", have.last, at.Seq)
+	have, err := r.log.ensure(ctx, r.oldest(at))
+	if err != nil {
+		return 0, err
+	}
+	if reach := max(have.last, at.Seq); reach < r.anchor.Seq {
+		return 0, fmt.Errorf("the log in %s was cut short: it ends at transaction %s, but %s were acknowledged (%s says so). %s",
+			r.dir, reach, r.anchor.Seq, r.file, advice+", or, to go on without what is lost, remove "+r.file)
+	}
+	if at.Seq == 0 {
+		return 0, r.refold(ctx, have)
+	}
+	return r.mend(ctx, at, have)
+}
+
+// checkFold compares the fold with itself and with the anchor.
+func (r *repairer) checkFold(at proto.Position) error {
+	if at.Seq == 0 {
+		return nil
+	}
+	for _, want := range []anchor{{Seq: at.Seq, Hash: hexHash(at.Hash)}, r.anchor} {
+		if want.Seq == 0 || want.Seq > at.Seq {
+			continue
+		}
+		encoded, err := r.fold.Encoded(want.Seq)
+		if err != nil {
+			if r.log.name != proto.StreamEvents && want.Seq != at.Seq {
+				continue // the fold may have let go of old notes
+			}
+			return fmt.Errorf("read transaction %s of the fold: %w", want.Seq, err)
+		}
+		if hash := proto.HashOf(encoded); hexHash(hash) != want.Hash {
+			return fmt.Errorf("the fold does not belong to this log: its transaction %s has hash %s, the one that was acknowledged %.16s…; delete the fold's folder and it is folded again from the log",
+				want.Seq, short(hash), want.Hash)
+		}
 	}
 	return nil
 }
 
-func (s *Sequencer) keepAnchor(context.Context) error { return nil }
+// oldest is the first transaction that the fold can give back. The events'
+// fold has them all.
+func (r *repairer) oldest(at proto.Position) proto.Seq {
+	if r.log.name == proto.StreamEvents {
+		return 1
+	}
+	first := at.Seq + 1
+	for first > 1 {
+		if _, err := r.fold.Encoded(first - 1); err != nil {
+			break
+		}
+		first--
+	}
+	return first
+}
 
-func (s *Sequencer) compareRest(context.Context, *stream) error { return nil }
+// refold folds the whole log into an empty fold.
+func (r *repairer) refold(ctx context.Context, have extent) error {
+	if have.last == 0 || have.messages == 0 && r.log.name != proto.StreamEvents {
+		return nil
+	}
+	if have.first != 1 && r.log.name == proto.StreamEvents {
+		return r.lost(&damage{seq: 1, want: "the first transaction", found: "a log that begins with " + have.first.String()})
+	}
+	r.slog.Info("folding the whole log again", "transactions", have.messages)
+	return r.lost(r.catchUp(ctx, proto.Position{}, have.first, have.last))
+}
+
+const advice = "Restore the data directory from a backup"
+
+// lost says what to do about a damage that cannot be mended.
+func (r *repairer) lost(err error) error {
+	if !isDamage(err) {
+		return err
+	}
+	return fmt.Errorf("the log in %s is damaged at %w; it cannot be repaired, since the fold ends at transaction %s. %s",
+		r.dir, err, r.fold.Position().Seq, advice)
+}
+
+// mend makes the log what the fold is, after the fold has caught up.
+func (r *repairer) mend(ctx context.Context, at proto.Position, have extent) (proto.Seq, error) {
+	if have.last > at.Seq {
+		err := r.catchUp(ctx, at, at.Seq+1, have.last)
+		var d *damage
+		if errors.As(err, &d) && d.seq > r.anchor.Seq {
+			return 0, r.rebuild(ctx, d) // nobody was told of what lies behind
+		}
+		if err != nil {
+			return 0, r.lost(err)
+		}
+		r.slog.Info("the fold caught up with the log", "from", at.Seq, "to", have.last)
+	}
+	rest, err := r.compareStart(ctx, have, r.fold.Position().Seq)
+	var d *damage
+	if errors.As(err, &d) {
+		now, err := r.log.ensure(ctx, 1)
+		if err == nil && now.first > have.first && r.log.name != proto.StreamEvents {
+			return r.mend(ctx, r.fold.Position(), now) // old notes ran out while they were compared
+		}
+		return 0, errors.Join(err, r.rebuild(ctx, d))
+	}
+	if err != nil {
+		return 0, err
+	}
+	if have.last < at.Seq {
+		r.slog.Warn("the log lost its end; writing it again from the fold", "from", have.last+1, "to", at.Seq)
+		return rest, r.extend(ctx, have.last+1, at.Seq)
+	}
+	return rest, nil
+}
+
+// compareStart compares as much as a start may take and answers up to where
+// the rest reaches.
+func (r *repairer) compareStart(ctx context.Context, have extent, folded proto.Seq) (proto.Seq, error) {
+	from, to := have.first, min(have.last, folded)
+	if from > to && r.log.name != proto.StreamEvents {
+		return 0, nil // everything there is has run out
+	}
+	if from > 1 && r.log.name == proto.StreamEvents && to > 0 {
+		return 0, &damage{seq: 1, want: "the first transaction", found: "a log that begins with " + from.String()}
+	}
+	small := have.messages <= compareMessages && have.bytes <= compareBytes
+	if small || r.anchor.Suspect || to-from < compareTail {
+		return 0, r.compare(ctx, from, to)
+	}
+	rest := to - compareTail
+	if err := r.compare(ctx, rest+1, to); err != nil || r.log.name != proto.StreamEvents {
+		return 0, err
+	}
+	return rest, nil
+}
+
+// catchUp folds the transactions between from and to, which follow at.
+func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to proto.Seq) error {
+	const most = 8 << 20
+	var group []proto.Entry
+	size := 0
+	commit := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		if err := r.fold.Commit(group); err != nil {
+			return fmt.Errorf("fold %s to %s: %w", group[0].Envelope.Seq, at.Seq, err)
+		}
+		group, size = group[:0], 0
+		return nil
+	}
+	err := r.log.read(ctx, from, to, func(seq proto.Seq, data []byte) error {
+		entry, err := link(at, seq, data)
+		if err != nil {
+			return err
+		}
+		if err := r.anchor.check(entry); err != nil {
+			return err
+		}
+		at = after(entry)
+		group, size = append(group, entry), size+len(data)
+		r.tell(seq, to)
+		if len(group) == groupLength || size > most {
+			return commit()
+		}
+		return nil
+	})
+	if isDamage(err) { // what lies before it is good
+		if err := commit(); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return commit()
+}

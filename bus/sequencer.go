@@ -68,6 +68,7 @@ type Sequencer struct {
 	stop     sync.Once
 	reason   error         // why stopped; read after stopped
 	folded   atomic.Uint64 // newest durable transaction
+	suspect  atomic.Bool   // a damage of the log was found while running
 	recent   *correlations
 	feed     *feed
 }
@@ -130,19 +131,43 @@ func (s *Sequencer) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.repair(ctx, log); err != nil {
+	line, err := newLine(conn)
+	if err != nil {
 		return err
 	}
-	line, err := newLine(conn)
+	r, err := s.repairer(log, line)
+	if err != nil {
+		return err
+	}
+	rest, err := r.repair(ctx)
 	if err != nil {
 		return err
 	}
 	s.feed = newFeed(conn, s.cfg.Stream, s.cfg.Render, s.log)
 	s.folded.Store(uint64(s.cfg.Fold.Position().Seq))
-	return s.serve(ctx, line, log)
+	err = s.serve(ctx, line, r, rest)
+	return errors.Join(err, s.dropAnchor())
 }
 
-func (s *Sequencer) serve(ctx context.Context, line *line, log *stream) error {
+func (s *Sequencer) repairer(log *stream, line *line) (*repairer, error) {
+	anchor, err := readAnchor(s.cfg.Anchor)
+	if err != nil {
+		return nil, err
+	}
+	return &repairer{
+		log:      log,
+		line:     line,
+		fold:     s.cfg.Fold,
+		dir:      s.cfg.Server.streamDir(s.cfg.Stream),
+		aside:    s.cfg.Server.asideDir(),
+		anchor:   anchor,
+		file:     s.cfg.Anchor,
+		progress: s.cfg.Progress,
+		slog:     s.log,
+	}, nil
+}
+
+func (s *Sequencer) serve(ctx context.Context, line *line, r *repairer, rest proto.Seq) error {
 	w := newWriter(s, line)
 	c := &committer{seq: s, line: line, writer: w}
 	group, ctx := errgroup.WithContext(ctx)
@@ -151,7 +176,7 @@ func (s *Sequencer) serve(ctx context.Context, line *line, log *stream) error {
 	group.Go(func() error { return s.feed.run(ctx) })
 	group.Go(func() error { return s.lead(ctx) })
 	group.Go(func() error { return s.keepAnchor(ctx) })
-	group.Go(func() error { return s.compareRest(ctx, log) })
+	group.Go(func() error { return s.compareRest(ctx, r, rest) })
 	return group.Wait()
 }
 
@@ -170,6 +195,20 @@ func (s *Sequencer) lead(ctx context.Context) error {
 	}
 	close(s.ready)
 	return nil
+}
+
+// compareRest compares what the start left out. It stops the sequencer when
+// the log is not what it was: the next start then compares and mends all of it.
+func (s *Sequencer) compareRest(ctx context.Context, r *repairer, to proto.Seq) error {
+	err := r.compare(ctx, 1, to)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if isDamage(err) {
+		s.suspect.Store(true)
+		return fmt.Errorf("the log in %s is damaged at %w; start again, and it is repaired from the fold", r.dir, err)
+	}
+	return err
 }
 
 // Ready waits until the log is repaired and the lead is taken.

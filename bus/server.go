@@ -188,6 +188,14 @@ func (s *Server) streamDir(stream string) string {
 	return filepath.Join(s.natsd.StoreDir(), natsd.DEFAULT_GLOBAL_ACCOUNT, "streams", stream)
 }
 
+// asideDir is where damaged files are kept; "" when in memory.
+func (s *Server) asideDir() string {
+	if s.memory {
+		return ""
+	}
+	return filepath.Dir(s.natsd.StoreDir())
+}
+
 func orDefault(log *slog.Logger) *slog.Logger {
 	if log == nil {
 		return slog.New(slog.DiscardHandler)

@@ -56,6 +56,8 @@ func (w *writer) run(ctx context.Context) error {
 			if err := w.take(first); err != nil {
 				return err
 			}
+		case <-w.seq.stopped: // the commit loop has given up
+			return nil
 		case <-ctx.Done():
 			return nil
 		}

@@ -1,0 +1,362 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"segno/events"
+	"segno/proto"
+)
+
+// written is a cleanly stopped log of three blocks and its fold.
+type written struct {
+	dir  string // store folder
+	fold *testFold
+	last proto.Seq
+}
+
+// once runs a server and a sequencer on the folder until use returns, and
+// answers what the sequencer's Run did.
+func once(t *testing.T, dir string, fold *testFold, use func(*Sequencer)) error {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	server, err := NewServer(ServerConfig{StoreDir: filepath.Join(dir, "log"), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq, err := NewSequencer(SequencerConfig{
+		Server: server, Stream: proto.StreamEvents, Fold: fold, Table: fold.table, Decide: testDecide,
+		Anchor: filepath.Join(dir, "anchor"), Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serverCtx, stopServer := context.WithCancel(t.Context())
+	serverDone := make(chan error, 1)
+	go func() { serverDone <- server.Run(serverCtx) }()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- seq.Run(ctx) }()
+	if err := seq.Ready(t.Context()); err == nil {
+		use(seq)
+	}
+	stop()
+	err = <-done
+	stopServer()
+	if err := <-serverDone; err != nil {
+		t.Fatal(err)
+	}
+	return err
+}
+
+func appendTo(t *testing.T, seq *Sequencer, name string, size int) proto.Seq {
+	t.Helper()
+	object := newConfigMap(name)
+	object.Data = map[string]string{"text": strings.Repeat(name[:1], size)}
+	out, err := seq.Submit(t.Context(), events.Command{Actor: "user:test", Action: events.Create{
+		Key: configMaps.Key("default", name), Object: object, UID: types.UID("uid-" + name),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Seq
+}
+
+func writeLog(t *testing.T) written {
+	t.Helper()
+	w := written{dir: t.TempDir(), fold: newTestFold()}
+	err := once(t, w.dir, w.fold, func(seq *Sequencer) {
+		for i := range 100 {
+			w.last = appendTo(t, seq, fmt.Sprintf("cm-%d", i), 200_000)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(blocks(t, w.dir)); n != 3 {
+		t.Fatalf("the log has %d blocks, these tests need 3", n)
+	}
+	return w
+}
+
+// copied is the log in a folder of its own, to be damaged.
+func (w written) copied(t *testing.T) written {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(w.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return written{dir: dir, fold: w.fold.copied(), last: w.last}
+}
+
+func (f *testFold) copied() *testFold {
+	to := newTestFold()
+	for seq := proto.Seq(1); seq <= f.at.Seq; seq++ {
+		entry, err := link(to.at, seq, f.encoded[seq])
+		if err != nil {
+			panic(err)
+		}
+		if err := to.Commit([]proto.Entry{entry}); err != nil {
+			panic(err)
+		}
+	}
+	return to
+}
+
+func streamFolder(dir string) string {
+	return filepath.Join(dir, "log", "jetstream", "$G", "streams", proto.StreamEvents)
+}
+
+func blocks(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(streamFolder(dir), "msgs", "*.blk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(found, func(a, b string) int {
+		return len(a) - len(b) + strings.Compare(a, b)
+	})
+	return found
+}
+
+type damaging func(t *testing.T, dir string)
+
+func removed(names ...string) damaging {
+	return func(t *testing.T, dir string) {
+		for _, name := range names {
+			if err := os.RemoveAll(filepath.Join(streamFolder(dir), name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func removedBlock(number int) damaging {
+	return func(t *testing.T, dir string) {
+		if err := os.Remove(blocks(t, dir)[number]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// flipped changes one bit of a block, at a part of its length.
+func flipped(number int, part float64) damaging {
+	return func(t *testing.T, dir string) {
+		file := blocks(t, dir)[number]
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[int(part*float64(len(data)-1))] ^= 4
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// cut leaves a part of a block.
+func cut(number int, part float64) damaging {
+	return func(t *testing.T, dir string) {
+		file := blocks(t, dir)[number]
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, int64(part*float64(info.Size()))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// zeroed overwrites the end of a block with zeroes.
+func zeroed(number int, part float64) damaging {
+	return func(t *testing.T, dir string) {
+		file := blocks(t, dir)[number]
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(data[int(part*float64(len(data))):])
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func both(all ...damaging) damaging {
+	return func(t *testing.T, dir string) {
+		for _, one := range all {
+			one(t, dir)
+		}
+	}
+}
+
+var damages = map[string]damaging{
+	"nothing":                     both(),
+	"index.db removed":            removed("msgs/index.db"),
+	"meta.inf removed":            removed("meta.inf"),
+	"meta.sum removed":            removed("meta.sum"),
+	"stream folder removed":       removed("."),
+	"messages folder removed":     removed("msgs"),
+	"first block removed":         removedBlock(0),
+	"middle block removed":        removedBlock(1),
+	"last block removed":          removedBlock(2),
+	"bit flipped early in first":  flipped(0, 0.001),
+	"bit flipped in middle block": flipped(1, 0.5),
+	"length flipped in middle":    flipped(1, 0),
+	"bit flipped early in last":   flipped(2, 0.01),
+	"bit flipped in last":         flipped(2, 0.5),
+	"bit flipped at the end":      flipped(2, 1),
+	"last block cut by a byte":    cut(2, 0.999999),
+	"last block cut in half":      cut(2, 0.5),
+	"last block emptied":          cut(2, 0),
+	"middle block cut in half":    cut(1, 0.5),
+	"first block emptied":         cut(0, 0),
+	"last block's end zeroed":     zeroed(2, 0.5),
+	"middle block's end zeroed":   zeroed(1, 0.9),
+}
+
+// Every damage, with and without the index that NATS keeps beside the blocks
+// (it is written at a clean stop and absent after a crash).
+func eachDamage(t *testing.T, try func(t *testing.T, w written)) {
+	master := writeLog(t)
+	for name, damage := range damages {
+		for _, index := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/index=%t", name, index), func(t *testing.T) {
+				w := master.copied(t)
+				damage(t, w.dir)
+				if !index {
+					removed("msgs/index.db")(t, w.dir)
+				}
+				try(t, w)
+			})
+		}
+	}
+}
+
+func TestE3DamagedLogIsRepairedFromTheFold(t *testing.T) {
+	eachDamage(t, func(t *testing.T, w written) {
+		encoded := map[proto.Seq][]byte{}
+		for seq := proto.Seq(1); seq <= w.last; seq++ {
+			encoded[seq], _ = w.fold.Encoded(seq)
+		}
+		if err := once(t, w.dir, w.fold, func(seq *Sequencer) { appendTo(t, seq, "new", 10) }); err != nil {
+			t.Fatal(err)
+		}
+		// The log alone, folded again, has everything that there was.
+		again := newTestFold()
+		if err := once(t, w.dir, again, func(*Sequencer) {}); err != nil {
+			t.Fatal(err)
+		}
+		for seq, want := range encoded {
+			if have, err := again.Encoded(seq); err != nil || !bytes.Equal(have, want) {
+				t.Fatalf("transaction %s is not what it was: %v", seq, err)
+			}
+		}
+		if again.records[configMaps.Key("default", "new")] == nil {
+			t.Fatal("the append after the repair is missing")
+		}
+	})
+}
+
+func TestE3DamagedLogWithoutFoldIsRefusedOrWhole(t *testing.T) {
+	refused := 0
+	eachDamage(t, func(t *testing.T, w written) {
+		fold := newTestFold()
+		err := once(t, w.dir, fold, func(*Sequencer) {})
+		if err == nil && fold.Position().Seq < w.last {
+			t.Fatalf("the log came back shorter: %s of %s", fold.Position().Seq, w.last)
+		}
+		if err == nil {
+			return
+		}
+		refused++
+		for _, want := range []string{"log EVENTS", streamFolder(w.dir), "transaction ", "Restore"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("the refusal does not say %q: %v", want, err)
+			}
+		}
+	})
+	if refused == 0 {
+		t.Error("no damage was noticed")
+	}
+}
+
+func TestE3FoldBehindCatchesUp(t *testing.T) {
+	w := writeLog(t)
+	behind := newTestFold()
+	for seq := proto.Seq(1); seq <= 40; seq++ {
+		entry, err := link(behind.at, seq, w.fold.encoded[seq])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := behind.Commit([]proto.Entry{entry}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := once(t, w.dir, behind, func(*Sequencer) {}); err != nil {
+		t.Fatal(err)
+	}
+	if at := behind.Position().Seq; at != w.last+1 {
+		t.Fatalf("the fold is at %s, want %s and the election", at, w.last)
+	}
+}
+
+func TestE3DamagedLogIsKeptAside(t *testing.T) {
+	w := writeLog(t)
+	flipped(1, 0.5)(t, w.dir)
+	if err := once(t, w.dir, w.fold, func(*Sequencer) {}); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := filepath.Glob(filepath.Join(w.dir, "log", "damaged-EVENTS-at-*", "msgs", "*.blk"))
+	if err != nil || len(kept) != 3 {
+		t.Fatalf("kept aside: %v %v", kept, err)
+	}
+}
+
+func TestE3ForeignFoldIsRefused(t *testing.T) {
+	w, other := writeLog(t), newTestFold()
+	if err := once(t, t.TempDir(), other, func(seq *Sequencer) {
+		for i := range 200 {
+			appendTo(t, seq, fmt.Sprintf("other-%d", i), 10)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err := once(t, w.dir, other, func(*Sequencer) {})
+	if err == nil || !strings.Contains(err.Error(), "does not belong") {
+		t.Fatalf("err = %v", err)
+	}
+}
+
+func TestE3ProgressIsTold(t *testing.T) {
+	w := writeLog(t)
+	server := startServer(t, ServerConfig{StoreDir: filepath.Join(w.dir, "log")})
+	var done, total proto.Seq
+	seq, err := NewSequencer(SequencerConfig{
+		Server: server, Stream: proto.StreamEvents, Fold: newTestFold(), Table: w.fold.table, Decide: testDecide,
+		Progress: func(d, of proto.Seq) { done, total = d, of },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	running(t, func() error { return seq.Run(ctx) })
+	t.Cleanup(cancel)
+	if err := seq.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if done != w.last || total != w.last {
+		t.Fatalf("progress ended at %s of %s, want %s", done, total, w.last)
+	}
+}
