@@ -40,6 +40,9 @@ type Kind struct {
 	// silently and raises the generation when the spec changed.
 	PrepareCreate func(obj Object)
 	PrepareUpdate func(obj, old Object)
+	// PrepareStatus completes a reported status with what the reporter may
+	// leave out; old is what it replaces.
+	PrepareStatus func(obj, old Object)
 	// Validate checks a new object, ValidateUpdate a changed one (immutable
 	// fields too), ValidateStatus a changed status.
 	Validate       func(obj Object) field.ErrorList

@@ -96,6 +96,9 @@ func (d *decider) prepareUpdate(kind *Kind, sub string, before, given Object) (O
 	case sub == SubStatus && kind.HasStatus:
 		after := shallow(before)
 		setStatus(after, given)
+		if kind.PrepareStatus != nil {
+			kind.PrepareStatus(after, before)
+		}
 		return after, nil
 	case sub == SubFinalize:
 		if ns, ok := given.(*corev1.Namespace); ok {

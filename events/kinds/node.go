@@ -34,6 +34,7 @@ func nodeKind() *events.Kind {
 		Name:           apivalidation.NameIsDNSSubdomain,
 		Default:        one(defaultNode),
 		PrepareUpdate:  two(func(node, old *corev1.Node) { node.Status = old.Status }),
+		PrepareStatus:  two(func(node, _ *corev1.Node) { defaultNodeStatus(&node.Status) }),
 		Validate:       check(validateNode),
 		ValidateUpdate: compare(validateNodeUpdate),
 		ValidateStatus: compare(validateNodeStatus),
@@ -58,20 +59,24 @@ func nodeKind() *events.Kind {
 	}
 }
 
-// defaultNode makes allocatable what is there, and keeps podCIDR the first of
-// podCIDRs.
+// defaultNode keeps podCIDR the first of podCIDRs.
 func defaultNode(node *corev1.Node) {
-	if node.Status.Allocatable == nil && node.Status.Capacity != nil {
-		node.Status.Allocatable = node.Status.Capacity.DeepCopy()
-	}
-	roundResources(node.Status.Capacity)
-	roundResources(node.Status.Allocatable)
+	defaultNodeStatus(&node.Status)
 	switch {
 	case node.Spec.PodCIDR == "" && len(node.Spec.PodCIDRs) > 0:
 		node.Spec.PodCIDR = node.Spec.PodCIDRs[0]
 	case node.Spec.PodCIDR != "" && len(node.Spec.PodCIDRs) == 0:
 		node.Spec.PodCIDRs = []string{node.Spec.PodCIDR}
 	}
+}
+
+// defaultNodeStatus makes allocatable what is there.
+func defaultNodeStatus(status *corev1.NodeStatus) {
+	if status.Allocatable == nil && status.Capacity != nil {
+		status.Allocatable = status.Capacity.DeepCopy()
+	}
+	roundResources(status.Capacity)
+	roundResources(status.Allocatable)
 }
 
 func classifyNode(before, after events.Object, section proto.Section) (fact, reason string) {

@@ -30,6 +30,7 @@ func podKind() *events.Kind {
 		Default:        one(defaultPod),
 		PrepareCreate:  one(preparePod),
 		PrepareUpdate:  two(preparePodUpdate),
+		PrepareStatus:  two(preparePodStatus),
 		Validate:       check(validatePod),
 		ValidateUpdate: compare(validatePodUpdate),
 		ValidateStatus: compare(validatePodStatus),

@@ -50,6 +50,25 @@ func preparePodUpdate(pod, old *corev1.Pod) {
 	raiseGeneration(pod, old, !equality.Semantic.DeepEqual(pod.Spec, old.Spec))
 }
 
+// preparePodStatus keeps the QoS class, which is decided once, and keeps the
+// older fields for one address in step with the newer ones for several.
+func preparePodStatus(pod, old *corev1.Pod) {
+	status := &pod.Status
+	fill(&status.QOSClass, old.Status.QOSClass)
+	switch {
+	case len(status.PodIPs) > 0:
+		fill(&status.PodIP, status.PodIPs[0].IP)
+	case status.PodIP != "":
+		status.PodIPs = []corev1.PodIP{{IP: status.PodIP}}
+	}
+	switch {
+	case len(status.HostIPs) > 0:
+		fill(&status.HostIP, status.HostIPs[0].IP)
+	case status.HostIP != "":
+		status.HostIPs = []corev1.HostIP{{IP: status.HostIP}}
+	}
+}
+
 // podQuality is the pod's QoS class: Guaranteed when every container is limited
 // in both CPU and memory to what it requests, BestEffort when none requests or
 // is limited in either.

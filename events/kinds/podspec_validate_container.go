@@ -74,14 +74,17 @@ func validateRunning(path *field.Path, c *corev1.Container, spec *corev1.PodSpec
 	return slices.Concat(
 		validateLifecycle(path.Child("lifecycle"), c.Lifecycle, grace),
 		validateProbes(path, c),
-		only(c.RestartPolicy != nil && len(c.RestartPolicyRules) == 0 && *c.RestartPolicy == "",
-			field.NotSupported(path.Child("restartPolicy"), corev1.ContainerRestartPolicy(""), containerRestartPolicies)),
-		oneOfOrEmpty(path.Child("restartPolicy"), deref(c.RestartPolicy, ""), containerRestartPolicies...),
+		validateContainerRestart(path.Child("restartPolicy"), c.RestartPolicy),
 	)
 }
 
-var containerRestartPolicies = []corev1.ContainerRestartPolicy{
-	corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure,
+// validateContainerRestart checks a policy that a container may have instead
+// of the pod's.
+func validateContainerRestart(path *field.Path, policy *corev1.ContainerRestartPolicy) field.ErrorList {
+	if policy == nil {
+		return nil
+	}
+	return oneOf(path, *policy, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)
 }
 
 // validateInit checks an init container: one that restarts (a sidecar) may
@@ -91,7 +94,7 @@ func validateInit(path *field.Path, c *corev1.Container, spec *corev1.PodSpec) f
 		return validateRunning(path, c, spec)
 	}
 	return slices.Concat(
-		oneOfOrEmpty(path.Child("restartPolicy"), deref(c.RestartPolicy, ""), containerRestartPolicies...),
+		validateContainerRestart(path.Child("restartPolicy"), c.RestartPolicy),
 		only(c.Lifecycle != nil, field.Forbidden(path.Child("lifecycle"), onlySidecars)),
 		only(c.LivenessProbe != nil, field.Forbidden(path.Child("livenessProbe"), onlySidecars)),
 		only(c.ReadinessProbe != nil, field.Forbidden(path.Child("readinessProbe"), onlySidecars)),

@@ -18,6 +18,9 @@ func TestO2Validation(t *testing.T) {
 		case files["status"] != nil:
 			_, before := defaulted(t, files["yaml"])
 			_, after := defaulted(t, files["status"])
+			if kind.PrepareStatus != nil {
+				kind.PrepareStatus(after, before)
+			}
 			errs = kind.ValidateStatus(after, before)
 		case files["old"] != nil:
 			_, old := created(t, files["old"])
