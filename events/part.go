@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
-
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 )
 
 // part is an object seen through some of its top-level fields. A patch names
@@ -91,25 +89,17 @@ func mergedInto(change map[string]any) []string {
 	return names
 }
 
-// operatedOn lists the top-level fields that a JSON patch reads or writes.
-func operatedOn(ops jsonpatch.Patch) []string {
+// operatedOn lists the top-level fields that a JSON patch reads or writes; one
+// that takes the whole document touches all.
+func operatedOn(ops []operation) []string {
 	names := []string{}
 	for _, op := range ops {
-		path, err := op.Path()
-		if err != nil {
+		if len(op.path) == 0 || op.from != nil && len(op.from) == 0 {
 			return nil
 		}
-		from, err := op.From()
-		if err != nil {
-			from = path
-		}
-		for _, p := range []string{path, from} {
-			rest, ok := strings.CutPrefix(p, "/")
-			name, _, _ := strings.Cut(rest, "/")
-			if !ok || name == "" || strings.Contains(name, "~") {
-				return nil
-			}
-			names = append(names, name)
+		names = append(names, op.path[0])
+		if op.from != nil {
+			names = append(names, op.from[0])
 		}
 	}
 	return names

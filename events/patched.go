@@ -12,13 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	kjson "sigs.k8s.io/json"
 )
-
-// maxOperations bounds a JSON patch, as Kubernetes does: a few bytes of
-// "copy" could otherwise grow a document without end.
-const maxOperations = 10_000
 
 // patched is the making of one patched document.
 type patched struct {
@@ -42,8 +37,8 @@ func (p *patched) apply(before Object) (Object, error) {
 	if doc, err = edit(doc, before); err != nil {
 		return nil, err
 	}
-	if got := schema.FromAPIVersionAndKind(textAt(doc, "apiVersion"), textAt(doc, "kind")); got != p.gvk {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("a patch cannot change %s into %s", p.gvk, got))
+	if err := p.sameKind(doc); err != nil {
+		return nil, err
 	}
 	after, err := p.decode(doc, part)
 	if err != nil {
@@ -53,9 +48,15 @@ func (p *patched) apply(before Object) (Object, error) {
 	return after, nil
 }
 
-func textAt(doc map[string]any, key string) string {
-	s, _ := doc[key].(string)
-	return s
+// sameKind refuses a patch that makes something else of the object. A patch may
+// leave the two fields out, or drop them.
+func (p *patched) sameKind(doc map[string]any) error {
+	for name, want := range map[string]string{"apiVersion": p.gvk.GroupVersion().String(), "kind": p.gvk.Kind} {
+		if got, ok := doc[name]; ok && got != any(want) {
+			return apierrors.NewBadRequest(fmt.Sprintf("a patch cannot change %s from %s to %v", name, want, got))
+		}
+	}
+	return nil
 }
 
 // edit changes a document into the patched one; like is an object of its type.
@@ -66,15 +67,12 @@ type edit func(doc map[string]any, like Object) (map[string]any, error)
 func (p *patched) parse() (edit, []string, error) {
 	switch p.patch.Type {
 	case types.JSONPatchType:
-		var ops jsonpatch.Patch
-		if err := p.read(&ops); err != nil {
+		var list []map[string]any
+		if err := p.read(&list); err != nil {
 			return nil, nil, err
 		}
-		if len(ops) > maxOperations {
-			return nil, nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf(
-				"The allowed maximum operations in a JSON patch is %d, got %d", maxOperations, len(ops)))
-		}
-		return operations(ops), operatedOn(ops), nil
+		ops, err := readOperations(list)
+		return operate(ops), operatedOn(ops), err
 	case types.MergePatchType, types.StrategicMergePatchType:
 		change := map[string]any{}
 		if err := p.read(&change); err != nil {
@@ -141,21 +139,18 @@ func mergeStrategically(change map[string]any) edit {
 	}
 }
 
-// operations is a JSON patch (RFC 6902).
-func operations(ops jsonpatch.Patch) edit {
+// operate is a JSON patch.
+func operate(ops []operation) edit {
 	return func(doc map[string]any, _ Object) (map[string]any, error) {
-		data, err := json.Marshal(doc)
+		out, err := applyOperations(doc, ops)
 		if err != nil {
-			return nil, fmt.Errorf("write the document to patch: %w", err)
-		}
-		if data, err = ops.Apply(data); err != nil {
 			return nil, unprocessable(err)
 		}
-		out := map[string]any{}
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &out); err != nil {
-			return nil, unprocessable(err)
+		after, ok := out.(map[string]any)
+		if !ok {
+			return nil, unprocessable(fmt.Errorf("the document becomes %T, not an object", out))
 		}
-		return out, nil
+		return after, nil
 	}
 }
 
@@ -189,17 +184,19 @@ func explain(doc map[string]any, into Object, err error) error {
 	return err
 }
 
-// shown bounds how much of a patch an error repeats.
-const shown = 512
-
 func (p *patched) refuse(err error) error {
-	data := string(p.patch.Data)
-	if len(data) > shown {
-		data = data[:shown] + "…"
-	}
 	return apierrors.NewInvalid(p.gvk.GroupKind(), p.patch.Key.Name, field.ErrorList{
-		field.Invalid(field.NewPath("patch"), data, err.Error()),
+		field.Invalid(field.NewPath("patch"), clip(string(p.patch.Data)), err.Error()),
 	})
+}
+
+// clip bounds how much of what was sent an error repeats.
+func clip(text string) string {
+	const most = 512
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
 }
 
 // warn passes odd fields on as warnings, when they were asked for.
