@@ -95,6 +95,7 @@ func (p *Projection) commit(entries []proto.Entry, size int) error {
 // publish makes a durable group visible: the position first, so that whoever
 // is told of a change finds it in the view.
 func (p *Projection) publish(g *group) {
+	g.strip()
 	for _, o := range g.order {
 		if o.now != nil {
 			p.records.put(o.key, o.now)
@@ -102,7 +103,7 @@ func (p *Projection) publish(g *group) {
 	}
 	st := g.state
 	p.state.Store(&st)
-	p.feed.publish(g.txns, st.Seq)
+	p.feed.publish(g.txns, st.Seq, g.followed)
 }
 
 // parallelBytes is from how many bytes on hashing pays for other processors.

@@ -64,18 +64,32 @@ func newFeed(limit int, seq proto.Seq) *feed {
 	return &feed{limit: limit, seq: seq, floor: seq, subs: map[proto.Resource]map[*Subscription]struct{}{}}
 }
 
-func (f *feed) publish(txns []*txn, seq proto.Seq) {
+// followed tells whether anybody follows.
+func (f *feed) followed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return len(f.subs) > 0
+}
+
+// publish releases the changes up to seq. When they were not made, because nobody
+// followed, those who came meanwhile read them from disk.
+func (f *feed) publish(txns []*txn, seq proto.Seq, made bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	since := f.seq
 	f.seq = seq
+	if !made {
+		f.ring, f.bytes, f.floor = nil, 0, seq
+		for r := range f.subs {
+			f.wake(r, since+1)
+		}
+		return
+	}
 	for _, t := range txns {
 		f.ring = append(f.ring, t)
 		f.bytes += t.bytes
 	}
 	f.trim()
-	if len(f.subs) == 0 {
-		return
-	}
 	for _, t := range txns {
 		f.wake(proto.Resource{}, t.seq)
 		for i := range t.changes {

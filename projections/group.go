@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,15 +16,17 @@ const timeEvery = 64
 // group folds some entries into one batch. Nothing outside of it changes before
 // the batch is committed.
 type group struct {
-	p       *Projection
-	batch   *pebble.Batch
-	reader  *versions // opened for the first object that is not in memory
-	state   state     // as of the newest entry folded
-	objects map[proto.ObjectKey]*object
-	order   []*object // in order of first touch
-	txns    []*txn
-	recent  []touched
-	buf     []byte
+	p        *Projection
+	batch    *pebble.Batch
+	reader   *versions // opened for the first body that is not in memory
+	followed bool      // somebody wants the changes; otherwise bodies are not fetched
+	state    state     // as of the newest entry folded
+	objects  map[proto.ObjectKey]*object
+	order    []*object // in order of first touch
+	txns     []*txn
+	recent   []touched
+	changed  []*object // by the transaction in hand
+	buf      []byte
 }
 
 // object is one object while its group is folded.
@@ -38,7 +41,7 @@ type object struct {
 func (p *Projection) newGroup(size int) *group {
 	return &group{
 		p: p, state: *p.state.Load(), batch: p.db.NewBatchWithSize(size),
-		objects: make(map[proto.ObjectKey]*object),
+		followed: p.feed.followed(), objects: make(map[proto.ObjectKey]*object),
 	}
 }
 
@@ -53,7 +56,7 @@ func (g *group) close() error {
 }
 
 // object answers the group's copy of an object: from the group itself, from
-// memory, or from its newest version.
+// memory, or from its row.
 func (g *group) object(key proto.ObjectKey) (*object, error) {
 	if o := g.objects[key]; o != nil {
 		return o, nil
@@ -65,6 +68,12 @@ func (g *group) object(key proto.ObjectKey) (*object, error) {
 			return nil, err
 		}
 	}
+	if g.followed {
+		var err error
+		if r, err = g.filled(r); err != nil {
+			return nil, err
+		}
+	}
 	o := &object{key: key, start: r, before: r, now: r}
 	g.objects[key] = o
 	g.order = append(g.order, o)
@@ -72,6 +81,26 @@ func (g *group) object(key proto.ObjectKey) (*object, error) {
 }
 
 func (g *group) load(key proto.ObjectKey) (*row, error) {
+	g.buf = appendObject(g.buf[:0], spaceCurrent, key)
+	value, closer, err := g.p.db.Get(g.buf)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	defer closer.Close()
+	r, err := readCurrent(key, value)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return r, nil
+}
+
+func (g *group) filled(r *row) (*row, error) {
+	if r == nil || r.lacks == 0 {
+		return r, nil
+	}
 	if g.reader == nil {
 		reader, err := g.p.versions(g.p.db)
 		if err != nil {
@@ -79,20 +108,14 @@ func (g *group) load(key proto.ObjectKey) (*row, error) {
 		}
 		g.reader = reader
 	}
-	r, err := g.reader.row(key, ^proto.Seq(0))
-	if err != nil || r == nil {
-		return nil, err
-	}
-	r.spec, r.status = sectionHash(r.rec.Spec), sectionHash(r.rec.Status)
-	r.finish()
-	return r, nil
+	return g.reader.filled(r)
 }
 
 // fold folds one entry; bodies are the section hashes of its events.
 func (g *group) fold(e *proto.Entry, bodies []proto.Hash) error {
 	env := e.Envelope
 	t := &txn{seq: env.Seq}
-	var changed []*object
+	g.changed = g.changed[:0]
 	for i := range env.Events {
 		ev := &env.Events[i]
 		if ev.Section == proto.SectionMark {
@@ -106,21 +129,23 @@ func (g *group) fold(e *proto.Entry, bodies []proto.Hash) error {
 		if now == o.now {
 			continue
 		}
-		t.changes = append(t.changes, changeOf(env, ev, o.now, now))
+		if g.followed {
+			t.changes = append(t.changes, changeOf(env, ev, o.now, now))
+		}
 		if o.txn != env.Seq {
 			o.txn, o.before = env.Seq, o.now
-			changed = append(changed, o)
+			g.changed = append(g.changed, o)
 		}
 		o.now = now
 	}
-	for _, o := range changed {
+	for _, o := range g.changed {
 		if err := g.version(o); err != nil {
 			return err
 		}
 		g.recent = append(g.recent, touched{seq: env.Seq, key: o.key})
 	}
 	if len(t.changes) > 0 {
-		t.settle(len(changed))
+		t.settle(len(g.changed))
 		g.txns = append(g.txns, t)
 	}
 	return g.event(e)
@@ -181,35 +206,61 @@ func (g *group) finish() error {
 	return g.batch.Set([]byte{spacePosition}, g.buf, nil)
 }
 
+// current writes the object's own row and the index rows that changed.
 func (g *group) current(o *object) error {
+	if err := g.reindex(o); err != nil {
+		return err
+	}
 	g.buf = appendObject(g.buf[:0], spaceCurrent, o.key)
-	switch {
-	case o.now.live():
+	if o.now.live() {
 		n := len(g.buf)
-		g.buf = appendSeq(g.buf, o.now.rec.Seq)
-		if err := g.batch.Set(g.buf[:n], g.buf[n:], nil); err != nil {
-			return err
-		}
-	case o.start.live():
-		if err := g.batch.Delete(g.buf, nil); err != nil {
-			return err
-		}
+		g.buf = appendCurrentRow(g.buf, o.now)
+		return g.batch.Set(g.buf[:n], g.buf[n:], nil)
 	}
-	if o.start.live() && o.now.live() && sameSpec(o.start, o.now) {
-		return nil
+	if o.start.live() {
+		return g.batch.Delete(g.buf, nil)
 	}
-	return g.p.reindex(g.batch, o.start, o.now)
+	return nil
 }
 
-// sameSpec tells whether the index rows cannot differ.
-func sameSpec(a, b *row) bool {
-	return a.rec.UID == b.rec.UID && a.rec.SpecSeq == b.rec.SpecSeq && len(indexedFields[a.rec.Key.Resource]) == 0
+// reindex needs the object's old body only when its index rows changed.
+func (g *group) reindex(o *object) error {
+	if o.start.live() && o.now.live() && o.start.rec.SpecSeq == o.now.rec.SpecSeq {
+		return nil // indexes are made of the spec section alone
+	}
+	keys := g.p.indexKeys(o.now)
+	o.now.terms = hashTerms(keys)
+	var before [][]byte
+	if o.start.live() {
+		if o.start.terms == o.now.terms {
+			return nil
+		}
+		start, err := g.filled(o.start)
+		if err != nil {
+			return err
+		}
+		before = g.p.indexKeys(start)
+	}
+	return diff(before, keys,
+		func(key []byte) error { return g.batch.Delete(key, nil) },
+		func(key []byte) error { return g.batch.Set(key, nil, nil) })
 }
 
-func (p *Projection) reindex(batch *pebble.Batch, before, now *row) error {
-	return diff(p.indexKeys(before), p.indexKeys(now),
-		func(key []byte) error { return batch.Delete(key, nil) },
-		func(key []byte) error { return batch.Set(key, nil, nil) })
+// strip lets go of the bodies of rows that nobody else has seen: of the whole
+// log that is replayed, otherwise, much would stay in memory.
+func (g *group) strip() {
+	if g.followed {
+		return
+	}
+	for _, o := range g.order {
+		if o.now == o.start {
+			continue
+		}
+		o.now.rec.Spec, o.now.rec.Status, o.now.lacks = nil, nil, sectionSpec
+		if o.now.statusSeq > 0 {
+			o.now.lacks |= sectionStatus
+		}
+	}
 }
 
 func changeOf(env *proto.Envelope, ev *proto.Event, before, now *row) events.Change {

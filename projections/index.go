@@ -10,8 +10,22 @@ import (
 
 var pods = proto.Resource{Name: "pods"}
 
+// termsHash tells whether two rows have the same index rows; zero is none. (It is
+// made of SHA-256, so that nobody can choose labels that are mistaken for
+// others.)
+type termsHash [16]byte
+
+func hashTerms(keys [][]byte) (out termsHash) {
+	if len(keys) == 0 {
+		return out
+	}
+	hash := proto.HashOf(bytes.Join(keys, nil))
+	copy(out[:], hash[:])
+	return out
+}
+
 // indexKeys are the rows by which a living object is found, sorted. They
-// depend on the record alone.
+// depend on its spec section alone.
 func (p *Projection) indexKeys(r *row) [][]byte {
 	if !r.live() {
 		return nil

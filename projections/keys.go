@@ -194,13 +194,15 @@ func splitKey(key []byte) int {
 // comparer orders keys by their bytes. Separators are not shortened: a
 // shortened key could be taken for a version.
 var comparer = &pebble.Comparer{
-	Name:               "segno.1",
-	Compare:            bytes.Compare,
-	Equal:              bytes.Equal,
-	Split:              splitKey,
-	AbbreviatedKey:     pebble.DefaultComparer.AbbreviatedKey,
-	FormatKey:          pebble.DefaultComparer.FormatKey,
-	ImmediateSuccessor: pebble.DefaultComparer.ImmediateSuccessor,
-	Separator:          func(dst, a, _ []byte) []byte { return append(dst, a...) },
-	Successor:          func(dst, a []byte) []byte { return append(dst, a...) },
+	Name:                 "segno.1",
+	Compare:              bytes.Compare,
+	Equal:                bytes.Equal,
+	ComparePointSuffixes: bytes.Compare,
+	CompareRangeSuffixes: bytes.Compare,
+	Split:                splitKey,
+	AbbreviatedKey:       pebble.DefaultComparer.AbbreviatedKey,
+	FormatKey:            pebble.DefaultComparer.FormatKey,
+	ImmediateSuccessor:   pebble.DefaultComparer.ImmediateSuccessor,
+	Separator:            func(dst, a, _ []byte) []byte { return append(dst, a...) },
+	Successor:            func(dst, a []byte) []byte { return append(dst, a...) },
 }

@@ -20,7 +20,7 @@ func (v view) List(query events.Query) (events.Page, error) {
 		return events.Page{}, err
 	}
 	defer v.p.leave()
-	reader, err := v.p.versions(v.p.db)
+	reader, err := v.open()
 	if err != nil {
 		return events.Page{}, err
 	}

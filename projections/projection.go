@@ -75,8 +75,9 @@ type Projection struct {
 	life   sync.RWMutex // held for reading by whoever uses db; Close takes it
 	closed bool
 
-	folding sync.Mutex // held across a commit: rows, position and feed move together
-	state   atomic.Pointer[state]
+	verifying sync.Mutex // one scratch folder at a time
+	folding   sync.Mutex // held across a commit: rows, position and feed move together
+	state     atomic.Pointer[state]
 
 	records *generations[proto.ObjectKey, *row]         // newest rows
 	objects *generations[versionID, events.Object]      // decoded

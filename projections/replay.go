@@ -91,40 +91,66 @@ func (p *Projection) span(from, to proto.Seq) ([]proto.Entry, error) {
 		return nil, err
 	}
 	defer p.leave()
-	if from < p.state.Load().start() {
+	entries, err := readSpan(p.db, from, to)
+	if err != nil && from < p.state.Load().start() {
 		return nil, p.outside("read behind transaction", from, ErrTooOld)
 	}
-	return readSpan(p.db, from, to)
+	return entries, err
 }
 
-func readSpan(db pebble.Reader, from, to proto.Seq) (out []proto.Entry, err error) {
+// readSpan is span out of any reader. No transaction may be missing.
+func readSpan(db pebble.Reader, from, to proto.Seq) ([]proto.Entry, error) {
+	entries, _, err := readRows(db, from, to)
+	if err != nil {
+		return nil, err
+	}
+	next := from
+	for i := range entries {
+		if next++; entries[i].Envelope.Seq != next {
+			break
+		}
+	}
+	if len(entries) == 0 && from < to || len(entries) > 0 && entries[len(entries)-1].Envelope.Seq != next {
+		return nil, fmt.Errorf("read transaction %s: its row is missing", next)
+	}
+	return entries, nil
+}
+
+// readRows reads event rows as they are, with the state hash after each. With an
+// error come the entries before it.
+func readRows(db pebble.Reader, from, to proto.Seq) (entries []proto.Entry, states []proto.Hash, err error) {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: eventKey(from + 1), UpperBound: eventKey(to + 1)})
 	if err != nil {
-		return nil, fmt.Errorf("read transactions behind %s: %w", from, err)
+		return nil, nil, fmt.Errorf("read transactions behind %s: %w", from, err)
 	}
 	defer it.Close()
 	size := 0
-	for ok := it.First(); ok && len(out) < replayMost && size < replayBytes; ok = it.Next() {
-		seq := takeSeq(it.Key())
-		value, err := it.ValueAndErr()
+	for ok := it.First(); ok && len(entries) < replayMost && size < replayBytes; ok = it.Next() {
+		state, e, err := readEvent(it)
 		if err != nil {
-			return nil, fmt.Errorf("read transaction %s: %w", seq, err)
+			return entries, states, err
 		}
-		_, encoded, err := eventRow(append([]byte(nil), value...))
-		if err != nil {
-			return nil, fmt.Errorf("read transaction %s: %w", seq, err)
-		}
-		env, err := decodeRow(seq, encoded)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, proto.Entry{Envelope: env, Encoded: encoded, Hash: proto.HashOf(encoded)})
-		size += len(encoded)
+		entries, states = append(entries, e), append(states, state)
+		size += len(e.Encoded)
 	}
 	if err := it.Error(); err != nil {
-		return nil, fmt.Errorf("read transactions behind %s: %w", from, err)
+		return entries, states, fmt.Errorf("read transactions behind %s: %w", from, err)
 	}
-	return out, nil
+	return entries, states, nil
+}
+
+func readEvent(it *pebble.Iterator) (state proto.Hash, e proto.Entry, err error) {
+	seq := takeSeq(it.Key())
+	value, err := it.ValueAndErr()
+	if err == nil {
+		state, e.Encoded, err = eventRow(append([]byte(nil), value...))
+	}
+	if err != nil {
+		return state, e, fmt.Errorf("read transaction %s: %w", seq, err)
+	}
+	e.Hash = proto.HashOf(e.Encoded)
+	e.Envelope, err = decodeRow(seq, e.Encoded)
+	return state, e, err
 }
 
 // Events yields the transactions from and to, both included, and all between

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -45,14 +46,29 @@ func (v view) Get(key proto.ObjectKey) (events.Object, error) {
 		if !r.live() {
 			return nil, nil
 		}
-		return v.p.objectOf(r.rec)
+		if obj, ok := v.p.objects.get(versionID{key, r.rec.Seq}); ok {
+			return obj, nil
+		}
+		if r.lacks == 0 {
+			return v.p.objectOf(r.rec)
+		}
 	}
-	reader, err := v.p.versions(v.p.db)
+	reader, err := v.open()
 	if err != nil {
 		return nil, err
 	}
 	defer reader.close()
 	return v.p.objectAt(reader, key, v.seq)
+}
+
+// open opens a reader, and makes sure that the view's versions were not dropped
+// before that.
+func (v view) open() (*versions, error) {
+	reader, err := v.p.versions(v.p.db)
+	if err == nil && v.seq < v.p.state.Load().start() {
+		err = errors.Join(v.p.outside("read as of", v.seq, ErrTooOld), reader.close())
+	}
+	return reader, err
 }
 
 // versionID names one version of one object.

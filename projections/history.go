@@ -1,0 +1,70 @@
+package projections
+
+import (
+	"fmt"
+
+	"segno/events"
+	"segno/proto"
+)
+
+// Revision is one version of an object and the transaction that made it.
+type Revision struct {
+	Record   *events.Record
+	Envelope *proto.Envelope
+	Events   []proto.Event // of the transaction, those about the object
+}
+
+// History answers the versions of an object, newest first: deletions and
+// earlier objects of the same name included. limit 0 is all of them.
+func (p *Projection) History(key proto.ObjectKey, limit int) ([]Revision, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	reader, err := p.versions(p.db)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.close()
+	st := p.state.Load()
+	var out []Revision
+	for at := st.Seq; at >= max(st.First, 1) && (limit == 0 || len(out) < limit); {
+		r, err := reader.row(key, at)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil || r.rec.Seq < st.First {
+			break
+		}
+		revision, err := p.revision(r)
+		if err != nil {
+			return nil, fmt.Errorf("history of %s: %w", key, err)
+		}
+		out = append(out, revision)
+		at = r.rec.Seq - 1
+	}
+	return out, nil
+}
+
+func (p *Projection) revision(r *row) (Revision, error) {
+	seq := r.rec.Seq
+	value, err := p.read(eventKey(seq))
+	if err != nil {
+		return Revision{}, err
+	}
+	_, encoded, err := eventRow(value)
+	if err != nil {
+		return Revision{}, fmt.Errorf("read transaction %s: %w", seq, err)
+	}
+	env, err := decodeRow(seq, encoded)
+	if err != nil {
+		return Revision{}, err
+	}
+	out := Revision{Record: r.rec, Envelope: env}
+	for i := range env.Events {
+		if env.Events[i].Key == r.rec.Key {
+			out.Events = append(out.Events, env.Events[i])
+		}
+	}
+	return out, nil
+}
