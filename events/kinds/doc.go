@@ -13,5 +13,6 @@
 // Start with table.go, which lists the kinds; then the file of one kind
 // (namespace.go is the shortest complete one). What kinds share lies beside
 // them: podspec_*.go and podtemplate.go (pods and everything that makes pods),
-// meta.go, selector.go, columns.go, conditions.go.
+// rules.go (what validation is put together from), fill.go (defaults),
+// columns.go (tables), meta.go (facts about metadata).
 package kinds

@@ -28,7 +28,7 @@ var table = kinds.Table()
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // load decodes one document strictly: an unknown field fails the test.
-func load(t *testing.T, doc []byte) (*events.Kind, events.Object) {
+func load(t testing.TB, doc []byte) (*events.Kind, events.Object) {
 	t.Helper()
 	var typed metav1.TypeMeta
 	if err := sigsyaml.Unmarshal(doc, &typed); err != nil {
