@@ -19,9 +19,6 @@ import (
 // custom the DNS); the others are given out.
 var serviceNetwork = netip.MustParsePrefix("10.96.0.0/16")
 
-// A band is a range of numbers of which the first are given out last.
-type band struct{ size, reserved uint32 }
-
 const (
 	firstNodePort = 30000
 	lastNodePort  = 32767
@@ -31,24 +28,6 @@ var (
 	clusterIPs = band{size: 1<<16 - 2, reserved: 256} // without the network's own and its broadcast address
 	nodePorts  = band{size: lastNodePort - firstNodePort + 1, reserved: 86}
 )
-
-// find answers the first free number, beginning at a place that the seed
-// chooses: nothing is drawn at random, so that the same command decides the
-// same way again, and yet neighbours are rarely given out one after the other.
-func (b band) find(seed uint32, taken func(uint32) bool) (uint32, bool) {
-	open := b.size - b.reserved
-	for i := range open {
-		if n := b.reserved + (seed%open+i)%open; !taken(n) {
-			return n, true
-		}
-	}
-	for n := range b.reserved {
-		if !taken(n) {
-			return n, true
-		}
-	}
-	return 0, false
-}
 
 // admitService gives a service the address and node ports that it needs and
 // does not name, and refuses those that are named but taken.
