@@ -64,6 +64,8 @@ func TestS1ChosenClusterIP(t *testing.T) {
 		c.refused(err, fmt.Sprintf(`Service "far" is invalid: spec.clusterIPs: Invalid value: [%q]: failed to allocate IP %s: `+
 			`the provided IP (%s) is not in the valid range. The range of valid IPs is 10.96.0.0/16`, ip, ip, ip))
 	}
+	_, err = c.try(serviceDoc("mapped", "clusterIP: '::ffff:10.96.0.1', ports: [{port: 443}]"))
+	c.refused(err, `Service "mapped" is invalid: spec.clusterIPs[0]: Invalid value: "::ffff:10.96.0.1": must not be an IPv4-mapped IPv6 address`)
 	if _, err := c.do(events.Delete{Key: serviceKey("api")}); err != nil {
 		t.Fatal(err)
 	}

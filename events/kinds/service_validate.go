@@ -110,7 +110,7 @@ func validateClusterIPs(spec *corev1.ServiceSpec) field.ErrorList {
 		field.Invalid(path, spec.ClusterIPs, "'None' must be the first and only value"))...)
 	for i, ip := range spec.ClusterIPs {
 		if ip != corev1.ClusterIPNone {
-			errs = append(errs, validation.IsValidIPForLegacyField(path.Index(i), ip, false, nil)...)
+			errs = append(errs, validation.IsValidIP(path.Index(i), ip)...) // one way to write each: allocation compares texts
 		}
 	}
 	if headless {
