@@ -19,7 +19,6 @@ import (
 
 	"segno/events"
 	"segno/proto"
-	"segno/reconcilers"
 )
 
 // line carries out one line of a script:
@@ -118,7 +117,7 @@ func (pl *player) apply(name string) {
 // put creates or updates one object; a status that the file gives is set too.
 func (pl *player) put(kind *events.Kind, obj events.Object, raw []byte) {
 	key := kind.KeyOf(obj)
-	pl.submit("user:ada", events.Update{Key: key, Object: obj, CreateUID: uid(pl.w, key)})
+	pl.submit("user:ada", events.Update{Key: key, Object: obj, CreateUID: pl.w.uid(key)})
 	var given struct {
 		Status json.RawMessage `json:"status,omitempty"`
 	}
@@ -131,10 +130,6 @@ func (pl *player) put(kind *events.Kind, obj events.Object, raw []byte) {
 	pl.submit("node:any", events.Patch{
 		Key: key, Subresource: events.SubStatus, Type: types.MergePatchType, Data: data,
 	})
-}
-
-func uid(w *World, key proto.ObjectKey) types.UID {
-	return reconcilers.UID("script", key, w.View().Seq())
 }
 
 // key reads "deployments.apps/default/web" or "nodes/n1".

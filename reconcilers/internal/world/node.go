@@ -98,7 +98,7 @@ func (pl *player) beat(nodes []string) {
 		now := metav1.NewMicroTime(time.Now())
 		seconds := int32(40)
 		pl.submit(proto.Actor("node:"+node), events.Update{
-			Key: key, CreateUID: uid(pl.w, key),
+			Key: key, CreateUID: pl.w.uid(key),
 			Object: &coordinationv1.Lease{
 				ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: node},
 				Spec:       coordinationv1.LeaseSpec{HolderIdentity: &node, RenewTime: &now, LeaseDurationSeconds: &seconds},

@@ -64,7 +64,11 @@ func (p *printer) learn(obj events.Object) {
 	hash := obj.GetLabels()["pod-template-hash"]
 	switch {
 	case owner != nil && obj.GetGenerateName() != "":
-		p.alias[obj.GetName()] = p.numbered(p.short(owner.Name) + "-p")
+		letter := "-s"
+		if _, isPod := obj.(*corev1.Pod); isPod {
+			letter = "-p"
+		}
+		p.alias[obj.GetName()] = p.numbered(p.short(owner.Name) + letter)
 	case owner != nil && hash != "" && p.alias[hash] == "":
 		p.alias[hash] = p.numbered("r")
 	}
