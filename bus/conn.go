@@ -1,9 +1,13 @@
 package bus
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,73 +17,115 @@ import (
 
 // ConnectConfig says where to connect and as whom.
 type ConnectConfig struct {
-	URL         string  // "nats://host:port" or "tls://host:port"; several with commas
-	Server      *Server // in-process instead of URL
-	Credential  Credential
-	Fingerprint string       // SHA-256 of the CA's certificate: the server's chain must contain it
-	TLS         *tls.Config  // instead of Fingerprint: full control
-	Name        string       // shown in the server's list; the actor
+	URL         string       // "tls://host:port"; several with commas
+	Server      *Server      // in-process instead of URL
+	Name        string       // of the user or node
+	Actor       proto.Actor  // "user:"+Name
+	Seed        string       // nkey seed
+	CA          []byte       // PEM: the authority of the server's certificate
+	Fingerprint string       // of that authority, when only this is known
 	Log         *slog.Logger // of losses and reconnections
-	Once        bool         // do not reconnect
+	Wait        bool         // try until ctx ends, for a server that is still to come
 }
 
-// Conn is a connection to the bus. It reconnects by itself for ever, unless
-// it was asked to connect once.
+// Conn is a connection to the bus. It reconnects by itself for ever.
 type Conn struct {
 	nc     *nats.Conn
 	actor  proto.Actor
 	server *Server // when in-process
+
+	mu      sync.Mutex
+	tunnels map[*Tunnel]struct{} // a lost connection breaks them: frames are gone
 }
 
 // Connect opens a connection and waits until it stands.
-func Connect(cfg ConnectConfig) (*Conn, error) {
-	log := orDefault(cfg.Log)
+func Connect(ctx context.Context, cfg ConnectConfig) (*Conn, error) {
+	if cfg.Actor == "" {
+		cfg.Actor = proto.Actor("user:" + cfg.Name)
+	}
+	credential, err := CredentialFromSeed(cfg.Actor, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := cfg.secure()
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{actor: cfg.Actor, server: cfg.Server, tunnels: map[*Tunnel]struct{}{}}
+	opts := append(c.options(cfg, credential), secure...)
+	for {
+		if c.nc, err = nats.Connect(cfg.URL, opts...); err == nil {
+			return c, nil
+		}
+		if !cfg.Wait || errors.Is(err, nats.ErrAuthorization) || ctx.Err() != nil {
+			return nil, fmt.Errorf("connect to the bus at %s as %s: %w", cfg.where(), cfg.Actor, err)
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (cfg ConnectConfig) where() string {
+	if cfg.Server != nil {
+		return "this process"
+	}
+	return cfg.URL
+}
+
+func (cfg ConnectConfig) secure() ([]nats.Option, error) {
+	switch {
+	case cfg.Fingerprint != "":
+		return []nats.Option{nats.Secure(pinned(cfg.Fingerprint))}, nil
+	case len(cfg.CA) > 0:
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(cfg.CA) {
+			return nil, errors.New("connect to the bus: the CA is not a PEM certificate")
+		}
+		return []nats.Option{nats.Secure(&tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots})}, nil
+	default:
+		return nil, nil
+	}
+}
+
+func (c *Conn) options(cfg ConnectConfig, credential Credential) []nats.Option {
+	log := orDefault(cfg.Log).With("bus", cfg.where(), "as", cfg.Actor)
 	name := cfg.Name
 	if name == "" {
-		name = string(cfg.Credential.Actor)
+		name = string(cfg.Actor)
 	}
 	opts := []nats.Option{
 		nats.Name(name),
-		nats.Nkey(cfg.Credential.Public, cfg.Credential.sign),
-		nats.CustomInboxPrefix(proto.Inbox(string(cfg.Credential.Actor))),
+		nats.Nkey(credential.Public, credential.sign),
+		nats.CustomInboxPrefix(proto.Inbox(string(cfg.Actor))),
 		nats.Timeout(5 * time.Second),
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			c.breakTunnels()
 			if err != nil {
-				log.Warn("bus connection lost", "name", name, "error", err)
+				log.Warn("connection lost", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("bus connection is back", "name", name) }),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connection is back") }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
 			if sub != nil {
-				log.Error("bus subscription", "name", name, "subject", sub.Subject, "error", err)
-				return
+				subject = sub.Subject
 			}
-			log.Error("bus connection", "name", name, "error", err)
+			log.Error("connection", "subject", subject, "error", err)
 		}),
 	}
-	where := cfg.URL
 	if cfg.Server != nil {
-		where = "in-process"
-		opts = append(opts, nats.InProcessServer(cfg.Server.natsd), nats.NoReconnect())
-	} else {
-		opts = append(opts, nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond), nats.MaxReconnects(-1))
+		return append(opts, nats.InProcessServer(cfg.Server.natsd), nats.NoReconnect())
 	}
-	if cfg.Once {
-		opts = append(opts, nats.NoReconnect())
-	}
-	switch {
-	case cfg.TLS != nil:
-		opts = append(opts, nats.Secure(cfg.TLS))
-	case cfg.Fingerprint != "":
-		opts = append(opts, nats.Secure(pinned(cfg.Fingerprint)))
-	}
-	nc, err := nats.Connect(cfg.URL, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the bus at %s as %s: %w", where, cfg.Credential.Actor, err)
-	}
-	return &Conn{nc: nc, actor: cfg.Credential.Actor, server: cfg.Server}, nil
+	return append(opts,
+		nats.ReconnectWait(250*time.Millisecond),
+		nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
+		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(),
+	)
 }
 
 // Actor is who the connection speaks as.
@@ -88,5 +134,32 @@ func (c *Conn) Actor() proto.Actor { return c.actor }
 // Connected reports whether the connection stands now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 
-// Close ends the connection at once.
-func (c *Conn) Close() { c.nc.Close() }
+// Close ends the connection at once; what was written before is sent.
+func (c *Conn) Close() {
+	c.nc.Close()
+	c.breakTunnels()
+}
+
+// flush waits until the server has everything that was sent to it.
+//
+// Neither this package nor its tests call nats.go's Flush, Request or NextMsg:
+// they share timers through a pool of the process, and one that was made inside
+// a synctest bubble and is used outside of it ends the program. Their forms
+// with a context do not.
+func (c *Conn) flush() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return c.nc.FlushWithContext(ctx)
+}
+
+func (c *Conn) breakTunnels() {
+	c.mu.Lock()
+	broken := make([]*Tunnel, 0, len(c.tunnels))
+	for t := range c.tunnels {
+		broken = append(broken, t)
+	}
+	c.mu.Unlock()
+	for _, t := range broken {
+		t.fail(fmt.Errorf("the connection to the bus was lost: %w", errReset))
+	}
+}

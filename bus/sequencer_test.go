@@ -211,7 +211,7 @@ func TestE2ForeignAppendFencesTheSequencer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if _, err := other.nc.Request(proto.LogSubject(proto.StreamEvents, proto.ObjectKey{}), []byte("x"), time.Minute); err != nil {
+	if _, err := other.nc.RequestWithContext(t.Context(), proto.LogSubject(proto.StreamEvents, proto.ObjectKey{}), []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := seq.Submit(t.Context(), createConfigMap("a")); !apierrors.IsServiceUnavailable(err) {

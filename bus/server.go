@@ -172,7 +172,7 @@ func (s *Server) Identities() *Identities { return s.identities }
 // Connect opens an in-process connection of the control plane, which may do
 // everything. name is shown in the server's list of connections.
 func (s *Server) Connect(name string) (*Conn, error) {
-	return Connect(ConnectConfig{Server: s, Credential: s.own, Name: name})
+	return Connect(context.Background(), ConnectConfig{Server: s, Name: name, Actor: s.own.Actor, Seed: s.own.Seed})
 }
 
 // wanted reports whether anyone listens on the subject.

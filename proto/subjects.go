@@ -1,6 +1,9 @@
 package proto
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Stream names. EVENTS is the truth; NOTES keeps Kubernetes Event objects for
 // a while; LEASES lives in memory and is forgotten with the process.
@@ -139,6 +142,36 @@ func AnyNode(what string) string { return "sts.*." + what }
 // where it relays what the node should run.
 func NodeDial(n NodeName) string { return "node." + token(string(n)) + ".dial" }
 func NodeWant(n NodeName) string { return "node." + token(string(n)) + ".want" }
+
+// TunnelSubjects answers where the frames of one connection go that was asked
+// for at the dial subject: forth to who accepted, and back to who dialled. Both
+// follow from the dial subject's pinned token, so that nobody can point one at
+// a subject that is not his.
+func TunnelSubjects(dial, id string) (forth, back string, err error) {
+	parts := strings.Split(dial, ".")
+	if len(parts) != 3 || parts[2] != "dial" || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" || id == "" || len(id) > 64 {
+		return "", "", fmt.Errorf("%w: connection %q at %q", ErrMalformed, id, dial)
+	}
+	forth = parts[0] + "." + parts[1] + ".tunnel." + id
+	switch parts[0] {
+	case "cmd":
+		return forth, Inbox("user:"+Untoken(parts[1])) + ".tunnel." + id, nil
+	case "sts":
+		return forth, Inbox("node:"+Untoken(parts[1])) + ".tunnel." + id, nil
+	case "node":
+		return forth, "sts." + parts[1] + ".tunnel." + id, nil
+	default:
+		return "", "", fmt.Errorf("%w: connection %q at %q", ErrMalformed, id, dial)
+	}
+}
+
+// Pinned is the authenticated name in a subject of cmd, sts or node: its
+// second token.
+func Pinned(subject string) string {
+	_, rest, _ := strings.Cut(subject, ".")
+	tok, _, _ := strings.Cut(rest, ".")
+	return Untoken(tok)
+}
 
 // Join is where the holder of a join token asks for a credential.
 func Join(tokenID string) string { return "join." + token(tokenID) }
