@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -85,12 +86,23 @@ func (pl *player) submit(actor proto.Actor, action events.Action) {
 	}
 }
 
+// ofObject stands in a file for the UID of an object that exists by then.
+var ofObject = regexp.MustCompile(`UID\(([^)]*)\)`)
+
 // apply creates or updates the objects of a file.
 func (pl *player) apply(name string) {
 	data, ok := pl.files[name]
 	if !ok {
 		pl.t.Fatalf("script: no file %s", name)
 	}
+	data = ofObject.ReplaceAllFunc(data, func(match []byte) []byte {
+		obj, err := pl.w.View().Get(pl.key(string(ofObject.FindSubmatch(match)[1])))
+		pl.must(err)
+		if obj == nil {
+			return match
+		}
+		return []byte(obj.GetUID())
+	})
 	docs := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 1024)
 	for {
 		var raw json.RawMessage
