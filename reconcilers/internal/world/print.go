@@ -63,6 +63,7 @@ func (p *printer) learn(obj events.Object) {
 	owner := metav1.GetControllerOfNoCopy(obj)
 	hash := obj.GetLabels()["pod-template-hash"]
 	switch {
+	case p.alias[obj.GetName()] != "":
 	case owner != nil && obj.GetGenerateName() != "":
 		letter := "-s"
 		if _, isPod := obj.(*corev1.Pod); isPod {
@@ -84,6 +85,11 @@ func (p *printer) transaction(tx Transaction) {
 	for _, key := range sortedTouched(tx) {
 		if tx.Before[key] == nil && tx.After[key] != nil {
 			p.learn(tx.After[key])
+		}
+	}
+	for _, action := range flatten(tx.Cmd.Action) {
+		if create, ok := action.(events.Create); ok && tx.Err != nil {
+			p.learn(create.Object)
 		}
 	}
 	if tx.Stream == proto.StreamNotes && tx.Err == nil {
