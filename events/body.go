@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"mime"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,7 +87,7 @@ func (b *incoming) json() error {
 	}
 	odd, err := kjson.UnmarshalStrict(b.data, b.into)
 	if err != nil {
-		return b.unreadable(err)
+		return b.unreadable(fmt.Errorf("%w%s", err, at(locate(b.data, b.into))))
 	}
 	b.odd = append(b.odd, odd...)
 	return nil
@@ -130,7 +131,7 @@ func (b *incoming) protobuf() error {
 func (b *incoming) check(apiVersion, kind string) error {
 	version, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil {
-		return apierrors.NewBadRequest(err.Error())
+		return apierrors.NewBadRequest(clip(err.Error()))
 	}
 	b.is = version.WithKind(kind)
 	if apiVersion == "" {
@@ -142,10 +143,10 @@ func (b *incoming) check(apiVersion, kind string) error {
 	switch {
 	case b.is.GroupVersion() != b.gvk.GroupVersion():
 		return apierrors.NewBadRequest(fmt.Sprintf(
-			"the API version in the data (%s) does not match the expected API version (%s)", b.is.GroupVersion(), b.gvk.GroupVersion()))
+			"the API version in the data (%s) does not match the expected API version (%s)", clip(b.is.GroupVersion().String()), b.gvk.GroupVersion()))
 	case b.is.Kind != b.gvk.Kind:
 		return apierrors.NewBadRequest(fmt.Sprintf(
-			"%s in version %q cannot be handled as a %s", b.is.Kind, b.is.Version, b.gvk.Kind))
+			"%s in version %q cannot be handled as a %s", clip(b.is.Kind), b.is.Version, b.gvk.Kind))
 	}
 	return nil
 }
@@ -166,20 +167,22 @@ func (b *incoming) judge(validation FieldValidation) ([]string, error) {
 }
 
 func (b *incoming) unreadable(err error) error {
+	why := clip(err.Error())
 	if b.is.Kind != "" {
-		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", b.is.Kind, b.is.Version, b.gvk.Kind, err))
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", b.is.Kind, b.is.Version, b.gvk.Kind, why))
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", b.gvk.Kind, err, summary(b.data)))
+	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %s (%s)", b.gvk.Kind, why, summary(b.data)))
 }
 
 // summary shows the beginning of a body that nobody could read.
 func summary(data []byte) string {
 	const most = 30
-	if len(data) == 0 {
+	switch {
+	case len(data) == 0:
 		return "empty body"
+	case utf8.Valid(data):
+		return fmt.Sprintf("%q", string(data[:min(len(data), most)]))
+	default:
+		return fmt.Sprintf("%x", data[:min(len(data), most)])
 	}
-	if data[0] == '{' || data[0] == '[' {
-		return fmt.Sprintf("%q", data[:min(len(data), most)])
-	}
-	return fmt.Sprintf("%x", data[:min(len(data), most)])
 }

@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"segno/proto"
@@ -21,11 +22,16 @@ const (
 // Decide turns a command into events, or says why not. It is pure: the same
 // table, view, command and time always give the same decision, and nothing
 // that comes in is written to. A user's mistake is an *apierrors.StatusError;
-// in a Batch it is wrapped in a text that names the item.
-func Decide(table *Table, view View, cmd Command, at time.Time) (Decision, error) {
+// in a Batch it is wrapped in a text that names the item. A rule that panics
+// refuses its command and no other.
+func Decide(table *Table, view View, cmd Command, at time.Time) (decision Decision, err error) {
+	defer func() {
+		if mistake := recover(); mistake != nil {
+			decision, err = Decision{}, fmt.Errorf("decide %s %s: panic: %v\n%s", verbOf(cmd.Action), keyOf(cmd.Action), mistake, debug.Stack())
+		}
+	}()
 	d := decider{table: table, view: view, cmd: &cmd, at: at}
-	decision, err := d.decide(cmd.Action)
-	if err != nil {
+	if decision, err = d.decide(cmd.Action); err != nil {
 		return Decision{}, err
 	}
 	if cmd.DryRun {

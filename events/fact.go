@@ -41,7 +41,6 @@ const (
 	DeploymentPaused          Fact = "DeploymentPaused"
 	DeploymentResumed         Fact = "DeploymentResumed"
 	DeploymentTemplateChanged Fact = "DeploymentTemplateChanged"
-	DeploymentRolledBack      Fact = "DeploymentRolledBack"
 	DeploymentCompleted       Fact = "DeploymentCompleted"
 	DeploymentStalled         Fact = "DeploymentStalled"
 
@@ -67,7 +66,7 @@ var named = []Fact{
 	PodBound, PodUnschedulable, PodStarted, PodReady, PodUnready, PodSucceeded, PodFailed, PodEvicted,
 	ContainerWaiting, ContainerStarted, ContainerDied, ContainerRestarted,
 	ReplicaSetScaled, DeploymentScaled, DeploymentPaused, DeploymentResumed, DeploymentTemplateChanged,
-	DeploymentRolledBack, DeploymentCompleted, DeploymentStalled,
+	DeploymentCompleted, DeploymentStalled,
 	EndpointsChanged, EndpointSliceChanged, ConfigMapChanged, SecretChanged, ServiceAllocated,
 	LeaseRenewed, LeaseAcquired, EventRepeated,
 	FinalizerRemoved, LabelsChanged, AnnotationsChanged, OwnerReferenceChanged,

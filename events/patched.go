@@ -92,7 +92,7 @@ func (p *patched) parse() (edit, []string, error) {
 func (p *patched) read(into any) error {
 	odd, err := kjson.UnmarshalStrict(p.patch.Data, into)
 	if err != nil {
-		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %s", clip(err.Error())))
 	}
 	p.odd = append(p.odd, odd...)
 	return nil
@@ -128,15 +128,27 @@ func mergeInto(doc, change map[string]any) {
 // mergeStrategically merges lists by the keys that the type declares.
 func mergeStrategically(change map[string]any) edit {
 	return func(doc map[string]any, like Object) (map[string]any, error) {
-		merged, err := strategicpatch.StrategicMergeMapPatch(doc, change, like)
+		merged, err := strategicMerge(doc, change, like)
 		switch {
 		case mergepatch.IsPreconditionFailed(err), mergepatch.IsConflict(err):
 			return nil, unprocessable(err)
 		case err != nil:
-			return nil, apierrors.NewBadRequest(err.Error())
+			return nil, apierrors.NewBadRequest(clip(err.Error()))
 		}
 		return merged, nil
 	}
+}
+
+// strategicMerge holds apimachinery's merge to its word: on directives of the
+// wrong type ({"$retainKeys": [{}]}) it panics, and a patch must not be able to
+// stop the sequencer. The document is ours alone: nothing is left half done.
+func strategicMerge(doc, change map[string]any, like Object) (merged map[string]any, err error) {
+	defer func() {
+		if mistake := recover(); mistake != nil {
+			err = fmt.Errorf("the strategic merge patch has a directive or list of the wrong type: %v", mistake)
+		}
+	}()
+	return strategicpatch.StrategicMergeMapPatch(doc, change, like)
 }
 
 // operate is a JSON patch.
@@ -179,24 +191,15 @@ func explain(doc map[string]any, into Object, err error) error {
 		return err
 	}
 	if better := kjson.UnmarshalCaseSensitivePreserveInts(data, into); better != nil {
-		return better
+		return fmt.Errorf("%w%s", better, at(locate(data, into)))
 	}
 	return err
 }
 
 func (p *patched) refuse(err error) error {
 	return apierrors.NewInvalid(p.gvk.GroupKind(), p.patch.Key.Name, field.ErrorList{
-		field.Invalid(field.NewPath("patch"), clip(string(p.patch.Data)), err.Error()),
+		field.Invalid(field.NewPath("patch"), clip(string(p.patch.Data)), clip(err.Error())),
 	})
-}
-
-// clip bounds how much of what was sent an error repeats.
-func clip(text string) string {
-	const most = 512
-	if len(text) <= most {
-		return text
-	}
-	return text[:most] + "…"
 }
 
 // warn passes odd fields on as warnings, when they were asked for.

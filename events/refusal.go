@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -93,7 +94,7 @@ func unprocessable(err error) error {
 		Status:  metav1.StatusFailure,
 		Code:    http.StatusUnprocessableEntity,
 		Reason:  metav1.StatusReasonInvalid,
-		Message: fmt.Sprintf("the patch cannot be applied: %v", err),
+		Message: "the patch cannot be applied: " + clip(err.Error()),
 	}}
 }
 
@@ -104,4 +105,13 @@ func unsupported(why string) error {
 		Reason:  metav1.StatusReasonUnsupportedMediaType,
 		Message: why,
 	}}
+}
+
+// clip bounds how much of what was sent an error repeats.
+func clip(text string) string {
+	const most = 2048
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
