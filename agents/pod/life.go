@@ -216,6 +216,8 @@ func (k *Keeper) getImage(ctx context.Context, image string, policy corev1.PullP
 	if policy != corev1.PullAlways {
 		_, err := k.cfg.Runtime.Image(ctx, image)
 		switch {
+		case errors.Is(err, runtime.ErrImageName):
+			return because(invalidImageName, "%w", err)
 		case err == nil || !errors.Is(err, runtime.ErrNoImage):
 			return err
 		case policy == corev1.PullNever:
@@ -223,9 +225,12 @@ func (k *Keeper) getImage(ctx context.Context, image string, policy corev1.PullP
 		}
 	}
 	err := k.cfg.Runtime.PullImage(ctx, image)
-	var r *reasoned
-	if err == nil || errors.Is(err, runtime.ErrDown) || errors.As(err, &r) {
+	switch {
+	case err == nil || errors.Is(err, runtime.ErrDown):
 		return err
+	case errors.Is(err, runtime.ErrImageName):
+		return because(invalidImageName, "%w", err)
+	default:
+		return because(errImagePull, "%w", err)
 	}
-	return because(errImagePull, "%w", err)
 }

@@ -13,6 +13,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrNoImage says that the engine does not have the image.
 	ErrNoImage = errors.New("no such image")
+	// ErrImageName says that an image's name is not one.
+	ErrImageName = errors.New("invalid image name")
 	// ErrDown says that the engine does not answer: nothing is known, nothing was done.
 	ErrDown = errors.New("container engine does not answer")
 	// ErrNotRunning says that the container is not running.

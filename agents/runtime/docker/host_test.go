@@ -1,0 +1,197 @@
+//go:build host
+
+package docker_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"segno/agents"
+	"segno/agents/hosttest"
+	"segno/agents/runtime"
+	"segno/agents/runtime/docker"
+	"segno/agents/runtime/runtimetest"
+)
+
+// TestMain lets the test's own binary play segno's in the pause image.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "pause" {
+		agents.Pause(context.Background())
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func newEngine(t *testing.T, node string) *docker.Engine {
+	t.Helper()
+	engine, err := docker.New(docker.Config{Host: hosttest.Docker(t), Node: node, Scope: "test", PauseTag: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = engine.Close() })
+	return engine
+}
+
+func TestConformance(t *testing.T) {
+	node := fmt.Sprintf("conformance-%d", os.Getpid())
+	runtimetest.Run(t, &runtimetest.Harness{
+		Runtime:      newEngine(t, node),
+		Again:        func(t *testing.T) runtime.Runtime { return newEngine(t, node) },
+		Program:      program,
+		MissingImage: "registry.invalid/no/such:1.91",
+	})
+	left := hosttest.Run(t, "docker", "-H", hosttest.Docker(t), "ps", "-aq", "--filter", "label=segno.node="+node)
+	if left != "" {
+		t.Errorf("containers left: %s", left)
+	}
+}
+
+func program(b runtimetest.Behaviour, spec *runtime.ContainerSpec) {
+	spec.Image = "busybox:1.36"
+	spec.Command = []string{"sh", "-c"}
+	var script []string
+	switch {
+	case b.IgnoreTerm:
+		script = append(script, "trap '' TERM")
+	case b.Forever:
+		script = append(script, "trap 'exit 143' TERM")
+	}
+	for line := range strings.Lines(b.Log) {
+		script = append(script, "echo '"+strings.TrimSuffix(line, "\n")+"'")
+	}
+	switch {
+	case b.OOM:
+		spec.Resources.Memory = 16 << 20
+		script = append(script, "exec tail -c 200m /dev/zero")
+	case b.Forever:
+		script = append(script, "while :; do sleep 0.1; done")
+	default:
+		script = append(script, fmt.Sprintf("sleep %f", b.RunFor.Seconds()), fmt.Sprintf("exit %d", b.ExitCode))
+	}
+	spec.Args = []string{strings.Join(script, "\n")}
+}
+
+// bench is one pod on the real engine.
+type bench struct {
+	*testing.T
+	*docker.Engine
+	uid string
+}
+
+func newBench(t *testing.T) bench {
+	b := bench{t, newEngine(t, "bench"), fmt.Sprintf("t%d", time.Now().UnixNano())}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		have, err := b.Inspect(ctx, b.uid)
+		b.must(err)
+		for _, c := range have.Containers {
+			b.must(b.RemoveContainer(ctx, c.Ref))
+		}
+		b.must(b.RemoveSandbox(ctx, b.uid))
+	})
+	return b
+}
+
+func (b bench) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b bench) run(spec runtime.ContainerSpec) runtime.Container {
+	b.Helper()
+	spec.UID = b.uid
+	b.must(b.CreateContainer(b.Context(), spec))
+	b.must(b.StartContainer(b.Context(), spec.Ref))
+	have, err := b.Inspect(b.Context(), b.uid)
+	b.must(err)
+	c, there := have.Attempt(spec.Container, spec.Attempt)
+	if !there {
+		b.Fatalf("not there: %+v", have)
+	}
+	return c
+}
+
+func (b bench) exec(container string, command ...string) string {
+	b.Helper()
+	var out bytes.Buffer
+	code, err := b.Exec(b.Context(), runtime.Ref{UID: b.uid, Container: container}, runtime.Exec{Command: command, StreamSet: runtime.StreamSet{Stdout: &out, Stderr: &out}})
+	if err != nil || code != 0 {
+		b.Fatalf("%v: %d, %v: %s", command, code, err, out.String())
+	}
+	return strings.TrimSpace(out.String())
+}
+
+func TestP1ContainersShareWhatTheSandboxHolds(t *testing.T) {
+	b := newBench(t)
+	b.must(b.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: b.uid, Namespace: "d", Name: "p", Hostname: "my-pod", Hosts: []runtime.Host{{Name: "elsewhere", Address: "10.1.2.3"}}}))
+	shell := []string{"sh", "-c", "while :; do sleep 1; done"}
+	for _, name := range []string{"one", "two"} {
+		b.run(runtime.ContainerSpec{Ref: runtime.Ref{Container: name}, Image: "busybox:1.36", Command: shell, SharePID: true})
+	}
+	if got := b.exec("one", "hostname"); got != "my-pod" {
+		t.Errorf("hostname %q", got)
+	}
+	for _, ns := range []string{"net", "ipc", "pid"} {
+		if one, two := b.exec("one", "readlink", "/proc/self/ns/"+ns), b.exec("two", "readlink", "/proc/self/ns/"+ns); one != two {
+			t.Errorf("namespace %s: %s and %s", ns, one, two)
+		}
+	}
+	if hosts := b.exec("two", "cat", "/etc/hosts"); !strings.Contains(hosts, "10.1.2.3\telsewhere") {
+		t.Errorf("hosts: %s", hosts)
+	}
+}
+
+func TestP2ACommandThatIsNotThereIsAnExitWithAMessage(t *testing.T) {
+	b := newBench(t)
+	b.must(b.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: b.uid, Hostname: "p"}))
+	c := b.run(runtime.ContainerSpec{Ref: runtime.Ref{Container: "bad"}, Image: "busybox:1.36", Command: []string{"/no/such"}})
+	if c.State != runtime.Exited || c.ExitCode != 127 || !strings.Contains(c.Message, "/no/such") || c.StartedAt.IsZero() {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestP10LimitsAreEnforced(t *testing.T) {
+	b := newBench(t)
+	b.must(b.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: b.uid, Hostname: "p"}))
+	b.run(runtime.ContainerSpec{
+		Ref: runtime.Ref{Container: "c"}, Image: "busybox:1.36", Command: []string{"sleep", "1000"},
+		Resources: runtime.Resources{CPUShares: 256, MilliCPU: 250, Memory: 32 << 20, OOMScore: 500},
+		Security:  runtime.Security{User: "65534:65534", ReadOnly: true, Drop: []string{"ALL"}, NoNewPrivileges: true},
+		Env:       []string{"A=b c"}, WorkingDir: "/tmp",
+	})
+	for command, want := range map[string]string{
+		"cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max": "33554432",
+		"cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 /sys/fs/cgroup/cpu.max":  "25000",
+		"cat /proc/1/oom_score_adj":       "500",
+		"id -u":                           "65534",
+		"touch /x 2>/dev/null || echo no": "no",
+		"echo $A":                         "b c",
+		"pwd":                             "/tmp",
+		"grep -c 'CapEff:.*0000000000000000' /proc/1/status": "1",
+		"sed -n 's/NoNewPrivs:[^01]*//p' /proc/1/status":     "1",
+	} {
+		if got := b.exec("c", "sh", "-c", command); got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}
+
+func TestAnEngineThatIsNotThereIsDown(t *testing.T) {
+	engine, err := docker.New(docker.Config{Host: "unix://" + t.TempDir() + "/none.sock", Node: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = engine.List(t.Context())
+	isDown(t, err)
+	_, err = engine.Info(t.Context())
+	isDown(t, err)
+	isDown(t, engine.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: "u"}))
+	isDown(t, engine.Watch(t.Context(), func(string) { t.Error("a change was told") }))
+}

@@ -1,0 +1,50 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/moby/moby/client"
+
+	"segno/agents/runtime"
+)
+
+// Image answers the id of an image that the engine has.
+func (e *Engine) Image(ctx context.Context, image string) (string, error) {
+	if err := named(image); err != nil {
+		return "", err
+	}
+	inspected, err := e.api.ImageInspect(ctx, image)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return "", fmt.Errorf("docker: image %s: %w", image, runtime.ErrNoImage)
+	case err != nil:
+		return "", e.fault(ctx, "find image "+image, err)
+	}
+	return "docker://" + inspected.ID, nil
+}
+
+// PullImage has the engine get the image from its registry.
+func (e *Engine) PullImage(ctx context.Context, image string) error {
+	if err := named(image); err != nil {
+		return err
+	}
+	progress, err := e.api.ImagePull(ctx, image, client.ImagePullOptions{})
+	if err != nil {
+		return e.fault(ctx, "pull image "+image, err)
+	}
+	defer func() { _ = progress.Close() }()
+	if err := progress.Wait(ctx); err != nil {
+		return e.fault(ctx, "pull image "+image, err)
+	}
+	return nil
+}
+
+func named(image string) error {
+	if _, err := reference.ParseNormalizedNamed(image); err != nil {
+		return fmt.Errorf("%w %q: %w", runtime.ErrImageName, image, err)
+	}
+	return nil
+}
