@@ -14,7 +14,7 @@ const notesPerTransaction = 500
 
 // carryOut submits a decision's commands and tells its notes.
 func (l *Loop) carryOut(ctx context.Context, key Key, t trigger, d Decision) *submission {
-	s := &submission{to: l.cfg.Submit, table: l.cfg.Table}
+	s := &submission{to: l.cfg.Submit, table: l.cfg.Table, sideBySide: l.cfg.SideBySide}
 	commands := make([]events.Command, 0, len(d.Commands))
 	for _, cmd := range d.Commands {
 		commands = append(commands, l.signed(cmd, t))

@@ -42,6 +42,9 @@ type Config struct {
 	Log        *slog.Logger  // default: discarded
 	BackoffMin time.Duration // default: 5 ms
 	BackoffMax time.Duration // default: 1 min
+	// SideBySide is how many commands of an unordered decision are under way at
+	// once; default: 32. With 1 they go in their order.
+	SideBySide int
 }
 
 const (
@@ -90,6 +93,9 @@ func New(cfg Config) (*Loop, error) {
 	}
 	if cfg.BackoffMax <= 0 {
 		cfg.BackoffMax = defaultBackoffMax
+	}
+	if cfg.SideBySide <= 0 {
+		cfg.SideBySide = defaultSideBySide
 	}
 	cfg.Log = cfg.Log.With("reconciler", cfg.Reconciler.Name())
 	l := &Loop{

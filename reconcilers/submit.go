@@ -14,16 +14,17 @@ const (
 	// maxRefusals is after how many refused actions the rest of a Batch is not
 	// tried one by one any more: whatever refuses them will refuse the rest.
 	maxRefusals = 8
-	// sideBySide is how many commands of an unordered decision are under way at
-	// once, so that they share group commits.
-	sideBySide = 32
+	// defaultSideBySide is how many commands of an unordered decision are under
+	// way at once, so that they share group commits.
+	defaultSideBySide = 32
 )
 
 // submission carries out the commands of one decision and remembers what
 // became of them.
 type submission struct {
-	to    Submitter
-	table *events.Table
+	to         Submitter
+	table      *events.Table
+	sideBySide int
 
 	mu       sync.Mutex
 	newest   proto.Seq // of the transactions in the EVENTS log
@@ -37,7 +38,7 @@ type submission struct {
 func (s *submission) run(ctx context.Context, commands []events.Command, unordered bool) {
 	if unordered && len(commands) > 1 {
 		var group errgroup.Group
-		group.SetLimit(sideBySide)
+		group.SetLimit(s.sideBySide)
 		for _, cmd := range commands {
 			group.Go(func() error {
 				s.send(ctx, cmd)

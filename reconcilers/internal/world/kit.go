@@ -19,7 +19,7 @@ func (w *World) Create(t testing.TB, obj events.Object) {
 	for _, kind := range w.Table.All() {
 		if reflect.TypeOf(kind.New()) == reflect.TypeOf(obj) {
 			key := kind.KeyOf(obj)
-			w.must(t, events.Create{Key: key, Object: obj, UID: w.uid(key)})
+			w.Must(t, events.Create{Key: key, Object: obj, UID: w.uid(key)})
 			return
 		}
 	}
@@ -30,7 +30,7 @@ func (w *World) Create(t testing.TB, obj events.Object) {
 func (w *World) Delete(t testing.TB, key proto.ObjectKey) {
 	t.Helper()
 	now := int64(0)
-	w.must(t, events.Delete{Key: key, Options: metav1.DeleteOptions{GracePeriodSeconds: &now}})
+	w.Must(t, events.Delete{Key: key, Options: metav1.DeleteOptions{GracePeriodSeconds: &now}})
 }
 
 // SetStatus changes the status of an object.
@@ -53,10 +53,11 @@ func (w *World) update(t testing.TB, key proto.ObjectKey, sub string, change fun
 	}
 	obj = events.Copy(obj)
 	change(obj)
-	w.must(t, events.Update{Key: key, Subresource: sub, Object: obj})
+	w.Must(t, events.Update{Key: key, Subresource: sub, Object: obj})
 }
 
-func (w *World) must(t testing.TB, action events.Action) {
+// Must submits an action as a person.
+func (w *World) Must(t testing.TB, action events.Action) {
 	t.Helper()
 	if _, err := w.Submit(context.Background(), events.Command{Actor: "user:ada", Correlation: "test", Action: action}); err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func (w *World) uid(key proto.ObjectKey) types.UID {
 // Loop makes a loop that sees what happens in the world from now on.
 func (w *World) Loop(t testing.TB, r reconcilers.Reconciler) *reconcilers.Loop {
 	t.Helper()
-	loop, err := reconcilers.New(reconcilers.Config{Reconciler: r, Table: w.Table, Views: w, Submit: w})
+	loop, err := reconcilers.New(reconcilers.Config{Reconciler: r, Table: w.Table, Views: w, Submit: w, SideBySide: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

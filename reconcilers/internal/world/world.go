@@ -17,7 +17,8 @@ import (
 // interfaces that a loop needs: Feed, Views and Submitter.
 type World struct {
 	Table *events.Table
-	// Refuse, when set, is asked first whether a command is to fail.
+	// Refuse, when set, is asked first whether a command is to fail. It may
+	// Submit: that comes before the command.
 	Refuse func(cmd events.Command) error
 	// Committed, when set, is told of every transaction and of every refusal.
 	Committed func(tx Transaction)
@@ -75,7 +76,11 @@ func (s *state) next() *state {
 
 // Submit decides the command and folds what comes of it.
 func (w *World) Submit(_ context.Context, cmd events.Command) (events.Outcome, error) {
-	tx, outcome, observers := w.commit(cmd)
+	var refusal error
+	if w.Refuse != nil {
+		refusal = w.Refuse(cmd)
+	}
+	tx, outcome, observers := w.commit(cmd, refusal)
 	if w.Committed != nil && (tx.Seq > 0 || tx.Err != nil) {
 		w.Committed(tx.Transaction)
 	}
@@ -94,11 +99,14 @@ type committed struct {
 	changes []events.Change
 }
 
-func (w *World) commit(cmd events.Command) (tx committed, outcome events.Outcome, observers []func(events.Change) error) {
+func (w *World) commit(cmd events.Command, refusal error) (tx committed, outcome events.Outcome, observers []func(events.Change) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	tx.Cmd, tx.At, tx.Stream = cmd, time.Now(), w.streamOf(cmd.Action)
-	decision, err := w.decide(tx.Transaction)
+	decision, err := events.Decision{}, refusal
+	if err == nil {
+		decision, err = events.Decide(w.Table, &View{table: w.Table, state: w.now, stream: tx.Stream}, tx.Cmd, tx.At)
+	}
 	if err != nil {
 		tx.Err = err
 		return tx, outcome, nil
@@ -124,15 +132,6 @@ func (w *World) commit(cmd events.Command) (tx committed, outcome events.Outcome
 	close(w.grown)
 	w.grown = make(chan struct{})
 	return tx, outcome, w.observers
-}
-
-func (w *World) decide(tx Transaction) (events.Decision, error) {
-	if w.Refuse != nil {
-		if err := w.Refuse(tx.Cmd); err != nil {
-			return events.Decision{}, err
-		}
-	}
-	return events.Decide(w.Table, &View{table: w.Table, state: w.now, stream: tx.Stream}, tx.Cmd, tx.At)
 }
 
 // fold applies one event to the state to come.
