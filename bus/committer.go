@@ -13,8 +13,8 @@ type committer struct {
 	seq     *Sequencer
 	line    *line
 	writer  *writer
-	entries []proto.Entry
-	flights []flight
+	flights []flight // the group in hand
+	count   int      // of its commands
 }
 
 // run works until flights is closed and all of them are answered, so that a
@@ -38,43 +38,41 @@ func (c *committer) run(ctx context.Context, flights <-chan flight) error {
 // gather makes a group of the flight and of those that wait behind it.
 func (c *committer) gather(f flight, flights <-chan flight) {
 	c.flights = append(c.flights[:0], f)
-	count := len(f.items)
-	for count < groupLength {
+	c.count = len(f.items)
+	for c.count < groupLength {
 		select {
 		case f, ok := <-flights:
 			if !ok {
 				return
 			}
 			c.flights = append(c.flights, f)
-			count += len(f.items)
+			c.count += len(f.items)
 		default:
 			return
 		}
 	}
 }
 
-// commit waits for the log, folds in one synced batch, then answers. The
-// fold keeps the entries' slice no longer than the call.
+// commit waits for the log, folds in one synced batch, then answers.
 func (c *committer) commit(ctx context.Context) error {
-	c.entries = c.entries[:0]
-	var last proto.Seq
+	entries, last := make([]proto.Entry, 0, c.count), proto.Seq(0) // the fold's from now on
 	for i := range c.flights {
 		last = max(last, c.flights[i].last)
 		for j := range c.flights[i].items {
 			if entry := c.flights[i].items[j].entry; entry.Envelope != nil {
-				c.entries = append(c.entries, entry)
+				entries = append(entries, entry)
 			}
 		}
 	}
-	if len(c.entries) > 0 {
+	if len(entries) > 0 {
 		if err := c.line.wait(ctx, last); err != nil {
 			return err
 		}
-		if err := c.seq.cfg.Fold.Commit(c.entries); err != nil {
-			return fmt.Errorf("fold %s to %s: %w", c.entries[0].Envelope.Seq, last, err)
+		if err := c.seq.cfg.Fold.Commit(entries); err != nil {
+			return fmt.Errorf("fold %s to %s: %w", entries[0].Envelope.Seq, last, err)
 		}
 		c.seq.folded.Store(uint64(last))
-		c.seq.feed.offer(c.entries)
+		c.seq.feed.offer(entries)
 	}
 	for i := range c.flights {
 		for j := range c.flights[i].items {

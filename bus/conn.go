@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +36,8 @@ type Conn struct {
 	actor  proto.Actor
 	server *Server // when in-process
 
-	mu      sync.Mutex
-	tunnels map[*Tunnel]struct{} // a lost connection breaks them: frames are gone
+	mu    sync.Mutex
+	holds map[any]func() // what a lost connection breaks, since messages are gone
 }
 
 // Connect opens a connection and waits until it stands.
@@ -51,7 +53,7 @@ func Connect(ctx context.Context, cfg ConnectConfig) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{actor: cfg.Actor, server: cfg.Server, tunnels: map[*Tunnel]struct{}{}}
+	c := &Conn{actor: cfg.Actor, server: cfg.Server, holds: map[any]func(){}}
 	opts := append(c.options(cfg, credential), secure...)
 	for {
 		if c.nc, err = nats.Connect(cfg.URL, opts...); err == nil {
@@ -103,7 +105,7 @@ func (c *Conn) options(cfg ConnectConfig, credential Credential) []nats.Option {
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			c.breakTunnels()
+			c.breakHolds()
 			if err != nil {
 				log.Warn("connection lost", "error", err)
 			}
@@ -137,7 +139,7 @@ func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 // Close ends the connection at once; what was written before is sent.
 func (c *Conn) Close() {
 	c.nc.Close()
-	c.breakTunnels()
+	c.breakHolds()
 }
 
 // flush waits until the server has everything that was sent to it.
@@ -152,14 +154,25 @@ func (c *Conn) flush() error {
 	return c.nc.FlushWithContext(ctx)
 }
 
-func (c *Conn) breakTunnels() {
+// hold has broken called when the connection is lost, also for a moment.
+func (c *Conn) hold(what any, broken func()) {
 	c.mu.Lock()
-	broken := make([]*Tunnel, 0, len(c.tunnels))
-	for t := range c.tunnels {
-		broken = append(broken, t)
-	}
+	defer c.mu.Unlock()
+	c.holds[what] = broken
+}
+
+func (c *Conn) letGo(what any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.holds, what)
+}
+
+func (c *Conn) breakHolds() {
+	c.mu.Lock()
+	broken := slices.Collect(maps.Values(c.holds))
+	clear(c.holds)
 	c.mu.Unlock()
-	for _, t := range broken {
-		t.fail(fmt.Errorf("the connection to the bus was lost: %w", errReset))
+	for _, tell := range broken {
+		tell()
 	}
 }

@@ -14,6 +14,11 @@ type Credential struct {
 	Actor  proto.Actor `json:"actor"` // "user:admin", "node:n1"
 	Public string      `json:"public"`
 	Seed   string      `json:"seed"`
+
+	// Where to connect, for a node that joined.
+	URL         string `json:"url,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"` // of the cluster's CA
+	Cluster     string `json:"cluster,omitempty"`     // its name
 }
 
 // NewCredential makes a fresh key pair for the actor.

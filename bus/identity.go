@@ -80,6 +80,12 @@ type Identities struct {
 	mu     sync.Mutex
 	server *natsd.Server
 	known  map[string]*member // by public key
+	names  map[named]string   // public keys; of two with one name, the newer
+}
+
+type named struct {
+	role Role
+	name string
 }
 
 type member struct {
@@ -88,7 +94,9 @@ type member struct {
 }
 
 // NewIdentities makes an empty registry.
-func NewIdentities() *Identities { return &Identities{known: map[string]*member{}} }
+func NewIdentities() *Identities {
+	return &Identities{known: map[string]*member{}, names: map[named]string{}}
+}
 
 // serve ties the registry to its server and lets the server's own key in.
 func (r *Identities) serve(server *natsd.Server, own string) {
@@ -114,6 +122,7 @@ func (r *Identities) Add(id Identity) error {
 	}
 	if r.known[id.Public] == nil {
 		r.known[id.Public] = &member{Identity: id}
+		r.names[named{id.Role, id.Name}] = id.Public
 	}
 	return nil
 }
@@ -123,7 +132,7 @@ func (r *Identities) Add(id Identity) error {
 func (r *Identities) Remove(public string) {
 	r.mu.Lock()
 	gone, server := r.known[public], r.server
-	delete(r.known, public)
+	r.forget(public)
 	r.mu.Unlock()
 	if gone == nil || server == nil {
 		return
@@ -131,6 +140,32 @@ func (r *Identities) Remove(public string) {
 	for _, id := range gone.conns {
 		_ = server.DisconnectClientByID(id) // it may have left by itself
 	}
+}
+
+// Retire shuts an identity out from now on and leaves the connections that it
+// has, so that an answer still reaches it.
+func (r *Identities) Retire(public string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget(public)
+}
+
+func (r *Identities) forget(public string) {
+	m := r.known[public]
+	if m == nil {
+		return
+	}
+	delete(r.known, public)
+	if name := (named{m.Role, m.Name}); r.names[name] == public {
+		delete(r.names, name)
+	}
+}
+
+// Public is the key of an identity, "" when it is not known.
+func (r *Identities) Public(role Role, name string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.names[named{role, name}]
 }
 
 // Check implements the server's Authentication.

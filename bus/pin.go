@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +17,24 @@ import (
 func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return hex.EncodeToString(sum[:])
+}
+
+// withAuthority lets the server show its CA along with each certificate.
+func withAuthority(config *tls.Config, authority []byte) (*tls.Config, error) {
+	config = config.Clone()
+	if len(authority) == 0 {
+		return config, nil
+	}
+	block, _ := pem.Decode(authority)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("bus server: Authority is not a PEM certificate")
+	}
+	config.Certificates = slices.Clone(config.Certificates)
+	for i := range config.Certificates {
+		own := &config.Certificates[i]
+		own.Certificate = append(slices.Clone(own.Certificate), block.Bytes)
+	}
+	return config, nil
 }
 
 // pinned trusts exactly one CA, known by its fingerprint alone: the server has

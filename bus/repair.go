@@ -186,7 +186,7 @@ func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to prot
 		if err := r.fold.Commit(group); err != nil {
 			return fmt.Errorf("fold %s to %s: %w", group[0].Envelope.Seq, at.Seq, err)
 		}
-		group, size = group[:0], 0
+		group, size = nil, 0 // the entries are the fold's now
 		return nil
 	}
 	err := r.log.read(ctx, from, to, func(seq proto.Seq, data []byte) error {

@@ -27,6 +27,7 @@ type ServerConfig struct {
 	Memory       bool          // nothing lasts: streams live in memory
 	Listen       string        // host:port, port 0 picks one; "" accepts in-process connections only
 	TLS          *tls.Config   // for Listen
+	Authority    []byte        // PEM of the CA, shown with the server's certificate to those who know its fingerprint only
 	SyncInterval time.Duration // of the log's files; 1 s
 	Identities   *Identities   // who may connect; a new, empty registry
 	Log          *slog.Logger
@@ -81,7 +82,6 @@ func (s *Server) options(cfg ServerConfig) (*natsd.Options, error) {
 		MaxPayload:                 maxPayload,
 		MaxPending:                 256 << 20,
 		NoSigs:                     true,
-		TLSConfig:                  cfg.TLS,
 		CustomClientAuthentication: s.identities,
 		AlwaysEnableNonce:          true,
 	}
@@ -92,6 +92,10 @@ func (s *Server) options(cfg ServerConfig) (*natsd.Options, error) {
 		opts.SyncInterval = time.Second
 	}
 	if cfg.TLS != nil {
+		var err error
+		if opts.TLSConfig, err = withAuthority(cfg.TLS, cfg.Authority); err != nil {
+			return nil, err
+		}
 		opts.TLSTimeout = 5
 	}
 	if cfg.Listen != "" {

@@ -78,9 +78,7 @@ func newTunnel(conn *Conn, out, in, peer string) (*Tunnel, error) {
 		return nil, fmt.Errorf("subscribe to %s: %w", in, err)
 	}
 	t.sub = sub
-	conn.mu.Lock()
-	conn.tunnels[t] = struct{}{}
-	conn.mu.Unlock()
+	conn.hold(t, func() { t.fail(fmt.Errorf("the connection to the bus was lost: %w", errReset)) })
 	t.mu.Lock()
 	t.ping = time.AfterFunc(tunnelPing, t.alive)
 	t.mu.Unlock()
@@ -200,9 +198,7 @@ func (t *Tunnel) broken(err error) {
 // release gives back what the tunnel holds of the connection. It may be
 // called more than once.
 func (t *Tunnel) release() {
-	t.conn.mu.Lock()
-	delete(t.conn.tunnels, t)
-	t.conn.mu.Unlock()
+	t.conn.letGo(t)
 	t.mu.Lock()
 	t.ping.Stop()
 	t.mu.Unlock()

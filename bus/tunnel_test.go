@@ -438,7 +438,7 @@ func settled(t *testing.T, p parties, most int) int {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); runtime.Gosched() {
 		p.control.mu.Lock()
-		tunnels := len(p.control.tunnels)
+		tunnels := len(p.control.holds)
 		p.control.mu.Unlock()
 		if n := runtime.NumGoroutine(); tunnels == 0 && n <= most {
 			return n

@@ -19,7 +19,7 @@ const (
 //	nt.… and ls.…                               the same for notes and leases
 //	feed.<group>.<resource>.<namespace>.<name>  durable events, for plain NATS clients
 //	cmd.<user>.dial                             a person opens a connection to the API
-//	sts.<node>.dial | report | sync | beat      a node calls the control plane
+//	sts.<node>.dial | report | sync | beat | register  a node calls the control plane
 //	node.<node>.dial | want                     the control plane calls a node
 //	join.<token id>                             a machine asks to become a node
 //	_INBOX_<identity>.>                         private replies
@@ -134,7 +134,10 @@ func NodeReport(n NodeName) string { return "sts." + token(string(n)) + ".report
 func NodeSync(n NodeName) string   { return "sts." + token(string(n)) + ".sync" }
 func NodeBeat(n NodeName) string   { return "sts." + token(string(n)) + ".beat" }
 
-// AnyNode matches the given last token ("report", "sync", "beat") of all
+// NodeRegister is where a node says what it is: the Node object.
+func NodeRegister(n NodeName) string { return "sts." + token(string(n)) + ".register" }
+
+// AnyNode matches the given last token ("report", "sync", "beat", "register") of all
 // nodes; the node is token 1.
 func AnyNode(what string) string { return "sts.*." + what }
 
@@ -175,6 +178,9 @@ func Pinned(subject string) string {
 
 // Join is where the holder of a join token asks for a credential.
 func Join(tokenID string) string { return "join." + token(tokenID) }
+
+// AnyJoin matches Join of every token; the id is token 1.
+const AnyJoin = "join.*"
 
 // Inbox is the private reply prefix of an identity.
 func Inbox(identity string) string { return "_INBOX_" + token(identity) }

@@ -1,0 +1,23 @@
+package bus
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"segno/proto"
+)
+
+// answer replies to a request of the identity. A reply goes nowhere but to
+// the asker's own inbox: the subject to reply to is the asker's to choose, and
+// whoever follows it blindly can be made to publish into the log.
+func (c *Conn) answer(msg *nats.Msg, asker proto.Actor, message any) error {
+	if !strings.HasPrefix(msg.Reply, proto.Inbox(string(asker))+".") {
+		return fmt.Errorf("%s asked at %s for a reply at %q, which is not its inbox", asker, msg.Subject, msg.Reply)
+	}
+	if err := c.nc.Publish(msg.Reply, proto.Pack(message)); err != nil {
+		return fmt.Errorf("answer %s at %s: %w", asker, msg.Subject, err)
+	}
+	return nil
+}

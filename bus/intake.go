@@ -1,0 +1,105 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"segno/events"
+	"segno/proto"
+)
+
+// Cluster is what the intake needs of the cluster: the door for commands, of
+// whichever log their kind lives in, and the newest state of the events' log.
+type Cluster interface {
+	Submit(ctx context.Context, cmd events.Command) (events.Outcome, error)
+	View() events.View
+}
+
+// IntakeConfig says where nodes are heard and what their words become.
+type IntakeConfig struct {
+	Conn       *Conn // the control plane's
+	Cluster    Cluster
+	Relay      *Relay      // tells the counter of what was relayed; nil is none
+	Identities *Identities // knows the nodes' keys; nil is none
+	Log        *slog.Logger
+}
+
+// Intake is where nodes speak to the control plane: registrations, reports and
+// heartbeats become commands by the actor node:<name>. The name is the pinned
+// token of the subject. A node may speak of itself and of its own pods only.
+type Intake struct {
+	cfg   IntakeConfig
+	log   *slog.Logger
+	lanes *lanes
+	beats *lanes // apart: a long report must not make a node look silent
+}
+
+// NewIntake checks the configuration.
+func NewIntake(cfg IntakeConfig) (*Intake, error) {
+	if cfg.Conn == nil || cfg.Cluster == nil {
+		return nil, errors.New("intake: Conn and Cluster are needed")
+	}
+	return &Intake{cfg: cfg, log: orDefault(cfg.Log), lanes: newLanes(), beats: newLanes()}, nil
+}
+
+// Run serves nodes until ctx ends, and then finishes what it has begun.
+func (in *Intake) Run(ctx context.Context) error {
+	serve := map[string]func(context.Context, proto.NodeName, []byte) any{
+		"report":   func(ctx context.Context, n proto.NodeName, data []byte) any { return in.report(ctx, n, data) },
+		"register": func(ctx context.Context, n proto.NodeName, data []byte) any { return in.register(ctx, n, data) },
+		"beat":     func(ctx context.Context, n proto.NodeName, _ []byte) any { return in.beat(ctx, n) },
+	}
+	var subs []*nats.Subscription
+	defer func() {
+		for _, sub := range subs {
+			_ = sub.Unsubscribe() // the connection may be closed already
+		}
+		in.lanes.all.Wait()
+		in.beats.all.Wait()
+	}()
+	for what, act := range serve {
+		lanes := in.lanes
+		if what == "beat" {
+			lanes = in.beats
+		}
+		sub, err := in.cfg.Conn.nc.Subscribe(proto.AnyNode(what), func(msg *nats.Msg) { in.take(ctx, lanes, msg, act) })
+		if err != nil {
+			return fmt.Errorf("hear nodes: %w", err)
+		}
+		subs = append(subs, sub)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// take has one message acted on in its node's lane. A node that sends more
+// than its lane holds gets no answer, and sends again.
+func (in *Intake) take(ctx context.Context, lanes *lanes, msg *nats.Msg, act func(context.Context, proto.NodeName, []byte) any) {
+	node := proto.NodeName(proto.Pinned(msg.Subject))
+	lanes.put(node, func() {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := in.cfg.Conn.answer(msg, nodeActor(node), act(ctx, node, msg.Data)); err != nil {
+			in.log.Warn("a node was not answered", "error", err)
+		}
+	})
+}
+
+func nodeActor(node proto.NodeName) proto.Actor { return proto.Actor("node:" + string(node)) }
+
+// passing reports whether an error is of the moment: the same request may
+// succeed later.
+func passing(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return true
+	}
+	return apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)
+}

@@ -1,0 +1,208 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	corev1 "k8s.io/api/core/v1"
+
+	"segno/events"
+	"segno/proto"
+)
+
+// Follower is the events' log as the relay follows it: a projection.
+type Follower interface {
+	View() events.View
+	// Watch yields every change behind the sequence, of these resources.
+	Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error]
+}
+
+// RelayConfig says what is relayed and over which connection.
+type RelayConfig struct {
+	Conn   *Conn // the control plane's
+	Events Follower
+	Table  *events.Table
+	Log    *slog.Logger
+}
+
+// Relay tells each node what concerns it, as it becomes durable: its own Node
+// object, and the pods that are bound to it. One subscription to the log serves
+// all nodes. Messages to a node are counted: a node that misses one asks for
+// everything (Sync), and so does one that connects anew.
+type Relay struct {
+	cfg RelayConfig
+	log *slog.Logger
+
+	mu    sync.Mutex // held across publish: order must match the counter
+	base  uint64     // of counters: rises with each start
+	nodes map[proto.NodeName]*relayed
+}
+
+type relayed struct {
+	counter uint64
+	synced  proto.Seq // a sync told everything up to here
+}
+
+// NewRelay checks the configuration.
+func NewRelay(cfg RelayConfig) (*Relay, error) {
+	if cfg.Conn == nil || cfg.Events == nil || cfg.Table == nil {
+		return nil, errors.New("relay: Conn, Events and Table are needed")
+	}
+	return &Relay{
+		cfg:   cfg,
+		log:   orDefault(cfg.Log),
+		base:  uint64(time.Now().UnixMilli()),
+		nodes: map[proto.NodeName]*relayed{},
+	}, nil
+}
+
+// Run relays until ctx ends.
+func (r *Relay) Run(ctx context.Context) error {
+	from := r.cfg.Events.View().Seq()
+	sub, err := r.cfg.Conn.nc.Subscribe(proto.AnyNode("sync"), r.sync)
+	if err != nil {
+		return fmt.Errorf("relay to nodes: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
+	for change, err := range r.cfg.Events.Watch(ctx, from, podResource, nodeResource) {
+		if err == nil {
+			err = r.change(change)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("relay to nodes: %w", err)
+		}
+	}
+	return nil
+}
+
+// Counter is that of the newest message relayed to the node.
+func (r *Relay) Counter(node proto.NodeName) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of(node).counter
+}
+
+func (r *Relay) of(node proto.NodeName) *relayed {
+	to := r.nodes[node]
+	if to == nil {
+		to = &relayed{counter: r.base}
+		r.nodes[node] = to
+	}
+	return to
+}
+
+// change relays one change to the node that it concerns, if any.
+func (r *Relay) change(c events.Change) error {
+	if c.After == nil {
+		return nil
+	}
+	node, err := r.concerned(c.After)
+	if err != nil || node == "" {
+		return err
+	}
+	if c.Event.Section == proto.SectionStatus && c.Actor == nodeActor(node) {
+		return nil // the node's own words
+	}
+	want := proto.WantPod{Key: c.After.Key, UID: c.After.UID, Seq: c.Seq, Gone: c.After.Deleted}
+	if !want.Gone {
+		want.Body = bodyOf(c.After)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	to := r.of(node)
+	if c.Seq <= to.synced {
+		return nil // it was told something newer
+	}
+	to.counter++
+	message := proto.Want{Counter: to.counter, Pods: []proto.WantPod{want}}
+	if err := r.cfg.Conn.nc.Publish(proto.NodeWant(node), proto.Pack(message)); err != nil {
+		return fmt.Errorf("tell node %s of %s: %w", node, want.Key, err)
+	}
+	return nil
+}
+
+// concerned is the node that an object is about, "" for none.
+func (r *Relay) concerned(record *events.Record) (proto.NodeName, error) {
+	if record.Key.Resource == nodeResource {
+		return proto.NodeName(record.Key.Name), nil
+	}
+	object, err := r.cfg.Table.Decode(record)
+	if err != nil {
+		return "", err
+	}
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return "", nil
+	}
+	return proto.NodeName(pod.Spec.NodeName), nil
+}
+
+// bodyOf is the object's protobuf: its sections, one behind the other.
+func bodyOf(record *events.Record) []byte {
+	body := make([]byte, 0, len(record.Spec)+len(record.Status))
+	return append(append(body, record.Spec...), record.Status...)
+}
+
+// sync answers everything that the node should know, and from which message
+// on it goes on from there.
+func (r *Relay) sync(msg *nats.Msg) {
+	node := proto.NodeName(proto.Pinned(msg.Subject))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	view := r.cfg.Events.View()
+	to := r.of(node)
+	want, err := everything(view, node, to.counter)
+	if err == nil {
+		to.synced = view.Seq()
+		err = r.cfg.Conn.answer(msg, nodeActor(node), want)
+	}
+	if err != nil {
+		r.log.Warn("a node was not told what to run; it will ask again", "node", node, "error", err)
+	}
+}
+
+func everything(view events.View, node proto.NodeName, counter uint64) (proto.Want, error) {
+	want := proto.Want{Counter: counter, Full: true}
+	own, found, err := events.GetAs[*corev1.Node](view, nodeResource.Key("", string(node)))
+	if err != nil {
+		return want, fmt.Errorf("read node %s: %w", node, err)
+	}
+	if found {
+		if err := add(&want, nodeResource, own); err != nil {
+			return want, err
+		}
+	}
+	pods, err := events.ListAs[*corev1.Pod](view, events.Query{Resource: podResource, Node: node})
+	if err != nil {
+		return want, fmt.Errorf("list the pods of node %s: %w", node, err)
+	}
+	for _, pod := range pods {
+		if err := add(&want, podResource, pod); err != nil {
+			return want, err
+		}
+	}
+	return want, nil
+}
+
+func add(want *proto.Want, resource proto.Resource, object events.Object) error {
+	key := resource.Key(object.GetNamespace(), object.GetName())
+	seq, err := proto.ParseSeq(object.GetResourceVersion())
+	if err != nil {
+		return fmt.Errorf("version of %s: %w", key, err)
+	}
+	body, err := object.(interface{ Marshal() ([]byte, error) }).Marshal()
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", key, err)
+	}
+	want.Pods = append(want.Pods, proto.WantPod{Key: key, UID: string(object.GetUID()), Seq: seq, Body: body})
+	return nil
+}
