@@ -72,7 +72,7 @@ func (p *Projection) admit(entries []proto.Entry) ([]proto.Entry, error) {
 }
 
 func (p *Projection) commit(entries []proto.Entry, size int) error {
-	g := p.newGroup(2*size + 512*len(entries))
+	g := p.newGroup()
 	defer g.close()
 	bodies := bodyHashes(entries, size)
 	for i := range entries {

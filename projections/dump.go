@@ -58,9 +58,9 @@ func describeKey(key []byte) string {
 	case spaceEvent:
 		return fmt.Sprintf("%s %s", name, takeSeq(key))
 	case spaceTime:
-		return fmt.Sprintf("%s %s %s", name, clockText(int64(takeSeq(key[:len(key)-8]))), takeSeq(key))
+		return fmt.Sprintf("%s %s %s", name, clockText(int64(takeFirst(key))), takeSeq(key))
 	case spaceCause:
-		return fmt.Sprintf("%s %s of %s", name, takeSeq(key[:len(key)-8]), takeSeq(key))
+		return fmt.Sprintf("%s %s of %s", name, takeFirst(key), takeSeq(key))
 	case spaceVersion:
 		if len(key) <= versionSuffix {
 			break

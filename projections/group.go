@@ -38,19 +38,29 @@ type object struct {
 	txn    proto.Seq // transaction in hand that changed it
 }
 
-func (p *Projection) newGroup(size int) *group {
-	return &group{
-		p: p, state: *p.state.Load(), batch: p.db.NewBatchWithSize(size),
-		followed: p.feed.followed(), objects: make(map[proto.ObjectKey]*object),
+// newGroup begins a group; only one is open at a time, and what it allocated
+// serves the next one. It is to be closed.
+func (p *Projection) newGroup() *group {
+	g := p.group
+	if g == nil {
+		g = &group{p: p, batch: p.db.NewBatch(), objects: map[proto.ObjectKey]*object{}}
+		p.group = g
 	}
+	g.state, g.followed = *p.state.Load(), p.feed.followed()
+	return g
 }
 
 func (g *group) close() error {
-	err := g.batch.Close()
+	var err error
 	if g.reader != nil {
-		if closing := g.reader.close(); err == nil {
-			err = closing
-		}
+		err = g.reader.close()
+	}
+	g.batch.Reset()
+	clear(g.objects)
+	clear(g.order)
+	*g = group{
+		p: g.p, batch: g.batch, objects: g.objects,
+		order: g.order[:0], recent: g.recent[:0], changed: g.changed[:0], buf: g.buf[:0],
 	}
 	return err
 }
@@ -175,8 +185,9 @@ func (g *group) event(e *proto.Entry) error {
 		g.state.First = env.Seq
 	}
 	hash := g.state.sum.hash()
-	op := g.batch.SetDeferred(1+8, len(hash)+len(e.Encoded))
-	appendSeq(append(op.Key[:0], spaceEvent), env.Seq)
+	g.buf = appendEvent(g.buf[:0], env.Seq)
+	op := g.batch.SetDeferred(len(g.buf), len(hash)+len(e.Encoded))
+	copy(op.Key, g.buf)
 	copy(op.Value[copy(op.Value, hash[:]):], e.Encoded)
 	if err := op.Finish(); err != nil {
 		return err

@@ -49,8 +49,9 @@ const (
 	terminator = 0x01
 )
 
-// versionMark ends a version key and tells it from its own prefix, which ends
-// with a terminator.
+// versionMark ends a version key, and no other: its last byte alone tells Pebble
+// whether there is a version behind the object, even where it has stripped the
+// key's front. Keys that end with a number get a terminator for that.
 const (
 	versionMark   = 0x09
 	versionSuffix = 9
@@ -121,22 +122,35 @@ func appendVersionSuffix(prefix []byte, seq proto.Seq) []byte {
 	return append(appendSeq(prefix, ^seq), versionMark)
 }
 
-func eventKey(seq proto.Seq) []byte { return appendSeq([]byte{spaceEvent}, seq) }
+// appendLast is a number at the end of a key other than a version.
+func appendLast(dst []byte, seq proto.Seq) []byte { return append(appendSeq(dst, seq), terminator) }
+
+func appendEvent(dst []byte, seq proto.Seq) []byte { return appendLast(append(dst, spaceEvent), seq) }
+
+func eventKey(seq proto.Seq) []byte { return appendEvent(nil, seq) }
 
 func causeKey(cause, seq proto.Seq) []byte {
-	return appendSeq(appendSeq([]byte{spaceCause}, cause), seq)
+	return appendLast(appendSeq([]byte{spaceCause}, cause), seq)
 }
 
 func timeKey(unixNano int64, seq proto.Seq) []byte {
-	return appendSeq(binary.BigEndian.AppendUint64([]byte{spaceTime}, uint64(unixNano)), seq)
+	return appendLast(appendSeq([]byte{spaceTime}, proto.Seq(unixNano)), seq)
 }
 
 // takeSeq reads the number at the end of an event, cause or time key.
 func takeSeq(key []byte) proto.Seq {
-	if len(key) < 8 {
+	if len(key) < 1+8+1 {
 		return 0
 	}
-	return proto.Seq(binary.BigEndian.Uint64(key[len(key)-8:]))
+	return proto.Seq(binary.BigEndian.Uint64(key[len(key)-1-8:]))
+}
+
+// takeFirst reads the number at the front of a cause or time key.
+func takeFirst(key []byte) proto.Seq {
+	if len(key) < 1+8+8+1 {
+		return 0
+	}
+	return proto.Seq(binary.BigEndian.Uint64(key[1:]))
 }
 
 // splitVersion is the prefix and the sequence of a version key.
@@ -185,7 +199,7 @@ func after(prefix []byte) []byte {
 // bloom filters over objects.
 func splitKey(key []byte) int {
 	n := len(key)
-	if n > versionSuffix && key[0] == spaceVersion && key[n-1] == versionMark {
+	if n >= versionSuffix && key[n-1] == versionMark {
 		return n - versionSuffix
 	}
 	return n

@@ -28,7 +28,8 @@ func openPebble(cfg *Config) (*pebble.DB, error) {
 	if cfg.FS == nil {
 		cfg.FS = vfs.Default
 	}
-	cache := pebble.NewCache(cfg.CacheBytes)
+	// Memtables are paid for out of the cache: without room for them, it would hold nothing.
+	cache := pebble.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTableSize))
 	defer cache.Unref()
 	opts := &pebble.Options{
 		Cache:                       cache,
@@ -47,6 +48,7 @@ func openPebble(cfg *Config) (*pebble.DB, error) {
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+		opts.Levels[i].IndexBlockSize = 256 << 10
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	return pebble.Open(cfg.Dir, opts)

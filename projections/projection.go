@@ -36,7 +36,7 @@ type Config struct {
 	Window int
 
 	CacheBytes   int64 // blocks of rows; default 32 MiB
-	RecordBytes  int   // newest records, for the fold; default 8 MiB
+	RecordBytes  int   // newest records, for the fold; default 32 MiB
 	FeedBytes    int   // changes kept for live watchers; default 8 MiB
 	ObjectCache  int   // decoded objects; default 8192
 	MemTableSize int   // default 16 MiB
@@ -50,7 +50,7 @@ func (c *Config) check() error {
 		return errors.New("a window drops history: it needs Retained")
 	}
 	c.CacheBytes = orDefault(c.CacheBytes, 32<<20)
-	c.RecordBytes = orDefault(c.RecordBytes, 8<<20)
+	c.RecordBytes = orDefault(c.RecordBytes, 32<<20)
 	c.FeedBytes = orDefault(c.FeedBytes, 8<<20)
 	c.ObjectCache = orDefault(c.ObjectCache, 8192)
 	c.MemTableSize = orDefault(c.MemTableSize, 16<<20)
@@ -77,6 +77,7 @@ type Projection struct {
 
 	verifying sync.Mutex // one scratch folder at a time
 	folding   sync.Mutex // held across a commit: rows, position and feed move together
+	group     *group     // reused by every commit; folding's
 	state     atomic.Pointer[state]
 
 	records *generations[proto.ObjectKey, *row]         // newest rows
@@ -110,7 +111,6 @@ func Open(cfg Config) (*Projection, error) {
 		records: newGenerations[proto.ObjectKey](cfg.RecordBytes, (*row).cost),
 		objects: newGenerations[versionID, events.Object](cfg.ObjectCache, nil),
 		decoded: newGenerations[*events.Record, events.Object](min(cfg.ObjectCache, 1024), nil),
-		recent:  newRecent(),
 	}
 	if cfg.Sync {
 		p.write = pebble.Sync
@@ -120,7 +120,7 @@ func Open(cfg Config) (*Projection, error) {
 		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, errors.Join(err, db.Close()))
 	}
 	p.state.Store(st)
-	p.recent.floor = st.Seq
+	p.recent = newRecent(st.Seq)
 	p.feed = newFeed(cfg.FeedBytes, st.Seq)
 	return p, nil
 }

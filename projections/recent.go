@@ -9,16 +9,18 @@ import (
 	"segno/proto"
 )
 
-// recentMost bounds how many touched objects are remembered.
+// recentMost is how many touched objects are remembered.
 const recentMost = 1 << 14
 
 // recent remembers which objects the newest transactions touched, so that a
 // list of a moment ago can be read from the rows of now: only these objects are
 // then looked up by version. A transaction is entered before its rows become visible.
 type recent struct {
-	mu      sync.RWMutex
-	floor   proto.Seq // everything touched behind it is in touches
-	touches []touched // by seq
+	mu    sync.RWMutex
+	floor proto.Seq // everything touched behind it is in the ring
+	ring  []touched // by seq, the oldest at first
+	first int
+	limit int
 }
 
 type touched struct {
@@ -26,17 +28,24 @@ type touched struct {
 	key proto.ObjectKey
 }
 
-func newRecent() *recent { return &recent{} }
+func newRecent(seq proto.Seq) *recent { return &recent{floor: seq, limit: recentMost} }
 
 func (r *recent) add(batch []touched) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.touches = append(r.touches, batch...)
-	if over := len(r.touches) - recentMost; over > recentMost/4 {
-		r.floor = r.touches[over-1].seq
-		r.touches = slices.Clone(r.touches[over:])
+	for _, t := range batch {
+		if len(r.ring) < r.limit {
+			r.ring = append(r.ring, t)
+			continue
+		}
+		r.floor = r.ring[r.first].seq
+		r.ring[r.first] = t
+		r.first = (r.first + 1) % r.limit
 	}
 }
+
+// at is the i-th touch, oldest first.
+func (r *recent) at(i int) *touched { return &r.ring[(r.first+i)%len(r.ring)] }
 
 // since answers the objects of the query's collection that were touched behind
 // seq, in key order; ok is false when that is no longer known.
@@ -46,10 +55,10 @@ func (r *recent) since(seq proto.Seq, query *events.Query) (keys []proto.ObjectK
 	if seq < r.floor {
 		return nil, false
 	}
-	from := sort.Search(len(r.touches), func(i int) bool { return r.touches[i].seq > seq })
-	for _, t := range r.touches[from:] {
-		if t.key.Resource == query.Resource && (query.Namespace == "" || t.key.Namespace == query.Namespace) {
-			keys = append(keys, t.key)
+	for i := sort.Search(len(r.ring), func(i int) bool { return r.at(i).seq > seq }); i < len(r.ring); i++ {
+		key := &r.at(i).key
+		if key.Resource == query.Resource && (query.Namespace == "" || key.Namespace == query.Namespace) {
+			keys = append(keys, *key)
 		}
 	}
 	slices.SortFunc(keys, events.CompareKeys)

@@ -67,8 +67,9 @@ func (r *rows) next() (c candidate, ok bool, err error) {
 	}
 	c.key = r.resource.Key(namespace, name)
 	value, err := r.iter.ValueAndErr()
-	if err == nil && len(value) >= 8 {
-		c.seq = takeSeq(value[:8])
+	if err == nil && len(value) > 0 {
+		head := cursor{rest: value}
+		c.seq = proto.Seq(head.uint64())
 	}
 	return c, err == nil, err
 }
