@@ -68,6 +68,19 @@ func (p *pool) usable(address netip.Addr) bool {
 	return !address.Is4() || p.cidr.Contains(address.Next())
 }
 
+// keep makes sure that the pod, and no other, holds this very address.
+func (p *pool) keep(uid string, address netip.Addr) error {
+	if other, taken := p.holder[address]; taken && other != uid {
+		return fmt.Errorf("address %s of pod %s is held by pod %s", address, uid, other)
+	}
+	if !p.cidr.Contains(address) {
+		return fmt.Errorf("address %s of pod %s is not in the node's CIDR %s", address, uid, p.cidr)
+	}
+	delete(p.holder, p.byUID[uid])
+	p.byUID[uid], p.holder[address] = address, uid
+	return nil
+}
+
 func (p *pool) free(uid string) {
 	delete(p.holder, p.byUID[uid])
 	delete(p.byUID, uid)

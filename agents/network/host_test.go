@@ -1,0 +1,324 @@
+//go:build host
+
+package network
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"segno/agents/runtime"
+)
+
+// TestMain also plays a pod: a process in a namespace of its own that listens
+// and dials as it is told on its standard input.
+func TestMain(m *testing.M) {
+	if os.Getenv("SEGNO_TEST_POD") == "" {
+		os.Exit(m.Run())
+	}
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		verb, address, _ := strings.Cut(in.Text(), " ")
+		fmt.Println(play(verb, address))
+	}
+}
+
+func play(verb, address string) string {
+	switch verb {
+	case "listen":
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return err.Error()
+		}
+		go func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = io.WriteString(conn, "from "+conn.RemoteAddr().(*net.TCPAddr).IP.String())
+				_ = conn.Close()
+			}
+		}()
+		return "ok"
+	default:
+		conn, err := net.DialTimeout("tcp", address, 2*time.Second)
+		if err != nil {
+			return err.Error()
+		}
+		defer conn.Close()
+		said, _ := io.ReadAll(conn)
+		return string(said)
+	}
+}
+
+// fakePod is a process with nothing but a loopback link.
+type fakePod struct {
+	t   *testing.T
+	pid int
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+func startPod(t *testing.T) *fakePod {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "SEGNO_TEST_POD=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return &fakePod{t, cmd.Process.Pid, in, bufio.NewScanner(out)}
+}
+
+func (p *fakePod) tell(text string) string {
+	p.t.Helper()
+	_, _ = fmt.Fprintln(p.in, text)
+	if !p.out.Scan() {
+		p.t.Fatalf("pod %d is gone", p.pid)
+	}
+	return p.out.Text()
+}
+
+// enter puts the test into a network namespace of its own, as a machine.
+func enter(t *testing.T) {
+	t.Helper()
+	goruntime.LockOSThread() // never unlocked: the thread goes with the test
+	space, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = space.Close() })
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newTestBridge(t *testing.T, name, cidr string, held map[string]netip.Addr) *Bridge {
+	t.Helper()
+	b, err := NewBridge(Config{Name: name})
+	if err == nil {
+		err = b.Setup(t.Context(), netip.MustParsePrefix(cidr), held)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (p *fakePod) attach(b *Bridge, uid string) netip.Addr {
+	p.t.Helper()
+	address, err := b.Allocate(uid)
+	if err == nil {
+		err = b.Attach(p.t.Context(), uid, runtime.Sandbox{PID: p.pid, Address: address})
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return address
+}
+
+func links(t *testing.T) []string {
+	t.Helper()
+	all, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, l := range all {
+		if strings.HasPrefix(l.Attrs().Name, "sg") {
+			out = append(out, l.Attrs().Name)
+		}
+	}
+	return out
+}
+
+func TestS8PodsReachEachOtherAndTheirNode(t *testing.T) {
+	enter(t)
+	b := newTestBridge(t, "", "10.77.0.0/24", nil)
+	one, two := startPod(t), startPod(t)
+	first, second := one.attach(b, "one"), two.attach(b, "two")
+	if first.String() != "10.77.0.2" || second.String() != "10.77.0.3" {
+		t.Errorf("addresses %s and %s", first, second)
+	}
+	if got := one.tell("listen 0.0.0.0:80"); got != "ok" {
+		t.Fatal(got)
+	}
+	// Seen from inside the other pod its address is the same.
+	if got := two.tell("dial 10.77.0.2:80"); got != "from 10.77.0.3" {
+		t.Errorf("pod to pod: %s", got)
+	}
+	if got := play("dial", "10.77.0.2:80"); got != "from 10.77.0.1" {
+		t.Errorf("node to pod: %s", got)
+	}
+	if got := two.tell("listen 127.0.0.1:90"); got != "ok" {
+		t.Fatal(got)
+	}
+	conn, err := b.Dial(t.Context(), runtime.Sandbox{PID: two.pid}, 90)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if said, _ := io.ReadAll(conn); string(said) != "from 127.0.0.1" {
+		t.Errorf("forwarded to the loopback: %s", said)
+	}
+	if _, err := b.Dial(t.Context(), runtime.Sandbox{PID: two.pid}, 91); err == nil {
+		t.Error("a port that nobody listens on was reached")
+	}
+}
+
+func TestARestartedAgentAdoptsLinksAndRemovesOrphans(t *testing.T) {
+	enter(t)
+	b := newTestBridge(t, "sg7", "10.77.0.0/24", nil)
+	one, two := startPod(t), startPod(t)
+	first := one.attach(b, "one")
+	two.attach(b, "two")
+	if got := one.tell("listen 0.0.0.0:80"); got != "ok" {
+		t.Fatal(got)
+	}
+	before, err := netlink.LinkByName(cableName("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newTestBridge(t, "sg7", "10.77.0.0/24", map[string]netip.Addr{"one": first})
+	if got := strings.Join(links(t), " "); got != "sg7 "+cableName("one") {
+		t.Errorf("links: %s", got)
+	}
+	if address := one.attach(again, "one"); address != first {
+		t.Errorf("address %s became %s", first, address)
+	}
+	after, err := netlink.LinkByName(cableName("one"))
+	if err != nil || after.Attrs().Index != before.Attrs().Index {
+		t.Errorf("the link was made anew: %v", err)
+	}
+	if got := play("dial", first.String()+":80"); got != "from 10.77.0.1" {
+		t.Errorf("after the restart: %s", got)
+	}
+	if third := two.attach(again, "three"); third == first {
+		t.Errorf("%s is used twice", third)
+	}
+}
+
+func TestAHalfMadeLinkIsMadeAnew(t *testing.T) {
+	enter(t)
+	b := newTestBridge(t, "", "10.77.0.0/24", nil)
+	one := startPod(t)
+	address := one.attach(b, "one")
+	space, err := netns.GetFromPid(one.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.Close()
+	pod, err := netlink.NewHandleAt(space)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pod.Close()
+	inner, err := pod.LinkByName(inside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pod.LinkSetDown(inner); err != nil { // also takes the route away
+		t.Fatal(err)
+	}
+	if got := one.tell("listen 0.0.0.0:80"); got != "ok" {
+		t.Fatal(got)
+	}
+	if again := one.attach(b, "one"); again != address {
+		t.Errorf("address %s became %s", address, again)
+	}
+	if got := play("dial", address.String()+":80"); got != "from 10.77.0.1" {
+		t.Errorf("after mending: %s", got)
+	}
+}
+
+func TestReleaseAndRemoveLeaveNothing(t *testing.T) {
+	enter(t)
+	b := newTestBridge(t, "", "10.77.0.0/24", nil)
+	one, two := startPod(t), startPod(t)
+	one.attach(b, "one")
+	two.attach(b, "two")
+	for range 2 {
+		if err := b.Release(context.Background(), "one"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(links(t), " "); got != "sg0 "+cableName("two") {
+		t.Errorf("after Release: %s", got)
+	}
+	for range 2 {
+		if err := b.Remove(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := links(t); len(got) != 0 {
+		t.Errorf("after Remove: %v", got)
+	}
+}
+
+func TestTwoNodesOfOneMachine(t *testing.T) {
+	enter(t)
+	left := newTestBridge(t, NameFor("left"), "10.77.0.0/24", nil)
+	right := newTestBridge(t, NameFor("right"), "10.77.1.0/24", nil)
+	one, two := startPod(t), startPod(t)
+	address := one.attach(left, "one")
+	two.attach(right, "two")
+	if got := one.tell("listen 0.0.0.0:80"); got != "ok" {
+		t.Fatal(got)
+	}
+	if got := two.tell("dial " + address.String() + ":80"); got != "from 10.77.1.2" {
+		t.Errorf("across the nodes: %s", got)
+	}
+	third, err := NewBridge(Config{Name: "sg9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = third.Setup(t.Context(), netip.MustParsePrefix("10.77.0.0/16"), nil)
+	if err == nil || !strings.Contains(err.Error(), "overlaps") {
+		t.Errorf("a CIDR that is in use: %v", err)
+	}
+}
+
+func TestAForeignInterfaceIsNotTakenOver(t *testing.T) {
+	enter(t)
+	attributes := netlink.NewLinkAttrs()
+	attributes.Name = "sg0"
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attributes, PeerName: "other"}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBridge(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Setup(t.Context(), netip.MustParsePrefix("10.77.0.0/24"), nil); err == nil || !strings.Contains(err.Error(), "veth") {
+		t.Errorf("set up over a foreign interface: %v", err)
+	}
+}
