@@ -1,0 +1,157 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/version"
+
+	"segno/cli/api/discovery"
+	"segno/cli/api/openapi"
+	"segno/events"
+)
+
+// Defaults of the optional fields of Config.
+const (
+	DefaultMaxBody       = 3 << 20 // bytes of a request's body, as kube-apiserver takes
+	DefaultBookmarkEvery = time.Minute
+)
+
+// Config is what the API is made of. Table and Store are needed; the zero
+// value of the rest is a default.
+type Config struct {
+	Table      *events.Table
+	Store      Store
+	Nodes      Nodes        // nil: logs, exec and their like answer 503
+	History    History      // nil: /apis/history.segno is not served
+	Authorizer Authorizer   // nil: Masters
+	Version    version.Info // what /version answers
+	// Ready tells why the cluster cannot serve yet; nil is always ready.
+	Ready func() error
+	// Metrics serves /metrics; nil: not served.
+	Metrics http.Handler
+	Log     *slog.Logger
+	// Now is the clock for ages in tables and for "10m ago".
+	Now func() time.Time
+	// MaxBody is the largest request body that is read, in bytes.
+	MaxBody int64
+	// BookmarkEvery is the time between bookmarks on a quiet watch.
+	BookmarkEvery time.Duration
+}
+
+// API is the http.Handler.
+type API struct {
+	cfg       Config
+	log       *slog.Logger
+	discovery *discovery.Catalog
+	openapi   *openapi.Documents
+	relay     *http.Transport // to nodes
+}
+
+// New checks the configuration and builds the handler. It starts nothing.
+func New(cfg Config) (*API, error) {
+	if cfg.Table == nil || cfg.Store == nil {
+		return nil, errors.New("new API: a table of kinds and a store are needed")
+	}
+	if cfg.Authorizer == nil {
+		cfg.Authorizer = Masters{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.BookmarkEvery == 0 {
+		cfg.BookmarkEvery = DefaultBookmarkEvery
+	}
+	a := &API{cfg: cfg, log: cfg.Log}
+	a.discovery = discovery.New(cfg.Table)
+	a.openapi = openapi.New(openapi.Config{Table: cfg.Table, Version: cfg.Version.GitVersion})
+	if cfg.Nodes != nil {
+		a.relay = nodeTransport(cfg.Nodes)
+	}
+	return a, nil
+}
+
+// ServeHTTP answers one request, whatever happens.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{api: a, w: &statusWriter{ResponseWriter: w}, r: r, id: string(uuid.NewUUID())}
+	header := w.Header()
+	header.Set("Audit-Id", c.id)
+	header.Set("X-Request-Id", c.id)
+	header.Set("Cache-Control", "no-cache, private")
+	defer c.recover()
+	if err := c.serve(); err != nil {
+		c.fail(err)
+	}
+}
+
+// recover turns a panic into an answer, so that one bad request harms no
+// other. A panic that asks for the connection to be dropped goes on.
+func (c *call) recover() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if cause == http.ErrAbortHandler { //nolint:errorlint // the very value is the signal
+		panic(cause)
+	}
+	c.api.log.Error("request panicked", "id", c.id, "method", c.r.Method, "path", c.r.URL.Path,
+		"panic", cause, "stack", string(debug.Stack()))
+	c.fail(fmt.Errorf("this request made the server panic; its log has the details under %s", c.id))
+}
+
+// serve is the way of a request: who asks, about which moment, about what.
+func (c *call) serve() error {
+	if rest, ok := strings.CutPrefix(c.r.URL.Path, atPrefix); ok {
+		if err := c.travel(rest); err != nil {
+			return err
+		}
+	}
+	if handler := c.api.public(c.r.URL.Path); handler != nil {
+		return handler(c)
+	}
+	user, ok := UserFrom(c.r.Context())
+	if !ok {
+		return statusText(http.StatusUnauthorized, "Unauthorized", "Unauthorized")
+	}
+	c.user = user
+	target, shaped := targetOf(c.r)
+	if c.target = target; !shaped {
+		return notServed()
+	}
+	if err := c.authorize(); err != nil {
+		return err
+	}
+	if c.target.Resource == "" {
+		return c.serveOther()
+	}
+	return c.serveResource()
+}
+
+func (c *call) authorize() error {
+	allowed, reason, err := c.api.cfg.Authorizer.Authorize(c.r.Context(), c.user, c.target)
+	if err != nil {
+		return fmt.Errorf("authorize %s of %s: %w", c.user.Name, c.target.Path, err)
+	}
+	if !allowed {
+		return forbidden(c.user, c.target, reason)
+	}
+	return nil
+}
+
+// newUID and newSuffix draw what Decide, being pure, may not.
+func newUID() types.UID { return uuid.NewUUID() }
+func newSuffix() string { return rand.String(5) }

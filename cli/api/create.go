@@ -1,0 +1,76 @@
+package api
+
+import (
+	"net/http"
+
+	"segno/events"
+)
+
+// create makes a new object from the body.
+func (c *call) create() error {
+	a, err := acceptOf(c.r, asTable, asPartial)
+	if err != nil {
+		return err
+	}
+	opts, err := c.writeOptions("CreateOptions")
+	if err != nil {
+		return err
+	}
+	obj, err := c.decodeObject(opts)
+	if err != nil {
+		return err
+	}
+	if err := c.place(obj); err != nil {
+		return err
+	}
+	out, err := c.submit(c.r.Context(), events.Create{
+		Key:        c.kind.Resource.Key(obj.GetNamespace(), obj.GetName()),
+		Object:     obj,
+		UID:        newUID(),
+		NameSuffix: newSuffix(),
+	}, opts.dryRun)
+	if err != nil {
+		return err
+	}
+	return c.answerObject(http.StatusCreated, out.Object, c.api.cfg.Now(), a)
+}
+
+// update replaces the object, or a part of it.
+func (c *call) update() error {
+	a, err := acceptOf(c.r, asTable, asPartial)
+	if err != nil {
+		return err
+	}
+	opts, err := c.writeOptions("UpdateOptions")
+	if err != nil {
+		return err
+	}
+	obj, err := c.decodeObject(opts)
+	if err != nil {
+		return err
+	}
+	if err := c.place(obj); err != nil {
+		return err
+	}
+	switch obj.GetName() {
+	case c.target.Name:
+	case "":
+		return badRequest("name must be provided")
+	default:
+		return badRequest("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), c.target.Name)
+	}
+	out, err := c.submit(c.r.Context(), events.Update{Key: c.key(), Subresource: c.target.Subresource, Object: obj}, opts.dryRun)
+	if err != nil {
+		return err
+	}
+	return c.answerOutcome(out, a)
+}
+
+// answerOutcome writes the object after a change: 201 when it is new.
+func (c *call) answerOutcome(out events.Outcome, a accept) error {
+	code := http.StatusOK
+	if out.Created {
+		code = http.StatusCreated
+	}
+	return c.answerObject(code, out.Object, c.api.cfg.Now(), a)
+}

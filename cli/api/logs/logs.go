@@ -1,0 +1,163 @@
+// Package logs joins the logs of a cluster into what the API reads and writes:
+// it is an api.Store and an api.History over projections.
+//
+// What comes in: for each stream, its projection and the door for commands
+// (bus.Sequencer's Submit). What goes out: views, feeds and history, routed by
+// the stream of the kind (events.Kind.Stream).
+//
+// What never happens here: a decision, a write around the door, or a sequence of
+// one log used in another: a moment named by a sequence of EVENTS is found in
+// the other logs by its clock time.
+//
+// Start with this file; history.go is the past.
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"segno/cli/api"
+	"segno/events"
+	"segno/projections"
+	"segno/proto"
+)
+
+// Log is one log: what it was folded into, and the door for writes to it.
+type Log struct {
+	Fold   *projections.Projection
+	Submit func(ctx context.Context, cmd events.Command) (events.Outcome, error)
+}
+
+// Config names the logs of a cluster by their stream. EVENTS is needed.
+type Config struct {
+	Table *events.Table
+	Logs  map[string]Log
+}
+
+// Logs is every log of a cluster.
+type Logs struct {
+	table *events.Table
+	logs  map[string]Log
+}
+
+var _ api.Store = (*Logs)(nil)
+
+// New checks that every kind has its log.
+func New(cfg Config) (*Logs, error) {
+	if cfg.Table == nil {
+		return nil, errors.New("new logs: a table of kinds is needed")
+	}
+	if cfg.Logs[proto.StreamEvents].Fold == nil {
+		return nil, fmt.Errorf("new logs: the log %s is needed", proto.StreamEvents)
+	}
+	for _, kind := range cfg.Table.All() {
+		if log := cfg.Logs[kind.Stream]; log.Fold == nil || log.Submit == nil {
+			return nil, fmt.Errorf("new logs: kind %s lives in %s, which is not given", kind.GVK.Kind, kind.Stream)
+		}
+	}
+	return &Logs{table: cfg.Table, logs: cfg.Logs}, nil
+}
+
+func (l *Logs) of(kind *events.Kind) *projections.Projection { return l.logs[kind.Stream].Fold }
+
+// Submit implements api.Store: the command's target says which log it is for.
+func (l *Logs) Submit(ctx context.Context, cmd events.Command) (events.Outcome, error) {
+	key, ok := keyOf(cmd.Action)
+	if !ok {
+		return events.Outcome{}, fmt.Errorf("submit %T: it names no object", cmd.Action)
+	}
+	kind := l.table.Of(key.Resource)
+	if kind == nil {
+		return events.Outcome{}, apierrors.NewBadRequest(fmt.Sprintf("the server does not know the resource %s", key.Resource))
+	}
+	return l.logs[kind.Stream].Submit(ctx, cmd)
+}
+
+func keyOf(action events.Action) (key proto.ObjectKey, ok bool) {
+	switch a := action.(type) {
+	case events.Create:
+		return a.Key, true
+	case events.Update:
+		return a.Key, true
+	case events.Patch:
+		return a.Key, true
+	case events.Delete:
+		return a.Key, true
+	case events.Bind:
+		return a.Key, true
+	case events.Batch:
+		if len(a) > 0 {
+			return keyOf(a[0])
+		}
+	case events.Elect:
+	}
+	return key, false
+}
+
+// View implements api.Store.
+func (l *Logs) View(kind *events.Kind) events.View { return l.of(kind).View() }
+
+// At implements api.Store.
+func (l *Logs) At(_ context.Context, kind *events.Kind, seq proto.Seq) (events.View, error) {
+	view, err := l.of(kind).At(seq)
+	return view, status(err)
+}
+
+// Resolve implements api.Store.
+func (l *Logs) Resolve(_ context.Context, kind *events.Kind, moment api.Moment) (proto.Seq, time.Time, error) {
+	truth := l.logs[proto.StreamEvents].Fold
+	at := moment.Time
+	if moment.Seq > 0 {
+		if last := truth.Position().Seq; moment.Seq > last {
+			return 0, at, apierrors.NewBadRequest(fmt.Sprintf("moment %s has not happened yet: the log ends at %s", moment.Seq, last))
+		}
+		var err error
+		if at, err = truth.TimeOf(moment.Seq); err != nil {
+			return 0, at, status(err)
+		}
+		if kind.Stream == proto.StreamEvents {
+			return moment.Seq, at, nil
+		}
+	}
+	seq, err := l.of(kind).SeqAt(at)
+	return seq, at, status(err)
+}
+
+// feed adds to a subscription what belongs to the projection.
+type feed struct {
+	*projections.Subscription
+	fold *projections.Projection
+}
+
+// Object implements api.Feed.
+func (f feed) Object(record *events.Record) (events.Object, error) { return f.fold.Object(record) }
+
+// Follow implements api.Store.
+func (l *Logs) Follow(kind *events.Kind, after proto.Seq) (api.Feed, error) {
+	fold := l.of(kind)
+	sub, err := fold.Subscribe(after, projections.Filter{Resources: []proto.Resource{kind.Resource}, Objects: true})
+	if err != nil {
+		return nil, status(err)
+	}
+	return feed{Subscription: sub, fold: fold}, nil
+}
+
+// status turns a projection's refusals into what clients understand.
+func status(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, projections.ErrTooOld):
+		return apierrors.NewResourceExpired(err.Error())
+	case errors.Is(err, projections.ErrFuture):
+		return apierrors.NewBadRequest(err.Error())
+	case errors.Is(err, projections.ErrClosed):
+		return apierrors.NewServiceUnavailable(err.Error())
+	default:
+		return err
+	}
+}

@@ -1,0 +1,64 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"segno/cli/api/discovery"
+)
+
+// serveOther serves the paths that are not about objects.
+func (c *call) serveOther() error {
+	path := strings.TrimSuffix(c.r.URL.Path, "/")
+	if path == "/metrics" && c.api.cfg.Metrics != nil {
+		c.api.cfg.Metrics.ServeHTTP(c.w, c.r)
+		return nil
+	}
+	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+		return notServed()
+	}
+	switch {
+	case path == "":
+		return c.sendJSON(map[string]any{"paths": c.api.paths()})
+	case path == "/openapi/v2", path == "/openapi/v3", strings.HasPrefix(path, "/openapi/v3/"):
+		if !c.api.openapi.Serve(c.w, c.r, path) {
+			return notServed()
+		}
+		return nil
+	case path == "/api", path == "/apis", strings.HasPrefix(path, "/api/"), strings.HasPrefix(path, "/apis/"):
+		return c.discover(path)
+	}
+	return notServed()
+}
+
+// paths is what the root lists.
+func (a *API) paths() []string {
+	out := a.discovery.Paths()
+	out = append(out, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
+	if a.cfg.Metrics != nil {
+		out = append(out, "/metrics")
+	}
+	return out
+}
+
+func (c *call) discover(path string) error {
+	doc, ok := c.api.discovery.Find(path, discovery.Wants(c.r.Header.Values("Accept")), c.r.Host)
+	if !ok {
+		return notServed()
+	}
+	if doc.ETag != "" {
+		c.w.Header().Set("ETag", doc.ETag)
+		if c.r.Header.Get("If-None-Match") == doc.ETag {
+			c.w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	if strings.HasPrefix(doc.Type, typeJSON) {
+		data, err := dress(doc.Body, accept{pretty: prettyFor(c.r)})
+		if err != nil {
+			return err
+		}
+		return c.send(http.StatusOK, doc.Type, data)
+	}
+	return c.send(http.StatusOK, doc.Type, doc.Body)
+}

@@ -1,0 +1,226 @@
+package api
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"segno/cli/api/table"
+	"segno/events"
+	"segno/proto"
+)
+
+// The types of watch events.
+const (
+	watchAdded    = "ADDED"
+	watchModified = "MODIFIED"
+	watchDeleted  = "DELETED"
+	watchBookmark = "BOOKMARK"
+	watchError    = "ERROR"
+)
+
+// errGone says that the client does not read any more: nothing is left to do.
+var errGone = errors.New("the client went away")
+
+// watchStream writes watch events. It belongs to one goroutine.
+type watchStream struct {
+	call   *call
+	chosen selection
+	accept accept
+	at     time.Time // for ages in tables
+	flow   *http.ResponseController
+	begun  bool
+	feed   Feed
+	rows   bool // a table with its columns has been sent
+}
+
+func newWatchStream(c *call, chosen selection, a accept) *watchStream {
+	if a.as == asPartialList {
+		a.as = asPartial
+	}
+	a.pretty = false
+	if a.format == formatYAML {
+		a.format = formatJSON
+	}
+	return &watchStream{call: c, chosen: chosen, accept: a, flow: http.NewResponseController(c.w)}
+}
+
+// change sends what a transaction did to one object, as this selection sees it:
+// an object that comes into the selection was added, one that leaves it deleted.
+func (s *watchStream) change(ch *events.Change) error {
+	was, err := s.selected(ch.Before)
+	if err != nil {
+		return err
+	}
+	is, err := s.selected(ch.After)
+	if err != nil {
+		return err
+	}
+	switch {
+	case was != nil && is != nil:
+		return s.event(watchModified, is)
+	case is != nil:
+		return s.event(watchAdded, is)
+	case was == nil:
+		return nil
+	}
+	last := was
+	if ch.After.Deleted {
+		if last, err = s.feed.Object(ch.After); err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+	}
+	last = events.Copy(last)
+	last.SetResourceVersion(ch.Seq.String())
+	return s.event(watchDeleted, last)
+}
+
+// selected is the object of a record when it is there and selected, else nil.
+func (s *watchStream) selected(record *events.Record) (events.Object, error) {
+	if record == nil || record.Deleted {
+		return nil, nil
+	}
+	obj, err := s.feed.Object(record)
+	if err != nil {
+		return nil, fmt.Errorf("watch: %w", err)
+	}
+	if !s.chosen.matches(obj) {
+		return nil, nil
+	}
+	return obj, nil
+}
+
+// event sends one object in the shape asked for.
+func (s *watchStream) event(kind string, obj events.Object) error {
+	switch s.accept.as {
+	case asTable:
+		rows := table.Of(s.chosen.kind, []events.Object{obj}, table.Options{
+			Now: s.at, Include: s.call.include(), Version: s.accept.gv.Version, Bare: s.rows,
+		})
+		rows.ResourceVersion = obj.GetResourceVersion()
+		s.rows = true
+		return s.send(kind, rows, rows.GroupVersionKind())
+	case asPartial:
+		meta := table.Metadata(obj, s.accept.gv)
+		return s.send(kind, meta, meta.GroupVersionKind())
+	default:
+		return s.send(kind, obj, s.chosen.kind.GVK)
+	}
+}
+
+// bookmark tells how far the stream has come; end marks the last of the
+// initial events.
+func (s *watchStream) bookmark(seq proto.Seq, end bool) error {
+	obj := s.chosen.kind.New()
+	obj.SetResourceVersion(seq.String())
+	if end {
+		obj.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
+	}
+	switch s.accept.as {
+	case asTable:
+		meta := table.Metadata(obj, s.accept.gv)
+		rows := &metav1.Table{ListMeta: metav1.ListMeta{ResourceVersion: seq.String()}, ColumnDefinitions: []metav1.TableColumnDefinition{}}
+		rows.Rows = []metav1.TableRow{{Cells: []any{}, Object: runtime.RawExtension{Object: meta}}}
+		return s.send(watchBookmark, rows, s.accept.gv.WithKind(asTable))
+	case asPartial:
+		return s.send(watchBookmark, table.Metadata(obj, s.accept.gv), s.accept.gv.WithKind(asPartial))
+	default:
+		return s.send(watchBookmark, obj, s.chosen.kind.GVK)
+	}
+}
+
+// failure ends the stream with an error that the client can read.
+func (s *watchStream) failure(err error) error {
+	if sent := s.send(watchError, statusOf(err), statusKind); sent != nil {
+		return sent
+	}
+	if sent := s.flush(); sent != nil {
+		return sent
+	}
+	s.call.api.log.Error("watch ended", "id", s.call.id, "kind", s.chosen.kind.GVK.Kind, "error", err)
+	return errGone
+}
+
+// end maps the reasons for which a stream stops to what the caller does.
+func (s *watchStream) end(err error) error {
+	if errors.Is(err, errGone) || s.call.r.Context().Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// send writes one frame.
+func (s *watchStream) send(kind string, obj runtime.Object, gvk schema.GroupVersionKind) error {
+	s.begin()
+	frame, err := s.frame(kind, obj, gvk)
+	if err != nil {
+		return err
+	}
+	if _, err := s.call.w.Write(frame); err != nil {
+		return errGone
+	}
+	return nil
+}
+
+func (s *watchStream) begin() {
+	if s.begun {
+		return
+	}
+	s.begun = true
+	media := s.accept.mediaType()
+	if s.accept.format == formatProtobuf {
+		media += ";stream=watch"
+	}
+	s.call.w.Header().Set("Content-Type", media)
+	s.call.w.WriteHeader(http.StatusOK)
+}
+
+func (s *watchStream) frame(kind string, obj runtime.Object, gvk schema.GroupVersionKind) ([]byte, error) {
+	if s.accept.format == formatProtobuf {
+		return protobufFrame(kind, obj, gvk)
+	}
+	data, err := json.Marshal(stamped(obj, gvk))
+	if err != nil {
+		return nil, fmt.Errorf("encode %s for a watch: %w", gvk, err)
+	}
+	frame := make([]byte, 0, len(data)+40)
+	frame = append(frame, `{"type":"`...)
+	frame = append(frame, kind...)
+	frame = append(frame, `","object":`...)
+	frame = append(frame, data...)
+	return append(frame, "}\n"...), nil
+}
+
+// protobufFrame is a WatchEvent behind its length in four bytes.
+func protobufFrame(kind string, obj runtime.Object, gvk schema.GroupVersionKind) ([]byte, error) {
+	m, ok := obj.(marshaler)
+	if !ok {
+		return nil, notAcceptable()
+	}
+	raw, err := encodeProtobuf(m, gvk)
+	if err != nil {
+		return nil, err
+	}
+	event := metav1.WatchEvent{Type: kind, Object: runtime.RawExtension{Raw: raw}}
+	body, err := event.Marshal() // bare, as streams are
+	if err != nil {
+		return nil, fmt.Errorf("encode %s for a watch: %w", gvk, err)
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil //nolint:gosec // an object has at most a few MiB
+}
+
+// flush sends what was written on its way.
+func (s *watchStream) flush() error {
+	s.begin()
+	if err := s.flow.Flush(); err != nil {
+		return errGone
+	}
+	return nil
+}
