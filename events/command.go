@@ -45,13 +45,16 @@ type Update struct {
 	CreateUID types.UID
 }
 
-// Patch changes the object by a JSON, merge or strategic-merge patch.
+// Patch changes the object by a JSON, merge or strategic-merge patch, or by
+// server-side apply (types.ApplyYAMLPatchType), which needs Command.Manager.
 type Patch struct {
 	Key         proto.ObjectKey
 	Subresource string
 	Type        types.PatchType
 	Data        []byte
 	Validation  FieldValidation
+	Force       bool      // server-side apply: take over fields that others manage
+	CreateUID   types.UID // server-side apply: create what does not exist
 }
 
 // Delete ends the object, or begins to: a grace period, finalizers and

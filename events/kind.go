@@ -73,6 +73,7 @@ type Table struct {
 	byResource map[proto.Resource]*Kind
 	byKind     map[schema.GroupVersionKind]*Kind
 	facts      map[Fact]bool // the closed set of event names
+	owners     owners        // of fields, for server-side apply
 }
 
 // NewTable builds a table; it panics on a kind that is listed twice, since
@@ -86,7 +87,7 @@ func NewTable(kinds ...*Kind) *Table {
 		t.byResource[k.Resource] = k
 		t.byKind[k.GVK] = k
 	}
-	t.facts = closeFacts(kinds)
+	t.facts, t.owners = closeFacts(kinds), newOwners()
 	return t
 }
 

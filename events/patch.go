@@ -3,9 +3,13 @@ package events
 import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func (d *decider) patch(p Patch) (Decision, error) {
+	if p.Type == types.ApplyYAMLPatchType {
+		return d.serverSide(p)
+	}
 	kind, before, err := d.need(p.Key)
 	if err != nil {
 		return Decision{}, err
@@ -18,7 +22,7 @@ func (d *decider) patch(p Patch) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	decision, err := d.replace(VerbPatch, kind, p.Key, p.Subresource, before, given)
+	decision, err := d.replace(replacement{verb: VerbPatch, kind: kind, key: p.Key, sub: p.Subresource, before: before}, given)
 	return doc.warn(decision), err
 }
 

@@ -83,8 +83,8 @@ func (p *patched) parse() (edit, []string, error) {
 		}
 		return mergeStrategically(change), mergedInto(change), nil
 	default:
-		return nil, nil, unsupported(fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s",
-			types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType))
+		return nil, nil, unsupported(fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s, %s",
+			types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, types.ApplyYAMLPatchType))
 	}
 }
 

@@ -77,7 +77,7 @@ func (d *decider) rescale(verb string, kind *Kind, key proto.ObjectKey, before O
 		})
 	}
 	*replicas = &given.Spec.Replicas
-	decision, err := d.replace(verb, kind, key, "", before, after)
+	decision, err := d.replace(replacement{verb: verb, kind: kind, key: key, before: before}, after)
 	if err != nil {
 		return Decision{}, err
 	}

@@ -140,7 +140,7 @@ func (s *script) step(text string) string {
 }
 
 func (s *script) answer(w words, action Action) string {
-	cmd := Command{Actor: proto.Actor(w.options["actor"]), Reason: w.options["reason"], DryRun: w.options["dry"] == "true", Action: action}
+	cmd := Command{Actor: proto.Actor(w.options["actor"]), Reason: w.options["reason"], Manager: w.options["manager"], DryRun: w.options["dry"] == "true", Action: action}
 	d, err := lawfully(s.t, s.cluster, cmd)
 	if err != nil {
 		return answerError(err)
@@ -223,7 +223,8 @@ func (s *script) action(w words, body string) (Action, error) {
 		media := map[string]types.PatchType{
 			"json": types.JSONPatchType, "merge": types.MergePatchType, "strategic": types.StrategicMergePatchType, "apply": types.ApplyYAMLPatchType,
 		}[w.options["type"]]
-		return Patch{Key: w.key, Subresource: w.options["sub"], Type: media, Data: bytes.TrimSpace([]byte(body)), Validation: FieldValidation(w.options["validation"])}, nil
+		return Patch{Key: w.key, Subresource: w.options["sub"], Type: media, Data: bytes.TrimSpace([]byte(body)), Validation: FieldValidation(w.options["validation"]),
+			Force: w.options["force"] == "true", CreateUID: types.UID(w.options["create"])}, nil
 	case "delete":
 		return Delete{Key: w.key, Options: s.deleteOptions(w)}, nil
 	case "bind":

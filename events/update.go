@@ -41,29 +41,40 @@ func (d *decider) update(u Update) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	return d.replace(VerbUpdate, kind, u.Key, u.Subresource, before, given)
+	return d.replace(replacement{verb: VerbUpdate, kind: kind, key: u.Key, sub: u.Subresource, before: before}, given)
 }
 
-// replace decides on the object as it should be, whether a client sent it
-// whole or a patch made it. given is ours to change.
-func (d *decider) replace(verb string, kind *Kind, key proto.ObjectKey, sub string, before, given Object) (Decision, error) {
-	if _, err := identify(kind, key, given, ""); err != nil {
+// replacement is the change of an object, or of one subresource of it, into
+// what a client sent whole or a patch made.
+type replacement struct {
+	verb    string
+	kind    *Kind
+	key     proto.ObjectKey
+	sub     string
+	before  Object
+	applied bool // server-side: the given managedFields are the new ones
+}
+
+// replace decides on the object as it should be. given is ours to change.
+func (d *decider) replace(r replacement, given Object) (Decision, error) {
+	if _, err := identify(r.kind, r.key, given, ""); err != nil {
 		return Decision{}, err
 	}
-	if err := expect(kind, before, given); err != nil {
+	if err := expect(r.kind, r.before, given); err != nil {
 		return Decision{}, err
 	}
-	after, err := d.prepareUpdate(kind, sub, before, given)
+	after, err := d.prepareUpdate(r, given)
 	if err != nil {
 		return Decision{}, err
 	}
-	if err := d.admitChange(kind, sub, before, after); err != nil {
+	if err := d.admitChange(r, after); err != nil {
 		return Decision{}, err
 	}
-	if finished(before, after) {
-		return d.conclude(verb, change{kind: kind, key: key, before: before})
+	c := change{kind: r.kind, key: r.key, before: r.before, after: after}
+	if finished(r.before, after) {
+		c.after = nil
 	}
-	return d.conclude(verb, change{kind: kind, key: key, before: before, after: after})
+	return d.conclude(r.verb, c)
 }
 
 // expect checks the version and the incarnation that a client decided on.
@@ -79,35 +90,42 @@ func expect(kind *Kind, before, given Object) error {
 
 // prepareUpdate makes the object as it will be: what was given, where the
 // subresource lets it in, and the old object elsewhere.
-func (d *decider) prepareUpdate(kind *Kind, sub string, before, given Object) (Object, error) {
+func (d *decider) prepareUpdate(r replacement, given Object) (Object, error) {
 	switch {
-	case sub == "":
-		if kind.Default != nil {
-			kind.Default(given) // before the status is shared with the old object, which is not ours
-		}
-		inherit(given, before)
-		if kind.HasStatus {
-			setStatus(given, before)
-		}
-		if kind.PrepareUpdate != nil {
-			kind.PrepareUpdate(given, before)
-		}
-		return given, nil
-	case sub == SubStatus && kind.HasStatus:
-		after := shallow(before)
+	case r.sub == "":
+		return given, d.prepareWhole(r, given)
+	case r.sub == SubStatus && r.kind.HasStatus:
+		after := shallow(r.before)
 		setStatus(after, given)
-		if kind.PrepareStatus != nil {
-			kind.PrepareStatus(after, before)
+		if r.applied {
+			after.SetManagedFields(given.GetManagedFields())
 		}
 		return after, nil
-	case sub == SubFinalize:
+	case r.sub == SubFinalize:
 		if ns, ok := given.(*corev1.Namespace); ok {
-			after := Copy(before).(*corev1.Namespace)
+			after := Copy(r.before).(*corev1.Namespace)
 			after.Spec.Finalizers = ns.Spec.Finalizers
 			return after, nil
 		}
 	}
-	return nil, apierrors.NewNotFound(kind.GroupResource(), before.GetName()+"/"+sub)
+	return nil, apierrors.NewNotFound(r.kind.GroupResource(), r.before.GetName()+"/"+r.sub)
+}
+
+func (d *decider) prepareWhole(r replacement, given Object) error {
+	if r.kind.Default != nil {
+		r.kind.Default(given) // before the status is shared with the old object, which is not ours
+	}
+	inherit(given, r.before)
+	if r.kind.HasStatus {
+		setStatus(given, r.before)
+	}
+	if r.kind.PrepareUpdate != nil {
+		r.kind.PrepareUpdate(given, r.before)
+	}
+	if r.applied {
+		return nil
+	}
+	return d.updateOwners(r.kind, r.before, given)
 }
 
 // inherit keeps the metadata that belongs to the system.
@@ -121,32 +139,35 @@ func inherit(after, before Object) {
 	if after.GetGenerateName() == "" {
 		after.SetGenerateName(before.GetGenerateName())
 	}
+	if len(after.GetManagedFields()) == 0 {
+		after.SetManagedFields(before.GetManagedFields())
+	}
 }
 
-func (d *decider) admitChange(kind *Kind, sub string, before, after Object) error {
+func (d *decider) admitChange(r replacement, after Object) error {
 	var errs field.ErrorList
 	switch {
-	case sub == SubStatus:
-		if kind.ValidateStatus != nil {
-			errs = kind.ValidateStatus(after, before)
+	case r.sub == SubStatus:
+		if r.kind.ValidateStatus != nil {
+			errs = r.kind.ValidateStatus(after, r.before)
 		}
-		return invalid(kind, after.GetName(), errs)
-	case sub != "":
+		return invalid(r.kind, after.GetName(), errs)
+	case r.sub != "":
 		return nil
 	}
-	errs = apivalidation.ValidateObjectMetaAccessorUpdate(after, before, field.NewPath("metadata"))
-	if kind.ValidateUpdate != nil {
-		errs = append(errs, kind.ValidateUpdate(after, before)...)
-	} else if kind.Validate != nil {
-		errs = append(errs, kind.Validate(after)...)
+	errs = apivalidation.ValidateObjectMetaAccessorUpdate(after, r.before, field.NewPath("metadata"))
+	if r.kind.ValidateUpdate != nil {
+		errs = append(errs, r.kind.ValidateUpdate(after, r.before)...)
+	} else if r.kind.Validate != nil {
+		errs = append(errs, r.kind.Validate(after)...)
 	}
-	if err := invalid(kind, after.GetName(), errs); err != nil {
+	if err := invalid(r.kind, after.GetName(), errs); err != nil {
 		return err
 	}
-	if kind.Admit == nil {
+	if r.kind.Admit == nil {
 		return nil
 	}
-	return kind.Admit(d.view, after, before)
+	return r.kind.Admit(d.view, after, r.before)
 }
 
 // finished tells whether a change takes away the last thing that a deletion
