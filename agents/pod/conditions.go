@@ -20,7 +20,7 @@ func conditions(want Want, have State, status corev1.PodStatus, now time.Time) [
 	set := func(kind corev1.PodConditionType, ok bool, reason, message string) {
 		out = append(out, condition(prev, kind, ok, reason, message, pod.Generation, now))
 	}
-	set(corev1.PodReadyToStartContainers, up, "", "")
+	set(corev1.PodReadyToStartContainers, up && !done, "", "")
 	inited := initialized(pod, have) || (done && !initFailed(pod, have)) || (want.ending() && isTrue(prev, corev1.PodInitialized))
 	if inited {
 		set(corev1.PodInitialized, true, "", "")

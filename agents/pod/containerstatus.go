@@ -24,7 +24,10 @@ func containerStatuses(want Want, have State, now time.Time, specs []corev1.Cont
 func containerStatus(want Want, have State, now time.Time, spec *corev1.Container) corev1.ContainerStatus {
 	prev, known := told(have, spec.Name)
 	latest, there := have.Runtime.Latest(spec.Name)
-	if !there {
+	if before, ok := have.Runtime.Attempt(spec.Name, latest.Ref.Attempt-1); ok && latest.State == runtime.Created {
+		latest = before // a new attempt counts from its start
+	}
+	if !there || latest.State == runtime.Created {
 		return absent(want, have, now, spec, prev, known)
 	}
 	out := corev1.ContainerStatus{
@@ -41,8 +44,7 @@ func containerStatus(want Want, have State, now time.Time, spec *corev1.Containe
 		out.LastTerminationState = prev.LastTerminationState
 	}
 	switch latest.State {
-	case runtime.Created:
-		out.State = waiting(want, have, now, spec)
+	case runtime.Created: // told above, as absent
 	case runtime.Running:
 		out.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(latest.StartedAt)}
 		*out.Started = startedUp(spec, latest, have)
@@ -116,12 +118,12 @@ func lastOf(prev corev1.ContainerStatus) corev1.ContainerState {
 
 // waiting says why a container does not run yet.
 func waiting(want Want, have State, now time.Time, spec *corev1.Container) corev1.ContainerState {
-	w := &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}
+	w := &corev1.ContainerStateWaiting{Reason: containerCreating}
 	if t, ok := have.Memory.Trouble[""]; ok {
 		w.Message = t.Message
 	}
 	if len(want.Pod.Spec.InitContainers) > 0 && !isInitContainer(want.Pod, spec.Name) && !initialized(want.Pod, have) {
-		w.Reason = "PodInitializing"
+		w.Reason = podInitializing
 	}
 	if t, ok := have.Memory.Trouble[spec.Name]; ok {
 		w.Reason, w.Message = t.Reason, t.Message

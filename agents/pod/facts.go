@@ -31,6 +31,15 @@ func finished(want Want, have State, now time.Time) bool {
 	return true
 }
 
+func anyRunning(have State) bool {
+	for _, c := range have.Runtime.Containers {
+		if c.State == runtime.Running {
+			return true
+		}
+	}
+	return false
+}
+
 func terminal(phase corev1.PodPhase) bool {
 	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
 }

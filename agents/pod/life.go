@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,9 @@ type life struct {
 	// Owned by whoever works on it.
 	started bool
 	state   State
-	told    []byte    // newest status, encoded
-	retry   time.Time // not before: an effect on the pod as a whole failed
+	told    []byte           // newest status that was told, encoded
+	last    corev1.PodStatus // the same
+	retry   time.Time        // not before: an effect on the pod as a whole failed
 	fails   int
 }
 
@@ -42,13 +44,15 @@ func (k *Keeper) tend(ctx context.Context, l *life) {
 		}
 		if !l.started {
 			l.started, l.state = true, State{Node: k.cfg.Node, Memory: newMemory(want, now)}
+			l.last = l.state.Memory.Status
+			l.told = encode(l.last)
 		}
 		more, err := k.step(ctx, l, want, now)
 		if err != nil && ctx.Err() == nil {
 			k.cfg.Logger.Warn("step of a pod failed", "pod", nameOf(want, l.uid), "error", err)
 			l.retry = now.Add(doubled(time.Second, 30*time.Second, l.fails))
 			l.fails++
-			k.tell(l, want, now, false)
+			k.tell(l, want, now, Action{Verb: Nothing})
 			continue
 		}
 		l.retry, l.fails = time.Time{}, 0
@@ -77,7 +81,7 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 	}
 	l.state.Runtime = have
 	action := Next(want, l.state, now)
-	k.tell(l, want, now, action.Verb == End)
+	k.tell(l, want, now, action)
 	switch action.Verb {
 	case Nothing:
 		return false, nil
@@ -121,32 +125,55 @@ func (k *Keeper) forget(l *life) {
 	k.cfg.Forget(l.uid)
 }
 
-// tell reports the status when it differs from the newest one told.
-func (k *Keeper) tell(l *life, want Want, now time.Time, ended bool) {
+// tell reports the status when it differs from the newest one told, unless
+// the next action, a moment away, has more to tell.
+func (k *Keeper) tell(l *life, want Want, now time.Time, next Action) {
 	if want.Gone || want.Pod == nil {
 		return
 	}
-	before := l.state.Memory.Status
 	status := Status(want, l.state, now)
-	body, err := (&corev1.Pod{Status: status}).Marshal()
-	if err != nil {
-		k.cfg.Logger.Error("encode status", "pod", nameOf(want, l.uid), "error", err)
+	l.state.Memory.Status = status
+	body, ended := encode(status), next.Verb == End
+	if bytes.Equal(body, l.told) && !ended {
 		return
 	}
-	if string(body) == string(l.told) && !ended {
+	reason, cause := reasonOf(l.last, status), want.Seq
+	switch {
+	case ended:
+		reason = reasonEnded
+	case passing(want, l.state, reason, next):
 		return
-	}
-	reason, cause := reasonOf(before, status), want.Seq
-	if ended {
-		reason = "PodEnded"
-	} else if happened(reason) {
+	case happened(reason):
 		cause = 0
 	}
-	l.told, l.state.Memory.Status = body, status
+	l.told, l.last = body, status
 	k.cfg.Tell(proto.ReportItem{
 		Key: podResource.Key(want.Pod.Namespace, want.Pod.Name), UID: l.uid,
 		Cause: cause, Reason: reason, Status: body, Ended: ended,
 	})
+}
+
+// passing says that a status is that of a moment: nobody need hear of it.
+func passing(want Want, have State, reason string, next Action) bool {
+	switch next.Verb {
+	case Nothing, Wait, End:
+		return false
+	case RemoveContainer, RemoveSandbox, Release:
+		return want.ending() || reason == reasonChanged // the end itself tells all
+	case AttachNetwork:
+		return mainStarted(want.Pod, have) || reason == reasonChanged // adopted: its cable is only looked at
+	default:
+		return reason == reasonChanged
+	}
+}
+
+// encode cannot fail: nothing in a status has no encoding.
+func encode(status corev1.PodStatus) []byte {
+	body, err := (&corev1.Pod{Status: status}).Marshal()
+	if err != nil {
+		panic(fmt.Sprintf("encode a pod's status: %v", err))
+	}
+	return body
 }
 
 var podResource = proto.Resource{Name: "pods"}

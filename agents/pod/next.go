@@ -50,7 +50,7 @@ func (d *decision) later(at time.Time) {
 
 // tearDown removes everything: containers stop, go, then what they stood on.
 func (d *decision) tearDown() (Action, bool) {
-	if action, found := d.stopAll(); found || d.running() {
+	if action, found := d.stopAll(); found || anyRunning(d.have) {
 		return action, found
 	}
 	for _, c := range d.have.Runtime.Containers {
@@ -68,7 +68,7 @@ func (d *decision) tearDown() (Action, bool) {
 // settle keeps what a person may still ask about (the dead containers, for
 // their logs) and gives back the rest.
 func (d *decision) settle() (Action, bool) {
-	if action, found := d.stopAll(); found || d.running() {
+	if action, found := d.stopAll(); found || anyRunning(d.have) {
 		return action, found
 	}
 	if d.have.Runtime.Sandbox != nil {
@@ -78,15 +78,6 @@ func (d *decision) settle() (Action, bool) {
 		return Action{Verb: Release}, true
 	}
 	return Action{}, false
-}
-
-func (d *decision) running() bool {
-	for _, c := range d.have.Runtime.Containers {
-		if c.State == runtime.Running {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *decision) stopAll() (Action, bool) {
@@ -159,7 +150,7 @@ func (d *decision) sandbox() (Action, bool) {
 			return action, true
 		}
 	}
-	if d.running() {
+	if anyRunning(d.have) {
 		return Action{}, false
 	}
 	if s != nil {

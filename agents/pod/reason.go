@@ -13,6 +13,7 @@ const (
 	reasonUnready   = "PodUnready"
 	reasonAccepted  = "PodAccepted"
 	reasonChanged   = "StatusChanged"
+	reasonEnded     = "PodEnded"
 )
 
 // happened says that nobody's wish led to it: it has no cause in the log.
@@ -59,7 +60,7 @@ func tally(status corev1.PodStatus) counts {
 			c := &list[i]
 			out.starts += c.RestartCount
 			out.ends += c.RestartCount
-			waits := c.State.Waiting != nil && c.State.Waiting.Reason != containerCreating
+			waits := c.State.Waiting != nil && c.State.Waiting.Reason != containerCreating && c.State.Waiting.Reason != podInitializing
 			switch {
 			case c.State.Running != nil:
 				out.starts++

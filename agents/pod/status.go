@@ -58,7 +58,7 @@ func phase(want Want, have State, now time.Time) (phase corev1.PodPhase, reason,
 	if terminal(want.Pod.Status.Phase) {
 		return want.Pod.Status.Phase, want.Pod.Status.Reason, want.Pod.Status.Message
 	}
-	if at, limited := deadline(want, have); limited && !now.Before(at) && !want.ending() {
+	if at, limited := deadline(want, have); limited && !now.Before(at) && !want.ending() && !anyRunning(have) {
 		return corev1.PodFailed, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
 	}
 	if initFailed(want.Pod, have) {

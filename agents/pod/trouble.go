@@ -17,6 +17,7 @@ const (
 	createConfigError    = "CreateContainerConfigError"
 	runContainerError    = "RunContainerError"
 	containerCreating    = "ContainerCreating"
+	podInitializing      = "PodInitializing"
 )
 
 // reasoned is an error that knows the reason under which it is shown.
