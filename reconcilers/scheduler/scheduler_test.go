@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,7 +80,7 @@ func crowd(t testing.TB, nodes, pods int) *world.World {
 	for i := range nodes {
 		addNode(t, w, fmt.Sprintf("n%03d", i), "4", "110")
 	}
-	batch := events.Batch{}
+	var batch events.Batch
 	for i := range pods {
 		family := fmt.Sprintf("web-%d", i%10)
 		pod := &corev1.Pod{
@@ -95,7 +96,9 @@ func crowd(t testing.TB, nodes, pods int) *world.World {
 		}
 		batch = append(batch, events.Create{Key: reconcilers.Pods.Key("default", pod.Name), Object: pod, UID: types.UID(pod.Name)})
 	}
-	w.Must(t, batch)
+	for part := range slices.Chunk(batch, 500) {
+		w.Must(t, part)
+	}
 	return w
 }
 

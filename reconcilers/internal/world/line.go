@@ -33,6 +33,7 @@ import (
 //	unready POD…          pods stop serving
 //	finish PHASE POD…     pods end with the phase
 //	beat NODE…            nodes renew their leases
+//	beating NODE DURATION a node renews its lease every 10 s while time passes
 //	pods                  print the pods
 //	show KEY PREFIX…      print the leaves of an object below the prefixes
 func (pl *player) line(words []string) {
@@ -58,6 +59,13 @@ func (pl *player) line(words []string) {
 		pl.eachPod(args[1:], func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodPhase(args[0]); setReady(pod, false) })
 	case "beat":
 		pl.beat(args)
+	case "beating":
+		d, err := time.ParseDuration(args[1])
+		pl.must(err)
+		for ; d > 0; d -= heartbeat {
+			pl.beat(args[:1])
+			pl.advance(min(d, heartbeat))
+		}
 	case "pods":
 		pl.pods()
 	case "show":
@@ -66,6 +74,9 @@ func (pl *player) line(words []string) {
 		pl.t.Fatalf("script: no such line: %s", strings.Join(words, " "))
 	}
 }
+
+// heartbeat is how often a node renews its lease.
+const heartbeat = 10 * time.Second
 
 func (pl *player) must(err error) {
 	pl.t.Helper()

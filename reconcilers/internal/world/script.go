@@ -108,14 +108,19 @@ func play(t *testing.T, archive *txtar.Archive, make func() []reconcilers.Reconc
 			continue
 		}
 		pl.p.printf("> %s", line)
-		pl.line(strings.Fields(pl.p.long(line)))
+		words := strings.Fields(pl.p.long(line))
+		pl.line(words)
 		pl.settle()
-		if !strings.HasPrefix(line, "forbid") { // those refused before wait for a change
+		if !unsettled[words[0]] {
 			pl.fixedPoint()
 		}
 	}
 	return pl.p.out.String()
 }
+
+// unsettled are the lines after which fresh loops may find something to do: what
+// was refused before waits for a change, and leases are listened to in a while.
+var unsettled = map[string]bool{"forbid": true, "beat": true}
 
 // freshLoops makes loops that have seen nothing.
 func (pl *player) freshLoops() []*reconcilers.Loop {
