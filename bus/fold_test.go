@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -21,10 +23,7 @@ import (
 
 var (
 	configMaps = proto.Resource{Name: "configmaps"}
-	pods       = proto.Resource{Name: "pods"}
-	nodes      = proto.Resource{Name: "nodes"}
 	secrets    = proto.Resource{Name: "secrets"}
-	leases     = proto.Resource{Group: "coordination.k8s.io", Name: "leases"}
 )
 
 // testTable is as much of the table of kinds as these tests need.
@@ -32,7 +31,7 @@ func testTable() *events.Table {
 	return events.NewTable(
 		&events.Kind{GVK: gvk("ConfigMap"), Resource: configMaps, Namespaced: true, Stream: proto.StreamEvents,
 			New: func() events.Object { return &corev1.ConfigMap{} }},
-		&events.Kind{GVK: gvk("Pod"), Resource: pods, Namespaced: true, HasStatus: true, Stream: proto.StreamEvents,
+		&events.Kind{GVK: gvk("Pod"), Resource: podResource, Namespaced: true, HasStatus: true, Stream: proto.StreamEvents,
 			New: func() events.Object { return &corev1.Pod{} }},
 		&events.Kind{GVK: gvk("Secret"), Resource: secrets, Namespaced: true, Stream: proto.StreamEvents,
 			New: func() events.Object { return &corev1.Secret{} }},
@@ -131,13 +130,19 @@ type testFold struct {
 	encoded map[proto.Seq][]byte
 	records map[proto.ObjectKey]*events.Record
 	groups  []int // sizes of the commits
+	changes []events.Change
+	changed chan struct{} // closed and made anew by each Commit
 	file    *os.File
 	fail    error         // answered by Commit
 	gate    chan struct{} // when set, Commit takes one from it first
 }
 
-func newTestFold() *testFold {
-	return &testFold{table: testTable(), encoded: map[proto.Seq][]byte{}, records: map[proto.ObjectKey]*events.Record{}}
+func newTestFold() *testFold { return newTestFoldOf(testTable()) }
+
+func newTestFoldOf(table *events.Table) *testFold {
+	return &testFold{
+		table: table, encoded: map[proto.Seq][]byte{}, records: map[proto.ObjectKey]*events.Record{}, changed: make(chan struct{}),
+	}
 }
 
 func (f *testFold) Position() proto.Position {
@@ -161,7 +166,10 @@ func (f *testFold) Commit(entries []proto.Entry) error {
 		}
 		for i := range e.Envelope.Events {
 			ev := &e.Envelope.Events[i]
-			f.records[ev.Key] = events.Apply(f.records[ev.Key], ev, e.Envelope.Seq, e.Envelope.At)
+			before := f.records[ev.Key]
+			after := events.Apply(before, ev, e.Envelope.Seq, e.Envelope.At)
+			f.records[ev.Key] = after
+			f.changes = append(f.changes, events.Change{Seq: e.Envelope.Seq, Actor: e.Envelope.Actor, Event: *ev, Before: before, After: after})
 		}
 		f.encoded[e.Envelope.Seq] = e.Encoded
 		f.at = proto.Position{Seq: e.Envelope.Seq, Hash: e.Hash, Term: e.Envelope.Term, At: e.Envelope.At}
@@ -172,6 +180,8 @@ func (f *testFold) Commit(entries []proto.Entry) error {
 		}
 	}
 	f.groups = append(f.groups, len(entries))
+	close(f.changed)
+	f.changed = make(chan struct{})
 	if f.file != nil {
 		return f.file.Sync()
 	}
@@ -186,6 +196,27 @@ func (f *testFold) Encoded(seq proto.Seq) ([]byte, error) {
 		return nil, fmt.Errorf("no transaction %s", seq)
 	}
 	return data, nil
+}
+
+// Watch follows the changes, as a projection does.
+func (f *testFold) Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
+	return func(yield func(events.Change, error) bool) {
+		for next := 0; ctx.Err() == nil; {
+			f.mu.Lock()
+			behind, changed := f.changes[next:], f.changed
+			f.mu.Unlock()
+			next += len(behind)
+			for _, c := range behind {
+				if c.Seq > after && slices.Contains(resources, c.Event.Key.Resource) && !yield(c, nil) {
+					return
+				}
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	}
 }
 
 func (f *testFold) View() events.View { return testView{f} }

@@ -110,7 +110,7 @@ func NewSequencer(cfg SequencerConfig) (*Sequencer, error) {
 // whoever runs it then has to start again from a fresh sequencer.
 func (s *Sequencer) Run(ctx context.Context) error {
 	err := s.run(ctx)
-	if err == nil {
+	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		s.halt(errors.New("the cluster is stopping"))
 		return nil
 	}

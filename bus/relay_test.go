@@ -1,0 +1,131 @@
+package bus
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"segno/events"
+	"segno/proto"
+)
+
+func hear(t *testing.T, link *Link) <-chan proto.Want {
+	t.Helper()
+	heard, err := link.Wants(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return heard
+}
+
+func TestN6RelayTellsANodeOfItsPods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, startServer(t, ServerConfig{}))
+		link, other := w.joinedNode("n1"), w.joinedNode("n2")
+		synctest.Wait() // the relay has come to the registrations
+		heard, others := hear(t, link), hear(t, other)
+		from := w.relay.Counter("n1")
+
+		pod := w.boundPod("web", "n1") // a transaction with two events: spec and status
+		first, want := <-heard, <-heard
+		if want.Full || first.Counter != from+1 || want.Counter != from+2 || len(want.Pods) != 1 {
+			t.Fatalf("heard %+v, %+v", first, want)
+		}
+		told := &corev1.Pod{}
+		if err := told.Unmarshal(want.Pods[0].Body); err != nil || told.Name != "web" || told.Spec.NodeName != "n1" || want.Pods[0].UID != string(pod.UID) {
+			t.Fatalf("heard of %+v, %v", told, err)
+		}
+
+		if _, err := link.Report(t.Context(), proto.Report{Items: []proto.ReportItem{phaseOf(pod, corev1.PodRunning)}}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(heard) != 0 {
+			t.Error("a node was told what it said itself")
+		}
+
+		zero := int64(0)
+		w.must(events.Delete{Key: podResource.Key("default", "web"), Options: metav1.DeleteOptions{GracePeriodSeconds: &zero}})
+		if want = <-heard; want.Counter != from+3 || !want.Pods[0].Gone {
+			t.Fatalf("heard %+v", want)
+		}
+		w.must(events.Delete{Key: nodeResource.Key("", "n1")})
+		if want = <-heard; want.Counter != from+4 || !want.Pods[0].Gone || want.Pods[0].Key != nodeResource.Key("", "n1") {
+			t.Fatalf("heard %+v", want)
+		}
+		synctest.Wait()
+		if len(others) != 0 {
+			t.Error("a node was told of another's pods")
+		}
+	})
+}
+
+func TestN6SyncTellsEverythingAndNothingOlderFollows(t *testing.T) {
+	w := newWorld(t, startServer(t, ServerConfig{}))
+	link := w.joinedNode("n1")
+	w.boundPod("a", "n1")
+	w.boundPod("b", "n1")
+	w.boundPod("c", "")
+	w.eventually(func() bool {
+		want, err := link.Sync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !want.Full || len(want.Pods) != 3 || want.Pods[0].Key != nodeResource.Key("", "n1") {
+			t.Fatalf("a sync told %+v", want)
+		}
+		return want.Counter == w.relay.Counter("n1")
+	})
+
+	// A change that the sync covers, but that the relay comes to only now.
+	heard := hear(t, link)
+	before := w.relay.Counter("n1")
+	stale := events.Change{Seq: w.fold.Position().Seq, After: w.fold.records[podResource.Key("default", "a")]}
+	if err := w.relay.change(stale); err != nil {
+		t.Fatal(err)
+	}
+	if w.relay.Counter("n1") != before || len(heard) != 0 {
+		t.Error("something older than the sync was relayed")
+	}
+}
+
+func TestN6WantsCloseWhenSomethingMayBeMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, startServer(t, ServerConfig{}))
+		link := w.joinedNode("n1")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		ends, err := link.Wants(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if _, open := <-ends; open {
+			t.Error("heard something")
+		}
+
+		slow := hear(t, link)
+		for range linkBuffer + 10 {
+			if err := w.control.nc.Publish(proto.NodeWant("n1"), proto.Pack(proto.Want{})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		n := 0
+		for range slow {
+			n++
+		}
+		if n != linkBuffer {
+			t.Errorf("heard %d messages before the end", n)
+		}
+
+		broken := hear(t, link)
+		link.conn.nc.Close()
+		if _, open := <-broken; open {
+			t.Error("heard something")
+		}
+	})
+}
