@@ -1,7 +1,6 @@
 package events
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -85,11 +84,16 @@ func testTable() *Table {
 			},
 			PrepareCreate: func(obj Object) {
 				obj.SetGeneration(1)
-				obj.(*corev1.Pod).Status = corev1.PodStatus{Phase: corev1.PodPending}
+				obj.(*corev1.Pod).Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: corev1.PodQOSBestEffort}
 			},
 			PrepareUpdate: func(obj, old Object) {
 				if !apiequality.Semantic.DeepEqual(obj.(*corev1.Pod).Spec, old.(*corev1.Pod).Spec) {
 					obj.SetGeneration(old.GetGeneration() + 1)
+				}
+			},
+			PrepareStatus: func(obj, old Object) {
+				if pod := obj.(*corev1.Pod); pod.Status.QOSClass == "" {
+					pod.Status.QOSClass = old.(*corev1.Pod).Status.QOSClass
 				}
 			},
 			ValidateStatus: func(obj, _ Object) field.ErrorList {
@@ -251,16 +255,6 @@ func (c *cluster) get(key proto.ObjectKey) Object {
 		c.t.Fatal(err)
 	}
 	return obj
-}
-
-// facts prints events as "PodBound spec".
-func facts(list []proto.Event) []string {
-	var out []string
-	for _, e := range list {
-		section := map[proto.Section]string{proto.SectionSpec: "spec", proto.SectionStatus: "status", proto.SectionGone: "gone", proto.SectionMark: "mark"}[e.Section]
-		out = append(out, fmt.Sprintf("%s %s", e.Kind, section))
-	}
-	return out
 }
 
 func meta(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: "default"} }

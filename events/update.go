@@ -97,6 +97,9 @@ func (d *decider) prepareUpdate(r replacement, given Object) (Object, error) {
 	case r.sub == SubStatus && r.kind.HasStatus:
 		after := shallow(r.before)
 		setStatus(after, given)
+		if r.kind.PrepareStatus != nil {
+			r.kind.PrepareStatus(after, r.before)
+		}
 		if r.applied {
 			after.SetManagedFields(given.GetManagedFields())
 		}
