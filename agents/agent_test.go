@@ -134,3 +134,250 @@ func TestP5GracefulEndIsReportedOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestWithoutAControlPlanePodsGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, t.TempDir())
+		defer func() { w.stop() }()
+		crashing := func(p *corev1.Pod) {
+			p.Annotations = map[string]string{simulated.RunFor: "20m", simulated.ExitCode: "1"}
+		}
+		w.plane.apply(t, simplePod("a"), simplePod("b", crashing))
+		w.settle(time.Second)
+		w.plane.setDown(true)
+		w.settle(time.Hour)
+		w.stop() // and the agent goes, and comes back
+		w.start()
+		w.settle(time.Hour)
+		w.expect("uid-b", "Running ready=True c=running/0") // as it was last told
+		left, err := w.engine.List(t.Context())
+		if err != nil || len(left) != 2 {
+			t.Fatalf("pods: %v, %v", left, err)
+		}
+		for _, p := range left {
+			if c, _ := p.Latest("c"); c.State != "running" {
+				t.Errorf("pod %s: %+v", p.Name, c)
+			}
+		}
+		w.plane.setDown(false)
+		w.settle(10 * time.Second)
+		w.expect("uid-a", "Running ready=True c=running/0")
+		w.expect("uid-b", "Running ready=True c=running/6")
+	})
+}
+
+func TestARestartedAgentAdoptsWithoutAStir(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, t.TempDir())
+		defer func() { w.stop() }()
+		w.plane.apply(t, simplePod("a"))
+		w.settle(time.Second)
+		before, err := w.engine.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ip := w.plane.status("uid-a").PodIP
+		w.stop()
+		w.start()
+		w.settle(time.Minute)
+		after, err := w.engine.List(t.Context())
+		if err != nil || fmt.Sprint(before[0].Containers) != fmt.Sprint(after[0].Containers) || before[0].Sandbox.ID != after[0].Sandbox.ID {
+			t.Errorf("before %+v, after %+v, %v", before, after, err)
+		}
+		w.expect("uid-a", "Running ready=True c=running/0")
+		if got := w.plane.status("uid-a").PodIP; got != ip {
+			t.Errorf("address %s became %s", ip, got)
+		}
+		w.plane.apply(t, simplePod("b"))
+		w.settle(time.Second)
+		if got := w.plane.status("uid-b").PodIP; got == ip || got == "" {
+			t.Errorf("address %s is used twice", got)
+		}
+	})
+}
+
+func TestWhatWentAwayMeanwhileEndsGracefully(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, t.TempDir())
+		defer func() { w.stop() }()
+		stubborn := func(p *corev1.Pod) { p.Annotations = map[string]string{simulated.TermCode: "ignore"} }
+		w.plane.apply(t, simplePod("a", stubborn), simplePod("b"))
+		w.settle(time.Second)
+		w.plane.setDown(true)
+		w.plane.forgetSilently("uid-a")
+		w.settle(time.Minute)
+		w.plane.setDown(false)
+		w.settle(29 * time.Second)
+		if left, err := w.engine.List(t.Context()); err != nil || len(left) != 2 {
+			t.Errorf("in its grace period: %v, %v", left, err)
+		}
+		w.settle(10 * time.Second)
+		left, err := w.engine.List(t.Context())
+		if err != nil || len(left) != 1 || left[0].UID != "uid-b" {
+			t.Errorf("after it: %v, %v", left, err)
+		}
+		if len(w.plane.ended) != 0 {
+			t.Errorf("an end was reported of what nobody knows: %v", w.plane.ended)
+		}
+	})
+}
+
+func TestAForcedDeletionIsQuick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		defer w.stop()
+		w.plane.apply(t, simplePod("a", func(p *corev1.Pod) { p.Annotations = map[string]string{simulated.TermCode: "ignore"} }))
+		w.settle(time.Second)
+		w.plane.drop("uid-a")
+		w.settle(3 * time.Second)
+		if left, err := w.engine.List(t.Context()); err != nil || len(left) != 0 {
+			t.Errorf("left: %v, %v", left, err)
+		}
+	})
+}
+
+// TestALostWantIsFound: the node misses one; the next shows the gap, and
+// without a next one the heartbeat does.
+func TestALostWantIsFound(t *testing.T) {
+	for name, next := range map[string]bool{"ByTheNext": true, "ByTheHeartbeat": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, "")
+				defer w.stop()
+				w.settle(time.Second)
+				w.plane.with(func() { w.plane.lose = true })
+				w.plane.apply(t, simplePod("a"))
+				w.plane.with(func() { w.plane.lose = false })
+				if next {
+					w.plane.apply(t, simplePod("b"))
+					w.settle(time.Second)
+				} else {
+					w.settle(25 * time.Second)
+				}
+				w.expect("uid-a", "Running ready=True c=running/0")
+				if w.plane.syncs != 2 {
+					t.Errorf("%d syncs", w.plane.syncs)
+				}
+			})
+		})
+	}
+}
+
+func TestN2TheEngineGoesAndComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		defer w.stop()
+		w.plane.apply(t, simplePod("a"))
+		w.settle(time.Second)
+		w.engine.SetDown(true)
+		w.settle(time.Second)
+		if c := w.ready(); c.Status != corev1.ConditionFalse || c.Reason != "ContainerRuntimeDown" {
+			t.Errorf("%+v", c)
+		}
+		w.plane.apply(t, simplePod("b"))
+		w.settle(time.Minute)
+		w.expect("uid-a", "Running ready=True c=running/0")
+		w.engine.SetDown(false)
+		w.settle(time.Minute)
+		if c := w.ready(); c.Status != corev1.ConditionTrue {
+			t.Errorf("%+v", c)
+		}
+		w.expect("uid-b", "Running ready=True c=running/0")
+		if w.plane.beats < 10 {
+			t.Errorf("%d heartbeats in two minutes", w.plane.beats)
+		}
+	})
+}
+
+func (w *world) ready() corev1.NodeCondition {
+	for _, c := range w.plane.nodeStatus().Conditions {
+		if c.Type == corev1.NodeReady {
+			return c
+		}
+	}
+	return corev1.NodeCondition{}
+}
+
+// TestN3PodsWaitForTheCIDR: until the control plane has assigned one, the node
+// is not ready and says why.
+func TestN3PodsWaitForTheCIDR(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, plane: newPlane(), engine: simulated.New(simulated.Config{})}
+		w.plane.cidr = ""
+		w.start()
+		defer w.stop()
+		w.plane.apply(t, simplePod("a"))
+		w.settle(time.Second)
+		if c := w.ready(); c.Status != corev1.ConditionFalse || c.Reason != "NetworkNotReady" {
+			t.Errorf("%+v", c)
+		}
+		w.expect("uid-a", "Pending ready=False c=ContainerCreating/0")
+		if m := w.plane.status("uid-a").ContainerStatuses[0].State.Waiting.Message; m != "address of pod a: the node has no pod CIDR yet" {
+			t.Errorf("message: %s", m)
+		}
+		w.plane.with(func() { w.plane.cidr = "10.9.0.0/24" })
+		w.settle(5 * time.Second)
+		w.expect("uid-a", "Running ready=True c=running/0")
+		if c := w.ready(); c.Status != corev1.ConditionTrue {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestADeletedNodeRegistersAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		defer w.stop()
+		w.settle(time.Second)
+		w.plane.with(func() { w.plane.node = nil })
+		w.settle(6 * time.Minute)
+		w.plane.with(func() {
+			if w.plane.node == nil {
+				t.Error("the node did not come back")
+			}
+		})
+	})
+}
+
+// TestTheStatusIsToldAgainEveryFiveMinutes, though nothing changed.
+func TestTheStatusIsToldAgainEveryFiveMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		defer w.stop()
+		w.settle(time.Second)
+		first := w.ready()
+		w.settle(6 * time.Minute)
+		second := w.ready()
+		if second.LastHeartbeatTime.Sub(first.LastHeartbeatTime.Time) < 4*time.Minute || second.LastTransitionTime != first.LastTransitionTime {
+			t.Errorf("first %+v, then %+v", first, second)
+		}
+	})
+}
+
+func TestAThousandPodsOnAHundredNodes(t *testing.T) {
+	const nodes, each = 100, 10
+	synctest.Test(t, func(t *testing.T) {
+		var worlds []*world
+		for range nodes {
+			worlds = append(worlds, newWorld(t, ""))
+		}
+		for _, w := range worlds {
+			for i := range each {
+				w.plane.apply(t, simplePod(fmt.Sprint("p", i)))
+			}
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		reports := 0
+		for _, w := range worlds {
+			for i := range each {
+				w.expect(fmt.Sprint("uid-p", i), "Running ready=True c=running/0")
+			}
+			reports += len(w.plane.reports)
+			w.stop()
+		}
+		if reports > nodes*each*2 {
+			t.Errorf("%d reports for %d pods", reports, nodes*each)
+		}
+	})
+}

@@ -71,10 +71,15 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 	if err := a.sync(ctx); err != nil {
 		return false, err
 	}
+	again := time.NewTimer(a.registerAgain())
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return true, ctx.Err()
+		case <-again.C:
+			err = a.register(ctx)
+			again.Reset(a.registerAgain())
 		case <-a.behind:
 			err = a.sync(ctx)
 		case want, open := <-wants:
@@ -87,6 +92,17 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 			return true, err
 		}
 	}
+}
+
+// registerAgain is when the Node object is asked for once more: soon while it
+// has no pod CIDR, and now and then because a person may have deleted it.
+func (a *Agent) registerAgain() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.node == nil || a.node.Spec.PodCIDR == "" {
+		return time.Second
+	}
+	return a.cfg.StatusPeriod
 }
 
 // relayed applies the next Want, and asks for everything when one is missing.
