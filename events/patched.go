@@ -169,7 +169,7 @@ func operate(ops []operation) edit {
 // decode puts the patched document into the object that it is a part of.
 func (p *patched) decode(doc map[string]any, part part) (Object, error) {
 	fresh := part.empty()
-	err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(doc, fresh, true)
+	err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(doc, fresh, p.patch.Validation != ValidateIgnore)
 	if odd, ok := runtime.AsStrictDecodingError(err); ok {
 		p.odd = append(p.odd, odd.Errors()...)
 		err = nil

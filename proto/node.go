@@ -46,34 +46,35 @@ type Reply struct {
 	Retry  string   `msgpack:"r"` // set when nothing was taken and the node should try again
 }
 
-// Register is a node that says what it is; Registered answers the Node object
-// as it then is, once durable. Beat answers a heartbeat.
-type (
-	Register struct {
-		Node []byte `msgpack:"o"` // protobuf of the v1.Node
-	}
-	Registered struct {
-		Node  []byte `msgpack:"o"`
-		Error string `msgpack:"e"` // set when the node was refused
-	}
-	Beat struct {
-		Counter uint64 `msgpack:"n"` // of the newest Want relayed to the node
-		Error   string `msgpack:"e"`
-	}
-)
+// Register is a node that says what it is.
+type Register struct {
+	Node []byte `msgpack:"o"` // protobuf of the v1.Node
+}
 
-// JoinRequest is a machine with a token that asks to become a node, JoinReply
-// the answer. Public is the nkey that it made for itself; its seed never leaves it.
-type (
-	JoinRequest struct {
-		Name   NodeName `msgpack:"n"`
-		Public string   `msgpack:"p"`
-	}
-	JoinReply struct {
-		Cluster string `msgpack:"c"` // the cluster's name, for people
-		Error   string `msgpack:"e"` // set when the machine was refused
-	}
-)
+// Registered answers the Node object as it then is, once durable.
+type Registered struct {
+	Node  []byte `msgpack:"o"`
+	Error string `msgpack:"e"` // set when the node was refused
+}
+
+// Beat answers a heartbeat.
+type Beat struct {
+	Counter uint64 `msgpack:"n"` // of the newest Want relayed to the node
+	Error   string `msgpack:"e"`
+}
+
+// JoinRequest is a machine with a token that asks to become a node. Public is
+// the nkey that it made for itself; its seed never leaves it.
+type JoinRequest struct {
+	Name   NodeName `msgpack:"n"`
+	Public string   `msgpack:"p"`
+}
+
+// JoinReply answers a JoinRequest.
+type JoinReply struct {
+	Cluster string `msgpack:"c"` // the cluster's name, for people
+	Error   string `msgpack:"e"` // set when the machine was refused
+}
 
 // Pack writes a node message.
 func Pack(message any) []byte {

@@ -122,17 +122,23 @@ func UserDial(user string) string { return "cmd." + token(user) + ".dial" }
 // UserSubjects is everything a user may publish to.
 func UserSubjects(user string) string { return "cmd." + token(user) + ".>" }
 
-// NodeReports is everything a node may publish to, NodeCalls everything it hears.
+// NodeReports is everything a node may publish to.
 func NodeReports(n NodeName) string { return "sts." + token(string(n)) + ".>" }
-func NodeCalls(n NodeName) string   { return "node." + token(string(n)) + ".>" }
+
+// NodeCalls is everything a node hears.
+func NodeCalls(n NodeName) string { return "node." + token(string(n)) + ".>" }
 
 // AnyUserDial matches UserDial of everyone; the user is token 1.
 const AnyUserDial = "cmd.*.dial"
 
-// NodeReport, NodeSync, NodeBeat and NodeCall are where a node calls.
+// NodeReport is where a node sends statuses.
 func NodeReport(n NodeName) string { return "sts." + token(string(n)) + ".report" }
-func NodeSync(n NodeName) string   { return "sts." + token(string(n)) + ".sync" }
-func NodeBeat(n NodeName) string   { return "sts." + token(string(n)) + ".beat" }
+
+// NodeSync is where a node asks for everything that it should run.
+func NodeSync(n NodeName) string { return "sts." + token(string(n)) + ".sync" }
+
+// NodeBeat is where a node says that it is alive.
+func NodeBeat(n NodeName) string { return "sts." + token(string(n)) + ".beat" }
 
 // NodeRegister is where a node says what it is: the Node object.
 func NodeRegister(n NodeName) string { return "sts." + token(string(n)) + ".register" }
@@ -141,9 +147,10 @@ func NodeRegister(n NodeName) string { return "sts." + token(string(n)) + ".regi
 // nodes; the node is token 1.
 func AnyNode(what string) string { return "sts.*." + what }
 
-// NodeDial is where the control plane opens connections to a node, NodeWant
-// where it relays what the node should run.
+// NodeDial is where the control plane opens connections to a node.
 func NodeDial(n NodeName) string { return "node." + token(string(n)) + ".dial" }
+
+// NodeWant is where the control plane relays what a node should run.
 func NodeWant(n NodeName) string { return "node." + token(string(n)) + ".want" }
 
 // TunnelSubjects answers where the frames of one connection go that was asked

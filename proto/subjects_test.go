@@ -1,14 +1,18 @@
 package proto
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
 
-// subjectOf runs every function that puts foreign text into a subject.
+// subjectsOf runs every function that puts foreign text into a subject.
 func subjectsOf(text string) []string {
 	key := Resource{Group: text, Name: text}.Key(text, text)
+	userForth, userBack, _ := TunnelSubjects(UserDial(text), "ABC234")
+	nodeForth, nodeBack, _ := TunnelSubjects(NodeDial(NodeName(text)), "ABC234")
 	return []string{
+		userForth, userBack, nodeForth, nodeBack, NodeRegister(NodeName(text)),
 		LogSubject(StreamEvents, key), LogSubject(StreamNotes, key), LogSubject(StreamLeases, key), FeedSubject(key),
 		UserDial(text), NodeReport(NodeName(text)), NodeSync(NodeName(text)), NodeBeat(NodeName(text)),
 		NodeDial(NodeName(text)), NodeWant(NodeName(text)), Join(text), Inbox(text),
@@ -28,6 +32,11 @@ func FuzzSubjects(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if got := Untoken(token(text)); got != text {
 			t.Fatalf("token %q reads back as %q, was %q", token(text), got, text)
+		}
+		for _, subject := range []string{UserDial(text), NodeReport(NodeName(text)), NodeDial(NodeName(text))} {
+			if got := Pinned(subject); got != text {
+				t.Fatalf("%q pins %q, was %q", subject, got, text)
+			}
 		}
 		for i, subject := range subjectsOf(text) {
 			if got, want := strings.Count(subject, "."), strings.Count(plain[i], "."); got != want {
@@ -62,6 +71,17 @@ func TestDifferentNamesHaveDifferentTokens(t *testing.T) {
 			t.Errorf("%q and %q share the token %q", text, other, tok)
 		}
 		seen[tok] = text
+	}
+}
+
+func TestNobodyPointsATunnelElsewhere(t *testing.T) {
+	for _, c := range [][2]string{
+		{"cmd.ann.dial", "abc"}, {"cmd.ann.dial", "A.B"}, {"cmd.ann.dial", ">"}, {"cmd.ann.dial", ""}, {"cmd.ann.dial", strings.Repeat("A", 65)},
+		{"cmd.ann.b.dial", "ABC"}, {"cmd.ann", "ABC"}, {"cmd.ann.report", "ABC"}, {"ev.ann.dial", "ABC"}, {"", "ABC"},
+	} {
+		if forth, back, err := TunnelSubjects(c[0], c[1]); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%q, %q: got %s and %s, %v", c[0], c[1], forth, back, err)
+		}
 	}
 }
 
