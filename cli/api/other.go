@@ -21,10 +21,7 @@ func (c *call) serveOther() error {
 	case path == "":
 		return c.sendJSON(map[string]any{"paths": c.api.paths()})
 	case path == "/openapi/v2", path == "/openapi/v3", strings.HasPrefix(path, "/openapi/v3/"):
-		if !c.api.openapi.Serve(c.w, c.r, path) {
-			return notServed()
-		}
-		return nil
+		return c.describe(path)
 	case path == "/api", path == "/apis", strings.HasPrefix(path, "/api/"), strings.HasPrefix(path, "/apis/"):
 		return c.discover(path)
 	}
@@ -59,6 +56,29 @@ func (c *call) discover(path string) error {
 			return err
 		}
 		return c.send(http.StatusOK, doc.Type, data)
+	}
+	return c.send(http.StatusOK, doc.Type, doc.Body)
+}
+
+// describe serves OpenAPI. A client that names the right hash may keep the
+// document for ever.
+func (c *call) describe(path string) error {
+	doc, found, err := c.api.openapi.Find(path, c.r.Header.Get("Accept"))
+	if err != nil {
+		return err //nolint:wrapcheck // says what was made
+	}
+	if !found {
+		return notServed()
+	}
+	header := c.w.Header()
+	etag := `"` + doc.Hash + `"`
+	header.Set("ETag", etag)
+	if c.r.URL.Query().Get("hash") == doc.Hash {
+		header.Set("Cache-Control", "public, immutable, max-age=31536000")
+	}
+	if c.r.Header.Get("If-None-Match") == etag {
+		c.w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
 	return c.send(http.StatusOK, doc.Type, doc.Body)
 }
