@@ -78,6 +78,9 @@ type incoming struct {
 }
 
 func (b *incoming) json() error {
+	if err := crowded(b.data); err != nil {
+		return err
+	}
 	var meta metav1.TypeMeta
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(b.data, &meta); err != nil {
 		return b.unreadable(err)

@@ -9,6 +9,10 @@
 // The same inputs always give the same events.
 //
 // Start with command.go (what can be asked), then decide.go (how it is
-// answered), kind.go (what the table knows of each kind; the table itself is
-// package events/kinds) and record.go (objects as they are kept).
+// answered; create.go, update.go, patch.go, delete.go, bind.go and batch.go
+// hold an action each, conclude.go turns before and after into events),
+// wire.go and fact.go (what an event is), record.go and apply.go (how events
+// are folded), view.go and overlay.go (what a decision looks at), body.go (how
+// objects come in), and kind.go (what the table knows of each kind; the table
+// itself is package events/kinds).
 package events

@@ -59,6 +59,33 @@ func TestAJSONPatchHasAtMostTenThousandOperations(t *testing.T) {
 	}
 }
 
+func TestABodyOfManySmallPartsIsRefused(t *testing.T) {
+	c := newCluster(t)
+	key := c.pod("p")
+	many := func(part string, n int) []byte {
+		return []byte(`{"spec":{"containers":[` + strings.Repeat(part+",", n) + part + `]}}`)
+	}
+	for name, data := range map[string][]byte{"objects": many("{}", maxParts), "lists": many("[]", maxParts)} {
+		_, _, err := DecodeBody(c.table.Of(pods), MediaJSON, data, ValidateIgnore)
+		if !apierrors.IsRequestEntityTooLargeError(err) {
+			t.Errorf("body of %s: %v", name, err)
+		}
+		_, _, err = DecodeBody(c.table.Of(pods), MediaYAML, data, ValidateIgnore)
+		if !apierrors.IsRequestEntityTooLargeError(err) {
+			t.Errorf("YAML of %s: %v", name, err)
+		}
+		for _, how := range []types.PatchType{types.MergePatchType, types.StrategicMergePatchType, types.JSONPatchType} {
+			if _, err = c.do(Patch{Key: key, Type: how, Data: data}); !apierrors.IsRequestEntityTooLargeError(err) {
+				t.Errorf("%s of %s: %v", how, name, err)
+			}
+		}
+	}
+	text := strings.Repeat(`{\"[`, maxParts) // in a string they are no parts
+	if _, _, err := DecodeBody(c.table.Of(configMaps), MediaJSON, []byte(`{"data":{"k":"`+text+`"}}`), ValidateStrict); err != nil {
+		t.Errorf("a long text: %v", err)
+	}
+}
+
 func TestWhatIsNoAction(t *testing.T) {
 	c := newCluster(t)
 	if _, err := Decide(c.table, c, Command{}, c.at); err == nil {

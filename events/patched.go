@@ -90,6 +90,9 @@ func (p *patched) parse() (edit, []string, error) {
 
 // read decodes the patch itself; duplicate fields in it count as odd.
 func (p *patched) read(into any) error {
+	if err := crowded(p.patch.Data); err != nil {
+		return err
+	}
 	odd, err := kjson.UnmarshalStrict(p.patch.Data, into)
 	if err != nil {
 		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %s", clip(err.Error())))
