@@ -30,6 +30,7 @@ import (
 //	forbid RESOURCE       refuse creations of the resource; "forbid -" ends it
 //	advance DURATION      let time pass
 //	kubelet [POD…]        play the nodes: start bound pods, end terminating ones
+//	kubelet-of NODE       the same for one node alone
 //	unready POD…          pods stop serving
 //	finish PHASE POD…     pods end with the phase
 //	beat NODE…            nodes renew their leases
@@ -53,6 +54,8 @@ func (pl *player) line(words []string) {
 		pl.advance(d)
 	case "kubelet":
 		pl.kubelet(args)
+	case "kubelet-of":
+		pl.kubeletOf(args[0])
 	case "unready":
 		pl.eachPod(args, func(pod *corev1.Pod) { setReady(pod, false) })
 	case "finish":

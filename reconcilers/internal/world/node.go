@@ -50,6 +50,23 @@ func (pl *player) kubelet(names []string) {
 	pl.t.Fatal("the nodes never come to rest")
 }
 
+// kubeletOf plays one node, for as long as the loops find work for it.
+func (pl *player) kubeletOf(node string) {
+	for range 100 {
+		before := pl.w.View().Seq()
+		for _, pod := range pl.podsNamed(nil) {
+			if pod.Spec.NodeName == node {
+				pl.tend(pod)
+			}
+		}
+		pl.settle()
+		if pl.w.View().Seq() == before {
+			return
+		}
+	}
+	pl.t.Fatal("the node never comes to rest")
+}
+
 // tend brings one pod a step further.
 func (pl *player) tend(pod *corev1.Pod) {
 	key := reconcilers.Pods.Key(pod.Namespace, pod.Name)

@@ -150,10 +150,11 @@ func (p *printer) object(tx Transaction, key proto.ObjectKey) {
 
 func (p *printer) notes(tx Transaction) {
 	var lines []string
+	gone := 0
 	for _, key := range sortedTouched(tx) {
 		note, ok := tx.After[key].(*corev1.Event)
 		if !ok {
-			lines = append(lines, p.short(fmt.Sprintf("    - %s", key)))
+			gone++
 			continue
 		}
 		times := ""
@@ -162,6 +163,9 @@ func (p *printer) notes(tx Transaction) {
 		}
 		about := strings.ToLower(note.InvolvedObject.Kind) + "/" + note.InvolvedObject.Name
 		lines = append(lines, p.short(fmt.Sprintf("    ! %s %s %s: %s%s", about, note.Type, note.Reason, note.Message, times)))
+	}
+	if gone > 0 {
+		lines = append(lines, fmt.Sprintf("    - %d notes", gone))
 	}
 	slices.Sort(lines)
 	for _, line := range lines {
