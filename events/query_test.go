@@ -90,3 +90,27 @@ func TestSelectiveIsBeyondTheNamespace(t *testing.T) {
 		}
 	}
 }
+
+func TestTypedReads(t *testing.T) {
+	c := newCluster(t)
+	key := c.pod("a")
+	c.pod("b")
+	if pod, ok, err := GetAs[*corev1.Pod](c, key); err != nil || !ok || pod.Name != "a" {
+		t.Errorf("got %v, %v, %v", pod, ok, err)
+	}
+	if _, ok, err := GetAs[*corev1.Pod](c, pods.Key("default", "none")); err != nil || ok {
+		t.Errorf("none: %v, %v", ok, err)
+	}
+	if _, ok, err := GetAs[*corev1.Node](c, key); err != nil || ok {
+		t.Errorf("another type: %v, %v", ok, err)
+	}
+	if list, err := ListAs[*corev1.Pod](c, Query{Resource: pods}); err != nil || len(list) != 2 || list[1].Name != "b" {
+		t.Errorf("list %v, %v", list, err)
+	}
+	if _, err := ListAs[*corev1.Pod](broken{c}, Query{Resource: pods}); err == nil {
+		t.Error("an error was lost")
+	}
+	if kind := c.table.ForKind(corev1.SchemeGroupVersion.WithKind("Pod")); kind == nil || kind.Resource != pods {
+		t.Errorf("kind %v", kind)
+	}
+}
