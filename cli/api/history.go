@@ -1,8 +1,182 @@
 package api
 
+import (
+	"context"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"segno/cli/api/history"
+	"segno/events"
+	"segno/proto"
+)
+
+// historyGroup is the API group under which the past is read. Its resources
+// are questions, not collections: history, events, why and verify.
 const historyGroup = "history.segno"
 
-// History is filled below.
-type History interface{}
+// History is the past as the logs have it. Sequences belong to the log of the
+// kind or stream that they pass with.
+type History interface {
+	// Revisions are an object's versions, newest first; limit 0 is all.
+	Revisions(ctx context.Context, kind *events.Kind, key proto.ObjectKey, limit int) ([]history.Version, error)
+	// Envelope is one transaction; nil when it is not (or no longer) there.
+	Envelope(ctx context.Context, stream string, seq proto.Seq) (*proto.Envelope, error)
+	// Events yields the transactions from one on, in order; follow waits for more
+	// until ctx ends. The last thing it yields may be an error.
+	Events(ctx context.Context, stream string, from proto.Seq, follow bool) iter.Seq2[*proto.Envelope, error]
+	// Verify proves every log and reports as it goes on.
+	Verify(ctx context.Context, report func(history.Verification)) error
+}
 
-func (c *call) serveHistory() error { return notServed() }
+// serveHistory answers the questions of the group.
+func (c *call) serveHistory() error {
+	if c.api.cfg.History == nil || c.target.Version != "v1" || c.target.Name != "" || c.target.Namespace != "" {
+		return notServed()
+	}
+	if c.r.Method != http.MethodGet {
+		return notAllowed(c.target)
+	}
+	switch c.target.Resource {
+	case "history":
+		return c.history()
+	case "why":
+		return c.why()
+	case "events":
+		return c.tail()
+	case "verify":
+		return c.verify()
+	}
+	return notServed()
+}
+
+// asked reads which object the parameters name, and makes sure that the user
+// may read it.
+func (c *call) asked() (proto.ObjectKey, error) {
+	query := c.r.URL.Query()
+	object := history.Object{
+		Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name"),
+	}
+	key := object.Key()
+	if object.Resource == "" || object.Name == "" {
+		return key, badRequest("the parameters resource and name are required (group and namespace, where the object has them)")
+	}
+	c.kind = c.api.cfg.Table.Of(key.Resource)
+	switch {
+	case c.kind == nil:
+		return key, badRequest("resource %q: there is none of that name", key.Resource)
+	case c.kind.Namespaced && key.Namespace == "":
+		return key, badRequest("%s are namespaced: the parameter namespace is required", key.Resource)
+	case !c.kind.Namespaced:
+		key.Namespace = ""
+	}
+	c.target = Target{
+		Verb: verbGet, Group: key.Group, Version: c.kind.GVK.Version, Namespace: key.Namespace,
+		Resource: key.Resource.Name, Name: key.Name, Path: c.target.Path,
+	}
+	return key, c.authorize()
+}
+
+// versions reads the newest revisions of the object, and one more to compare
+// the oldest with.
+func (c *call) versions(key proto.ObjectKey, standard int) (found []history.Version, more bool, err error) {
+	limit, err := c.number("limit", standard)
+	if err != nil {
+		return nil, false, err
+	}
+	ask := limit
+	if limit > 0 {
+		ask++
+	}
+	found, err = c.api.cfg.History.Revisions(c.r.Context(), c.kind, key, ask)
+	if err != nil {
+		return nil, false, err //nolint:wrapcheck // says what was read
+	}
+	found, err = c.untilMoment(found)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(found) == 0 {
+		return nil, false, apierrors.NewNotFound(c.groupResource(), key.Name)
+	}
+	return found, limit > 0 && len(found) > limit, nil
+}
+
+// untilMoment leaves out what happened after the moment that the path names.
+func (c *call) untilMoment(found []history.Version) ([]history.Version, error) {
+	if c.past == nil {
+		return found, nil
+	}
+	seq, _, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kind, *c.past)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // a Status for the client
+	}
+	for len(found) > 0 && found[0].Record.Seq > seq {
+		found = found[1:]
+	}
+	return found, nil
+}
+
+func (c *call) history() error {
+	key, err := c.asked()
+	if err != nil {
+		return err
+	}
+	found, more, err := c.versions(key, 0)
+	if err != nil {
+		return err
+	}
+	revisions, err := history.Revisions(c.api.cfg.Table, c.kind.Stream, found, more)
+	if err != nil {
+		return err //nolint:wrapcheck // says what was read
+	}
+	return c.sendJSON(history.List{Object: history.ObjectOf(key), Revisions: revisions, More: more})
+}
+
+// whyRevisions is how many of an object's newest transactions are explained
+// unless the client says otherwise.
+const whyRevisions = 100
+
+func (c *call) why() error {
+	key, err := c.asked()
+	if err != nil {
+		return err
+	}
+	found, more, err := c.versions(key, whyRevisions)
+	if err != nil {
+		return err
+	}
+	if more {
+		found = found[:len(found)-1]
+	}
+	var own []*proto.Envelope
+	for _, v := range found {
+		if v.Record.UID != found[0].Record.UID {
+			break // an earlier object of the same name is another story
+		}
+		own = append(own, v.Envelope)
+	}
+	roots, err := history.Chain(c.kind.Stream, own, func(seq proto.Seq) (*proto.Envelope, error) {
+		return c.api.cfg.History.Envelope(c.r.Context(), proto.StreamEvents, seq)
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // says what was read
+	}
+	return c.sendJSON(history.Why{Object: history.ObjectOf(key), Roots: roots, More: more})
+}
+
+// number reads a parameter that is a whole number, not below 0.
+func (c *call) number(name string, standard int) (int, error) {
+	text := strings.TrimSpace(c.r.URL.Query().Get(name))
+	if text == "" {
+		return standard, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, badRequest("%s %q: must be a whole number, not below 0", name, text)
+	}
+	return n, nil
+}

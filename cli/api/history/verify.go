@@ -1,0 +1,23 @@
+package history
+
+import "segno/proto"
+
+// Verification is a line of the answer of verify: progress while Result is
+// nil.
+type Verification struct {
+	Stream string  `json:"stream"`
+	Done   int     `json:"done"`
+	Total  int     `json:"total"`
+	Result *Result `json:"result,omitempty"`
+	Error  string  `json:"error,omitempty"` // verifying itself failed
+}
+
+// Result is what verifying one log found.
+type Result struct {
+	Seq       proto.Seq `json:"seq"`
+	Hash      string    `json:"hash"`      // of the chain
+	StateHash string    `json:"stateHash"` // of all current objects
+	Events    int       `json:"events"`    // transactions whose chain was checked
+	Rows      int       `json:"rows"`      // rows compared with a fold from nothing
+	Problem   string    `json:"problem,omitempty"`
+}

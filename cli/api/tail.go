@@ -1,0 +1,245 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"segno/cli/api/history"
+	"segno/events"
+	"segno/proto"
+)
+
+// typeLines is the content type of one JSON document a line.
+const typeLines = "application/jsonl"
+
+// lines writes JSON documents, one a line.
+type lines struct {
+	w    *statusWriter
+	flow *http.ResponseController
+}
+
+func (c *call) lines() *lines {
+	c.w.Header().Set("Content-Type", typeLines)
+	c.w.WriteHeader(http.StatusOK)
+	return &lines{w: c.w, flow: http.NewResponseController(c.w)}
+}
+
+func (l *lines) write(value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err //nolint:wrapcheck // ends the stream
+	}
+	if _, err := l.w.Write(append(data, '\n')); err != nil {
+		return errGone
+	}
+	return nil
+}
+
+func (l *lines) flush() error {
+	if err := l.flow.Flush(); err != nil {
+		return errGone
+	}
+	return nil
+}
+
+// tailFilter is what of the log a client wants to see.
+type tailFilter struct {
+	stream      string
+	object      history.Object // empty fields are any
+	actor       string
+	verb        string
+	fact        string
+	correlation string
+	bodies      bool
+}
+
+func tailFilterOf(query url.Values) (tailFilter, error) {
+	f := tailFilter{
+		stream: strings.ToUpper(query.Get("stream")),
+		object: history.Object{Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name")},
+		actor:  query.Get("actor"), verb: query.Get("verb"), fact: query.Get("fact"), correlation: query.Get("correlation"),
+		bodies: flag(query.Get("bodies")),
+	}
+	switch f.stream {
+	case "":
+		f.stream = proto.StreamEvents
+	case proto.StreamEvents, proto.StreamNotes, proto.StreamLeases:
+	default:
+		return f, badRequest("stream %q: must be one of %s, %s, %s", f.stream, proto.StreamEvents, proto.StreamNotes, proto.StreamLeases)
+	}
+	return f, nil
+}
+
+// wants tells whether a transaction is of interest at all.
+func (f tailFilter) wants(env *proto.Envelope) bool {
+	return (f.actor == "" || f.actor == string(env.Actor)) && (f.verb == "" || f.verb == env.Verb) &&
+		(f.correlation == "" || f.correlation == env.Correlation)
+}
+
+// keeps tells whether one event of it is.
+func (f tailFilter) keeps(ev *proto.Event) bool {
+	o := f.object
+	return (o.Resource == "" || o.Resource == ev.Key.Resource.Name && o.Group == ev.Key.Group) &&
+		(o.Namespace == "" || o.Namespace == ev.Key.Namespace) && (o.Name == "" || o.Name == ev.Key.Name) &&
+		(f.fact == "" || f.fact == ev.Kind)
+}
+
+// show is the transaction as the client gets it; ok is false when nothing of
+// it is wanted.
+func (f tailFilter) show(table *events.Table, env *proto.Envelope) (t history.Transaction, ok bool) {
+	if !f.wants(env) {
+		return t, false
+	}
+	t = history.Of(f.stream, env, f.keeps)
+	if len(t.Events) == 0 {
+		return t, false
+	}
+	for at, i := 0, 0; f.bodies && i < len(env.Events); i++ {
+		if ev := &env.Events[i]; f.keeps(ev) {
+			body, err := history.Render(table, ev)
+			t.Events[at].Body, t.Events[at].Sealed = body, err != nil
+			at++
+		}
+	}
+	return t, true
+}
+
+// tail streams transactions, one a line: from where the client says, to the
+// end or on and on.
+func (c *call) tail() error {
+	query := c.r.URL.Query()
+	filter, err := tailFilterOf(query)
+	if err != nil {
+		return err
+	}
+	limit, err := c.number("limit", 0)
+	if err != nil {
+		return err
+	}
+	follow := flag(query.Get("follow")) && c.past == nil
+	from, to, err := c.span(filter.stream, follow)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(c.r.Context())
+	defer cancel()
+	entries := make(chan entry, 64)
+	go func() {
+		defer close(entries)
+		for env, err := range c.api.cfg.History.Events(ctx, filter.stream, from, follow) {
+			select {
+			case entries <- entry{env, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	out := c.lines()
+	if err := out.flush(); err != nil {
+		return nil //nolint:nilerr // the client went away
+	}
+	sent := 0
+	for e := range entries {
+		switch {
+		case e.err != nil && ctx.Err() != nil:
+			return nil
+		case e.err != nil:
+			return e.err
+		case to > 0 && e.env.Seq > to:
+			return nil
+		}
+		if shown, ok := filter.show(c.api.cfg.Table, e.env); ok {
+			if err := out.write(shown); err != nil {
+				return nil //nolint:nilerr // the client went away
+			}
+			if sent++; limit > 0 && sent == limit {
+				return nil
+			}
+		}
+		if len(entries) == 0 {
+			if err := out.flush(); err != nil {
+				return nil //nolint:nilerr // the client went away
+			}
+		}
+	}
+	return nil
+}
+
+// entry is what a log yields at once.
+type entry struct {
+	env *proto.Envelope
+	err error
+}
+
+// span reads from and to: moments, both included. A log that is only followed
+// begins behind its newest transaction. to 0 is no end.
+func (c *call) span(stream string, follow bool) (from, to proto.Seq, err error) {
+	query := c.r.URL.Query()
+	kind := c.kindIn(stream)
+	if kind == nil {
+		return 0, 0, badRequest("stream %q: no kind lives there", stream)
+	}
+	from = 1
+	switch text := query.Get("from"); {
+	case text != "":
+		if from, err = c.momentIn(kind, text, true); err != nil {
+			return 0, 0, err
+		}
+	case follow:
+		from = c.api.cfg.Store.View(kind).Seq() + 1
+	}
+	if c.past != nil {
+		to, _, err = c.api.cfg.Store.Resolve(c.r.Context(), kind, *c.past)
+		return from, to, err //nolint:wrapcheck // a Status for the client
+	}
+	if text := query.Get("to"); text != "" {
+		to, err = c.momentIn(kind, text, false)
+	}
+	return from, to, err
+}
+
+// momentIn reads a bound: a sequence of the log itself, or a time. The
+// beginning of a span is the first transaction at or after it.
+func (c *call) momentIn(kind *events.Kind, text string, beginning bool) (proto.Seq, error) {
+	if seq, err := proto.ParseSeq(text); err == nil {
+		return max(seq, 1), nil
+	}
+	moment, err := ParseMoment(text, c.api.cfg.Now())
+	if err != nil {
+		return 0, err
+	}
+	seq, _, err := c.api.cfg.Store.Resolve(c.r.Context(), kind, moment)
+	if beginning {
+		seq++
+	}
+	return seq, err //nolint:wrapcheck // a Status for the client
+}
+
+// kindIn is any kind of the stream: sequences pass with a kind.
+func (c *call) kindIn(stream string) *events.Kind {
+	for _, kind := range c.api.cfg.Table.All() {
+		if kind.Stream == stream {
+			return kind
+		}
+	}
+	return nil
+}
+
+// verify proves the logs, and tells how far it is, a line at a time.
+func (c *call) verify() error {
+	out := c.lines()
+	ctx, cancel := context.WithCancel(c.r.Context())
+	defer cancel()
+	err := c.api.cfg.History.Verify(ctx, func(v history.Verification) {
+		if out.write(v) != nil || out.flush() != nil {
+			cancel()
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		_ = out.write(history.Verification{Error: err.Error()})
+	}
+	return nil
+}
