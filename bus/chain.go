@@ -48,16 +48,21 @@ func (r *repairer) compare(ctx context.Context, from, to proto.Seq) error {
 		if !bytes.Equal(want, data) {
 			return &damage{seq: seq, want: "hash " + short(proto.HashOf(want)), found: "hash " + short(proto.HashOf(data))}
 		}
-		r.tell(seq, to)
+		if seq%1024 == 0 || seq == to {
+			r.tell(seq, to)
+		}
 		return nil
 	})
 }
 
 // whole checks the fold's own chain between from and its end.
-func (r *repairer) whole(from proto.Seq) error {
+func (r *repairer) whole(ctx context.Context, from proto.Seq) error {
 	end := r.fold.Position()
 	var at proto.Position
 	for seq := from; seq <= end.Seq; seq++ {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		encoded, err := r.fold.Encoded(seq)
 		if err != nil {
 			return fmt.Errorf("read transaction %s of the fold: %w", seq, err)
@@ -74,9 +79,9 @@ func (r *repairer) whole(from proto.Seq) error {
 	return nil
 }
 
-// tell reports progress now and then.
+// tell reports progress.
 func (r *repairer) tell(done, total proto.Seq) {
-	if r.progress != nil && (done%1024 == 0 || done == total) {
+	if r.progress != nil {
 		r.progress(done, total)
 	}
 }

@@ -20,7 +20,7 @@ func (r *repairer) rebuild(ctx context.Context, why *damage) error {
 	end := r.fold.Position()
 	first := r.oldest(end)
 	r.slog.Error("the log is damaged; writing it again from the fold", "where", r.dir, "damage", why.Error(), "transactions", end.Seq-first+1)
-	if err := r.whole(first); err != nil {
+	if err := r.whole(ctx, first); err != nil {
 		return fmt.Errorf("the log in %s is damaged at %w, and cannot be repaired from the fold: %w. %s", r.dir, why, err, advice)
 	}
 	kept, err := r.keepAside(why.seq)
@@ -87,8 +87,8 @@ func (r *repairer) append(ctx context.Context, from, to proto.Seq) error {
 			if err := r.line.wait(ctx, seq); err != nil {
 				return err
 			}
+			r.tell(seq, to)
 		}
-		r.tell(seq, to)
 	}
 	return nil
 }

@@ -9,13 +9,13 @@ import (
 	"segno/proto"
 )
 
-// What is compared before the first write: all of a log up to this size, the
-// tail of a larger one. Its rest is compared while the cluster runs.
-const (
-	compareMessages = 200_000
-	compareBytes    = 256 << 20
-	compareTail     = 4096
-)
+// effort is how much is compared before the first write: all of a log up to
+// this size, the tail of a larger one. Its rest is compared while the cluster runs.
+type effort struct {
+	messages, bytes, tail uint64
+}
+
+var usualEffort = effort{messages: 200_000, bytes: 256 << 20, tail: 4096}
 
 // repairer brings log and fold to the same, at start, or says why it cannot.
 //
@@ -31,6 +31,7 @@ type repairer struct {
 	fold     Fold
 	dir      string // of the log's files, for people
 	aside    string // folder into which a damaged log is put
+	effort   effort
 	anchor   anchor
 	file     string // of the anchor
 	progress func(done, total proto.Seq)
@@ -163,55 +164,13 @@ func (r *repairer) compareStart(ctx context.Context, have extent, folded proto.S
 	if from > 1 && r.log.name == proto.StreamEvents && to > 0 {
 		return 0, &damage{seq: 1, want: "the first transaction", found: "a log that begins with " + from.String()}
 	}
-	small := have.messages <= compareMessages && have.bytes <= compareBytes
-	if small || r.anchor.Suspect || to-from < compareTail {
+	small := have.messages <= r.effort.messages && have.bytes <= r.effort.bytes
+	if small || r.anchor.Suspect || uint64(to-from) < r.effort.tail {
 		return 0, r.compare(ctx, from, to)
 	}
-	rest := to - compareTail
+	rest := to - proto.Seq(r.effort.tail)
 	if err := r.compare(ctx, rest+1, to); err != nil || r.log.name != proto.StreamEvents {
 		return 0, err
 	}
 	return rest, nil
-}
-
-// catchUp folds the transactions between from and to, which follow at.
-func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to proto.Seq) error {
-	const most = 8 << 20
-	var group []proto.Entry
-	size := 0
-	commit := func() error {
-		if len(group) == 0 {
-			return nil
-		}
-		if err := r.fold.Commit(group); err != nil {
-			return fmt.Errorf("fold %s to %s: %w", group[0].Envelope.Seq, at.Seq, err)
-		}
-		group, size = nil, 0 // the entries are the fold's now
-		return nil
-	}
-	err := r.log.read(ctx, from, to, func(seq proto.Seq, data []byte) error {
-		entry, err := link(at, seq, data)
-		if err != nil {
-			return err
-		}
-		if err := r.anchor.check(entry); err != nil {
-			return err
-		}
-		at = after(entry)
-		group, size = append(group, entry), size+len(data)
-		r.tell(seq, to)
-		if len(group) == groupLength || size > most {
-			return commit()
-		}
-		return nil
-	})
-	if isDamage(err) { // what lies before it is good
-		if err := commit(); err != nil {
-			return err
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return commit()
 }

@@ -69,8 +69,10 @@ type Sequencer struct {
 	reason   error         // why stopped; read after stopped
 	folded   atomic.Uint64 // newest durable transaction
 	suspect  atomic.Bool   // a damage of the log was found while running
+	repaired atomic.Pointer[repairer]
 	recent   *correlations
 	feed     *feed
+	effort   effort
 }
 
 type request struct {
@@ -101,6 +103,7 @@ func NewSequencer(cfg SequencerConfig) (*Sequencer, error) {
 		ready:    make(chan struct{}),
 		stopped:  make(chan struct{}),
 		recent:   newCorrelations(),
+		effort:   usualEffort,
 	}, nil
 }
 
@@ -143,6 +146,8 @@ func (s *Sequencer) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.progress = nil // the start is over
+	s.repaired.Store(r)
 	s.feed = newFeed(conn, s.cfg.Stream, s.cfg.Render, s.log)
 	s.folded.Store(uint64(s.cfg.Fold.Position().Seq))
 	err = s.serve(ctx, line, r, rest)
@@ -160,6 +165,7 @@ func (s *Sequencer) repairer(log *stream, line *line) (*repairer, error) {
 		fold:     s.cfg.Fold,
 		dir:      s.cfg.Server.streamDir(s.cfg.Stream),
 		aside:    s.cfg.Server.asideDir(),
+		effort:   s.effort,
 		anchor:   anchor,
 		file:     s.cfg.Anchor,
 		progress: s.cfg.Progress,
@@ -195,20 +201,6 @@ func (s *Sequencer) lead(ctx context.Context) error {
 	}
 	close(s.ready)
 	return nil
-}
-
-// compareRest compares what the start left out. It stops the sequencer when
-// the log is not what it was: the next start then compares and mends all of it.
-func (s *Sequencer) compareRest(ctx context.Context, r *repairer, to proto.Seq) error {
-	err := r.compare(ctx, 1, to)
-	if ctx.Err() != nil {
-		return nil
-	}
-	if isDamage(err) {
-		s.suspect.Store(true)
-		return fmt.Errorf("the log in %s is damaged at %w; start again, and it is repaired from the fold", r.dir, err)
-	}
-	return err
 }
 
 // Ready waits until the log is repaired and the lead is taken.

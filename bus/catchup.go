@@ -1,0 +1,80 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"segno/proto"
+)
+
+// catchUpBytes is how much is folded in one batch while catching up.
+const catchUpBytes = 8 << 20
+
+// catchUp folds the transactions between from and to, which follow at. It
+// reads and checks ahead of the fold. What lies before a damage is folded.
+func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to proto.Seq) error {
+	groups := make(chan []proto.Entry, 2)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		for group := range groups {
+			last := group[len(group)-1].Envelope.Seq
+			if err := r.fold.Commit(group); err != nil {
+				return fmt.Errorf("fold %s to %s: %w", group[0].Envelope.Seq, last, err)
+			}
+			r.tell(last, to)
+		}
+		return nil
+	})
+	var damaged error // told apart from what ends the folding
+	both.Go(func() error {
+		defer close(groups)
+		err := r.ahead(ctx, groups, at, from, to)
+		if isDamage(err) {
+			damaged = err
+			return nil
+		}
+		return err
+	})
+	return errors.Join(both.Wait(), damaged)
+}
+
+// ahead reads transactions, checks that each follows the one before, and
+// hands them over in groups.
+func (r *repairer) ahead(ctx context.Context, groups chan<- []proto.Entry, at proto.Position, from, to proto.Seq) error {
+	var group []proto.Entry
+	size := 0
+	hand := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		select {
+		case groups <- group:
+			group, size = nil, 0
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := r.log.read(ctx, from, to, func(seq proto.Seq, data []byte) error {
+		entry, err := link(at, seq, data)
+		if err == nil {
+			err = r.anchor.check(entry)
+		}
+		if err != nil {
+			return err
+		}
+		at = after(entry)
+		group, size = append(group, entry), size+len(data)
+		if len(group) < groupLength && size < catchUpBytes {
+			return nil
+		}
+		return hand()
+	})
+	if err == nil || isDamage(err) {
+		err = errors.Join(hand(), err)
+	}
+	return err
+}
