@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,11 +13,11 @@ import (
 	"segno/proto"
 )
 
-// Feed is the log as it grows.
+// Feed is the EVENTS log as it grows.
 type Feed interface {
-	// Watch calls observe with every change of the EVENTS log above from, in log
-	// order and once it is durable, until ctx ends or observe fails.
-	Watch(ctx context.Context, from proto.Seq, observe func(events.Change) error) error
+	// Watch answers every change above after of the given resources, in log order
+	// and once it is durable, until ctx ends. An error ends it.
+	Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error]
 }
 
 // Views answers the cluster as it is: a view of all logs, whose Seq is that
@@ -144,7 +145,7 @@ func (l *Loop) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	broken := make(chan error, 1)
 	go func() {
-		broken <- l.cfg.Feed.Watch(ctx, l.from, l.Observe)
+		broken <- l.observeAll(ctx)
 		cancel()
 	}()
 	err := l.serve(ctx)

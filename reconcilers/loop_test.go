@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -403,12 +404,12 @@ type breaking struct {
 	breaks int
 }
 
-func (f *breaking) Watch(ctx context.Context, from proto.Seq, observe func(events.Change) error) error {
+func (f *breaking) Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
 	if f.breaks > 0 {
 		f.breaks--
-		return errors.New("the feed broke off")
+		return func(yield func(events.Change, error) bool) { yield(events.Change{}, errors.New("the feed broke off")) }
 	}
-	return f.World.Watch(ctx, from, observe)
+	return f.World.Watch(ctx, after, resources...)
 }
 
 func TestN6RunFollowsTheFeedUntilItsEnd(t *testing.T) {

@@ -1,12 +1,28 @@
 package reconcilers
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"segno/events"
 	"segno/proto"
 )
+
+// observeAll follows the feed until it ends.
+func (l *Loop) observeAll(ctx context.Context) error {
+	for change, err := range l.cfg.Feed.Watch(ctx, l.from, slices.Collect(maps.Keys(l.watches))...) {
+		if err == nil {
+			err = l.Observe(change)
+		}
+		if err != nil {
+			return fmt.Errorf("follow the log: %w", err)
+		}
+	}
+	return nil
+}
 
 // Observe turns a change into keys. It does not wait for them.
 func (l *Loop) Observe(c events.Change) error {

@@ -3,7 +3,9 @@ package world
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -180,24 +182,23 @@ func (w *World) Forget() {
 }
 
 // Watch implements reconcilers.Feed.
-func (w *World) Watch(ctx context.Context, from proto.Seq, observe func(events.Change) error) error {
-	for done := 0; ; {
-		w.mu.Lock()
-		changes, grown := w.changes[done:], w.grown
-		w.mu.Unlock()
-		done += len(changes)
-		for _, change := range changes {
-			if change.Seq <= from {
-				continue
+func (w *World) Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
+	return func(yield func(events.Change, error) bool) {
+		for done := 0; ; {
+			w.mu.Lock()
+			changes, grown := w.changes[done:], w.grown
+			w.mu.Unlock()
+			done += len(changes)
+			for _, change := range changes {
+				if change.Seq > after && slices.Contains(resources, change.Event.Key.Resource) && !yield(change, nil) {
+					return
+				}
 			}
-			if err := observe(change); err != nil {
-				return err
+			select {
+			case <-ctx.Done():
+				return
+			case <-grown:
 			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-grown:
 		}
 	}
 }
