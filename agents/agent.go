@@ -69,6 +69,7 @@ func New(cfg Config) (*Agent, error) {
 
 // Run keeps the node until ctx ends. Its containers go on without it.
 func (a *Agent) Run(ctx context.Context) error {
+	a.setUpNetwork(ctx) // of an earlier agent's CIDR, before its pods are looked at
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.pods.Run(ctx) })
 	group.Go(func() error { return a.outbox.Run(ctx) })

@@ -180,7 +180,7 @@ func (a *Agent) applyOne(ctx context.Context, p *proto.WantPod) error {
 // keep makes a wanted pod durable before anything is done about it.
 func (a *Agent) keep(p *proto.WantPod) (pod.Want, error) {
 	want, err := decode(p)
-	if err != nil {
+	if err != nil || a.cfg.StateDir == "" {
 		return want, err
 	}
 	return want, a.wanted.Put(p.UID, proto.Pack(p))

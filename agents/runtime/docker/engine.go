@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -24,8 +25,6 @@ type Config struct {
 	// PauseBinary is a static program that waits when it is run with the one
 	// argument "pause"; empty is this very program.
 	PauseBinary string
-	// PauseTag names the version of the pause image; empty is "latest".
-	PauseTag string
 }
 
 // Engine is one node's share of a Docker engine.
@@ -34,7 +33,10 @@ type Engine struct {
 	api *client.Client
 	oom int // no container gets a lower OOM score
 
+	otherNetwork atomic.Bool // the engine is not in the node's network
+
 	pauseMu    sync.Mutex // held while the pause image is imported: once is enough
+	pauseImage string     // its name once it is known, which takes reading the program
 	pauseReady bool
 }
 
@@ -47,9 +49,6 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.PauseBinary == "" {
 		cfg.PauseBinary = "/proc/self/exe"
-	}
-	if cfg.PauseTag == "" {
-		cfg.PauseTag = "latest"
 	}
 	options := []client.Opt{client.FromEnv}
 	if cfg.Host != "" {
@@ -88,7 +87,7 @@ func (e *Engine) Watch(ctx context.Context, changed func(uid string)) error {
 	var preparing sync.WaitGroup
 	defer preparing.Wait()
 	defer cancel()
-	preparing.Go(func() { _ = e.ensurePause(ctx) }) // so that the first pod need not wait; it reports the error
+	preparing.Go(func() { _, _ = e.ensurePause(ctx) }) // so that the first pod need not wait; it reports the error
 	changed("")
 	for {
 		select {

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func newEngine(t *testing.T, node string) *docker.Engine {
 	t.Helper()
-	engine, err := docker.New(docker.Config{Host: hosttest.Docker(t), Node: node, Scope: "test", PauseTag: "test"})
+	engine, err := docker.New(docker.Config{Host: hosttest.Docker(t), Node: node, Scope: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

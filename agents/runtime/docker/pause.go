@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"debug/elf"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -15,29 +17,30 @@ import (
 
 const pauseRepository = "segno/pause"
 
-func (e *Engine) pauseImage() string { return pauseRepository + ":" + e.cfg.PauseTag }
-
-// ensurePause makes the image of sandboxes when the engine does not have it:
-// one layer with one static program, no registry involved.
-func (e *Engine) ensurePause(ctx context.Context) error {
+// ensurePause makes the image of sandboxes when the engine does not have it,
+// and answers its name: one layer with one static program, no registry
+// involved. The name has the program's hash: another build is another image.
+func (e *Engine) ensurePause(ctx context.Context) (string, error) {
 	e.pauseMu.Lock()
 	defer e.pauseMu.Unlock()
 	if e.pauseReady {
-		return nil
+		return e.pauseImage, nil
 	}
-	_, err := e.api.ImageInspect(ctx, e.pauseImage())
-	switch {
-	case err == nil:
-		e.pauseReady = true
-		return nil
-	case !cerrdefs.IsNotFound(err):
-		return e.fault(ctx, "look for image "+e.pauseImage(), err)
+	if e.pauseImage == "" {
+		tag, err := hashOf(e.cfg.PauseBinary)
+		if err != nil {
+			return "", fmt.Errorf("make the image of sandboxes: %w", err)
+		}
+		e.pauseImage = pauseRepository + ":" + tag
 	}
-	if err := e.importPause(ctx); err != nil {
-		return err
+	_, err := e.api.ImageInspect(ctx, e.pauseImage)
+	if cerrdefs.IsNotFound(err) {
+		err = e.importPause(ctx)
+	} else if err != nil {
+		err = e.fault(ctx, "look for image "+e.pauseImage, err)
 	}
-	e.pauseReady = true
-	return nil
+	e.pauseReady = err == nil
+	return e.pauseImage, err
 }
 
 // forgetPause is called when the image turned out to be gone.
@@ -47,22 +50,53 @@ func (e *Engine) forgetPause() {
 	e.pauseReady = false
 }
 
+// importPause is called with pauseMu held.
 func (e *Engine) importPause(ctx context.Context) error {
 	layer, err := pauseLayer(e.cfg.PauseBinary)
 	if err != nil {
-		return fmt.Errorf("make image %s: %w", e.pauseImage(), err)
+		return fmt.Errorf("make image %s: %w", e.pauseImage, err)
 	}
 	answer, err := e.api.ImageImport(ctx,
-		client.ImageImportSource{Source: layer, SourceName: "-"}, e.pauseImage(),
+		client.ImageImportSource{Source: layer, SourceName: "-"}, e.pauseImage,
 		client.ImageImportOptions{Message: "segno's sandbox", Changes: []string{`ENTRYPOINT ["/segno","pause"]`}})
 	if err != nil {
-		return e.fault(ctx, "import image "+e.pauseImage(), err)
+		return e.fault(ctx, "import image "+e.pauseImage, err)
 	}
 	defer func() { _ = answer.Close() }()
 	if _, err := io.Copy(io.Discard, answer); err != nil {
-		return e.fault(ctx, "import image "+e.pauseImage(), err)
+		return e.fault(ctx, "import image "+e.pauseImage, err)
 	}
+	e.dropOldPauses(ctx)
 	return nil
+}
+
+// dropOldPauses removes images of earlier builds that nothing runs on. One
+// that is still wanted by another node is imported again when it is needed.
+func (e *Engine) dropOldPauses(ctx context.Context) {
+	found, err := e.api.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", pauseRepository)})
+	if err != nil {
+		return // they cost only room, and the next build tries again
+	}
+	for _, image := range found.Items {
+		for _, tag := range image.RepoTags {
+			if tag != e.pauseImage {
+				_, _ = e.api.ImageRemove(ctx, tag, client.ImageRemoveOptions{}) // refused while a container uses it
+			}
+		}
+	}
+}
+
+func hashOf(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:16], nil
 }
 
 // pauseLayer is a tar archive that holds the program as /segno.

@@ -14,16 +14,26 @@ import (
 // CreateSandbox starts a process that only waits; it holds the namespaces that
 // the pod's containers share. Its network is empty until it is attached.
 func (e *Engine) CreateSandbox(ctx context.Context, spec runtime.SandboxSpec) error {
-	if err := e.ensurePause(ctx); err != nil {
+	image, err := e.ensurePause(ctx)
+	if err != nil {
 		return err
 	}
+	return e.createSandbox(ctx, spec, image)
+}
+
+func (e *Engine) createSandbox(ctx context.Context, spec runtime.SandboxSpec, image string) error {
 	name := runtime.SandboxName(spec.UID)
 	tried := "create sandbox of pod " + spec.Namespace + "/" + spec.Name
-	_, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	create := client.ContainerCreateOptions{
 		Name:       name,
-		Config:     &container.Config{Image: e.pauseImage(), Hostname: sandboxHostname(spec), Labels: e.sandboxLabels(spec)},
+		Config:     &container.Config{Image: image, Hostname: sandboxHostname(spec), Labels: e.sandboxLabels(spec)},
 		HostConfig: e.sandboxHost(spec),
-	})
+	}
+	tookDetour := spec.HostNetwork && e.otherNetwork.Load()
+	if tookDetour {
+		detour(&create)
+	}
+	_, err := e.api.ContainerCreate(ctx, create)
 	if cerrdefs.IsNotFound(err) {
 		e.forgetPause()
 	}
@@ -32,6 +42,9 @@ func (e *Engine) CreateSandbox(ctx context.Context, spec runtime.SandboxSpec) er
 	}
 	if _, err := e.api.ContainerStart(ctx, name, client.ContainerStartOptions{}); err != nil {
 		return e.fault(ctx, tried, err)
+	}
+	if spec.HostNetwork {
+		return e.checkHostNetwork(ctx, spec, image, tookDetour)
 	}
 	return nil
 }
