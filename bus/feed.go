@@ -18,8 +18,11 @@ import (
 // Render makes the section of an object that an event carries readable: JSON.
 type Render func(ev *proto.Event) (json.RawMessage, error)
 
-// feedGroups is how many committed groups may wait to be published.
-const feedGroups = 256
+// What may wait to be published: committed groups, and the bytes in them.
+const (
+	feedGroups = 256
+	feedBytes  = 64 << 20
+)
 
 // feed publishes durable events as CloudEvents for plain NATS clients. It is
 // a courtesy: it never holds up a write, costs a look-up when nobody listens,
@@ -30,8 +33,14 @@ type feed struct {
 	stream  string
 	render  Render
 	log     *slog.Logger
-	groups  chan []*proto.Envelope
+	groups  chan feedGroup
+	waiting atomic.Int64 // bytes
 	dropped atomic.Uint64
+}
+
+type feedGroup struct {
+	envelopes []*proto.Envelope
+	bytes     int64
 }
 
 // CloudEvent is one event in the feed: a CloudEvent 1.0 in structured mode.
@@ -62,20 +71,25 @@ type FeedData struct {
 }
 
 func newFeed(conn *Conn, stream string, render Render, log *slog.Logger) *feed {
-	return &feed{conn: conn, stream: stream, render: render, log: log, groups: make(chan []*proto.Envelope, feedGroups)}
+	return &feed{conn: conn, stream: stream, render: render, log: log, groups: make(chan feedGroup, feedGroups)}
 }
 
 // offer hands over what has just become durable; it never waits.
 func (f *feed) offer(entries []proto.Entry) {
-	group := make([]*proto.Envelope, len(entries))
+	group := feedGroup{envelopes: make([]*proto.Envelope, len(entries))}
 	for i := range entries {
-		group[i] = entries[i].Envelope
+		group.envelopes[i] = entries[i].Envelope
+		group.bytes += int64(len(entries[i].Encoded))
 	}
-	select {
-	case f.groups <- group:
-	default:
-		f.dropped.Add(uint64(len(group)))
+	if f.waiting.Add(group.bytes) <= feedBytes {
+		select {
+		case f.groups <- group:
+			return
+		default:
+		}
 	}
+	f.waiting.Add(-group.bytes)
+	f.dropped.Add(uint64(len(entries)))
 }
 
 // run publishes until ctx ends.
@@ -83,9 +97,10 @@ func (f *feed) run(ctx context.Context) error {
 	for {
 		select {
 		case group := <-f.groups:
-			for _, env := range group {
+			for _, env := range group.envelopes {
 				f.transaction(env)
 			}
+			f.waiting.Add(-group.bytes)
 			if n := f.dropped.Swap(0); n > 0 {
 				f.log.Warn("the feed left out transactions: its followers are too slow", "count", n)
 			}

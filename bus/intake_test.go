@@ -119,9 +119,10 @@ func TestN5NodeMaySpeakOnlyOfItsOwn(t *testing.T) {
 func TestP5EndedPodIsRemoved(t *testing.T) {
 	w := newWorld(t, startServer(t, ServerConfig{}))
 	link := w.joinedNode("n1")
-	pod := w.boundPod("web", "n1")
+	w.boundPod("web", "n1")
 	w.must(events.Delete{Key: podResource.Key("default", "web")})
-	if pod = w.pod("web"); pod == nil || pod.DeletionTimestamp == nil {
+	pod := w.pod("web")
+	if pod == nil || pod.DeletionTimestamp == nil {
 		t.Fatalf("a bound pod should end gracefully: %+v", pod)
 	}
 	item := phaseOf(pod, corev1.PodSucceeded)

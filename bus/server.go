@@ -19,6 +19,10 @@ import (
 // a CloudEvent in base64, with room.
 const maxPayload = 8 << 20
 
+// handshake is how many seconds a client may take to get in: a thousand nodes
+// that come back at once take turns.
+const handshake = 15
+
 // ServerConfig says how the embedded server runs. The zero value of every
 // optional field is the default.
 type ServerConfig struct {
@@ -82,6 +86,9 @@ func (s *Server) options(cfg ServerConfig) (*natsd.Options, error) {
 		MaxPayload:                 maxPayload,
 		MaxPending:                 256 << 20,
 		NoSigs:                     true,
+		AuthTimeout:                handshake,
+		PingInterval:               10 * time.Second, // a node without power is noticed within half a minute
+		MaxPingsOut:                2,
 		CustomClientAuthentication: s.identities,
 		AlwaysEnableNonce:          true,
 	}
@@ -96,7 +103,7 @@ func (s *Server) options(cfg ServerConfig) (*natsd.Options, error) {
 		if opts.TLSConfig, err = withAuthority(cfg.TLS, cfg.Authority); err != nil {
 			return nil, err
 		}
-		opts.TLSTimeout = 5
+		opts.TLSTimeout = handshake
 	}
 	if cfg.Listen != "" {
 		host, port, err := net.SplitHostPort(cfg.Listen)
