@@ -158,7 +158,8 @@ func (a *Agent) applyAll(ctx context.Context, all proto.Want) error {
 func (a *Agent) applyOne(ctx context.Context, p *proto.WantPod) error {
 	switch {
 	case p.Key.Resource == nodes && p.Gone:
-		return a.register(ctx)
+		a.cfg.Logger.Warn("the Node object was deleted; it is registered again within the status period")
+		return nil
 	case p.Key.Resource == nodes:
 		node := &corev1.Node{}
 		if err := node.Unmarshal(p.Body); err != nil {

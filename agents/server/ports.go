@@ -51,19 +51,14 @@ func (p ports) PortForward(ctx context.Context, name, _ string, port int32, stre
 	}
 	defer func() { _ = conn.Close() }()
 	defer func() { _ = stream.Close() }()
-	sent := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(conn, stream)
+	go func() { // ends with the client's half, which may outlive the pod's
+		_, _ = io.Copy(conn, stream)
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		}
-		sent <- err
 	}()
 	if _, err := io.Copy(stream, conn); err != nil {
 		return fmt.Errorf("forward to port %d of pod %s: %w", port, name, err)
 	}
-	_ = conn.Close()
-	_ = stream.Close()
-	<-sent
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,9 +37,8 @@ type Behaviour struct {
 // bench is one pod of a test.
 type bench struct {
 	*testing.T
-	h     *Harness
-	uid   string
-	names int
+	h   *Harness
+	uid string
 }
 
 var pods atomic.Int64
@@ -122,9 +122,10 @@ func (b *bench) ended(ref runtime.Ref) runtime.Container {
 	ctx, cancel := context.WithTimeout(b.Context(), patience)
 	defer cancel()
 	hints := make(chan struct{}, 1)
-	watching := make(chan error, 1)
-	go func() {
-		watching <- b.h.Runtime.Watch(ctx, func(uid string) {
+	lost := make(chan error, 1)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		lost <- b.h.Runtime.Watch(ctx, func(uid string) {
 			if uid == "" || uid == b.uid {
 				select {
 				case hints <- struct{}{}:
@@ -132,16 +133,14 @@ func (b *bench) ended(ref runtime.Ref) runtime.Container {
 				}
 			}
 		})
-	}()
-	defer func() {
-		cancel()
-		<-watching
-	}()
+	})
+	defer watching.Wait()
+	defer cancel()
 	for {
 		select {
 		case <-ctx.Done():
 			b.Fatalf("container %s did not end within %s: %+v", ref, patience, b.get(ref))
-		case err := <-watching:
+		case err := <-lost:
 			b.Fatalf("watch: %v", err)
 		case <-hints:
 		}
