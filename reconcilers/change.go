@@ -19,7 +19,7 @@ type Change struct {
 	UID     types.UID
 	Section proto.Section
 
-	table  *events.Table
+	make   func(r *events.Record) (events.Object, error)
 	before side
 	after  side
 	err    error
@@ -32,10 +32,10 @@ type side struct {
 }
 
 // newChange wraps a change of the log.
-func newChange(table *events.Table, c events.Change) *Change {
+func newChange(decode func(r *events.Record) (events.Object, error), c events.Change) *Change {
 	change := &Change{
 		Seq: c.Seq, At: c.At, Key: c.Event.Key, UID: types.UID(c.Event.UID), Section: c.Event.Section,
-		table: table, after: side{record: c.After},
+		make: decode, after: side{record: c.After},
 	}
 	if c.Before != nil && !c.Before.Deleted && c.Before.UID == c.Event.UID {
 		change.before.record = c.Before
@@ -88,7 +88,7 @@ func (c *Change) Significant() bool { return c.Section != proto.SectionStatus }
 // change's error, which the loop looks at after Keys.
 func (c *Change) decode(s *side) events.Object {
 	if s.object == nil && s.record != nil {
-		obj, err := c.table.Decode(s.record)
+		obj, err := c.make(s.record)
 		if err != nil {
 			c.err = err
 			s.record = nil

@@ -39,6 +39,9 @@ type Config struct {
 	Feed       Feed // only Run needs it
 	Views      Views
 	Submit     Submitter
+	// Decode makes the object of a record; default: Table.Decode. A projection's
+	// own shares what it has decoded already.
+	Decode     func(r *events.Record) (events.Object, error)
 	Notes      Submitter     // default: Submit
 	Log        *slog.Logger  // default: discarded
 	BackoffMin time.Duration // default: 5 ms
@@ -85,6 +88,9 @@ func New(cfg Config) (*Loop, error) {
 	}
 	if cfg.Notes == nil {
 		cfg.Notes = cfg.Submit
+	}
+	if cfg.Decode == nil {
+		cfg.Decode = cfg.Table.Decode
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -29,7 +29,7 @@ func (l *Loop) Observe(c events.Change) error {
 	if len(l.watches[c.Event.Key.Resource]) == 0 || c.Event.Section == proto.SectionMark {
 		return nil
 	}
-	change := newChange(l.cfg.Table, c)
+	change := newChange(l.cfg.Decode, c)
 	t := trigger{seq: change.Seq, correlation: c.Correlation, significant: change.Significant()}
 	if err := l.spread(l.cfg.Views.View(), change, t); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (l *Loop) spread(view events.View, change *Change, t trigger) (err error) {
 			return fmt.Errorf("keys of %s: %w", l.cfg.Reconciler.Name(), change.err)
 		}
 		for _, key := range keys {
-			l.add(key, t, time.Now())
+			l.add(key, t, time.Now().Add(w.Settle))
 		}
 	}
 	return nil

@@ -43,6 +43,9 @@ type Watch struct {
 	// Keys answers what to look at after a change: nothing when the change does
 	// not matter. It is pure; nil is the changed object itself.
 	Keys func(view events.View, change *Change) ([]Key, error)
+	// Settle is how long to wait for further changes before looking: what comes
+	// in a burst is then looked at once. 0 looks at once.
+	Settle time.Duration
 }
 
 // Decision is what a reconciler wants done.

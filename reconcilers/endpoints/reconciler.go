@@ -20,6 +20,10 @@ import (
 // hundred endpoints takes some 30 KB.
 const perTransaction = 50
 
+// settle is how long to gather changes of pods: a Service with many of them is
+// then written a few times in a burst, and not once for each.
+const settle = 50 * time.Millisecond
+
 // Reconciler implements reconcilers.Reconciler. Its keys are Services; and
 // Endpoints, when the Service of that name is gone.
 type Reconciler struct{}
@@ -37,7 +41,7 @@ func (Reconciler) Name() string { return "endpoints" }
 func (Reconciler) Watches() []reconcilers.Watch {
 	return []reconcilers.Watch{
 		{Resource: reconcilers.Services, Keys: keysOfService},
-		{Resource: reconcilers.Pods, Keys: keysOfPod},
+		{Resource: reconcilers.Pods, Keys: keysOfPod, Settle: settle},
 		{Resource: reconcilers.Endpoints, Keys: keysOfEndpoints},
 		{Resource: reconcilers.EndpointSlices, Keys: keysOfSlice},
 	}

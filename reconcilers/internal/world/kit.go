@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -79,10 +80,17 @@ func (w *World) Loop(t testing.TB, r reconcilers.Reconciler) *reconcilers.Loop {
 	return loop
 }
 
-// CatchUp lets a loop do all that is due.
+// CatchUp lets a loop do all that is due, now or in a moment.
 func (w *World) CatchUp(t testing.TB, loop *reconcilers.Loop) {
 	t.Helper()
-	if err := loop.CatchUp(context.Background()); err != nil {
-		t.Fatal(err)
+	for {
+		if err := loop.CatchUp(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		wait, ok := loop.Next()
+		if !ok || wait > aMoment {
+			return
+		}
+		time.Sleep(wait) // virtual
 	}
 }
