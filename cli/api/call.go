@@ -167,7 +167,7 @@ func (c *call) sendText(text string) error {
 // left is to drop the connection, so that the client sees that it was cut short.
 func (c *call) fail(err error) {
 	status := statusOf(err)
-	if status.Code >= http.StatusInternalServerError && c.r.Context().Err() == nil {
+	if status.Reason == metav1.StatusReasonInternalError && c.r.Context().Err() == nil {
 		c.api.log.Error("request failed", "id", c.id, "method", c.r.Method, "path", c.r.URL.Path, "user", c.user.Name, "error", err)
 	}
 	if c.w.begun {
