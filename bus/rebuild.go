@@ -97,8 +97,8 @@ func (r *repairer) append(ctx context.Context, from, to proto.Seq) error {
 // says what they are. They are linked, which takes no room; the server
 // deletes its own names of them afterwards.
 func (r *repairer) keepAside(seq proto.Seq) (string, error) {
-	if r.dir == "" || r.aside == "" {
-		return "", nil
+	if r.dir == "" {
+		return "", nil // it was in memory
 	}
 	name := fmt.Sprintf("damaged-%s-at-%s-%s", r.log.name, seq, time.Now().UTC().Format("20060102T150405.000000000Z"))
 	target := filepath.Join(r.aside, name)

@@ -427,3 +427,44 @@ func TestE13VerifyTellsWhatDiffers(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A sequencer that was fenced is followed by another on the same server.
+func TestE2NextSequencerMendsWhatFencedTheLast(t *testing.T) {
+	for _, stream := range []string{proto.StreamEvents, proto.StreamLeases} {
+		server, fold := startServer(t, ServerConfig{}), newTestFold()
+		run := func(use func(*Sequencer)) error {
+			seq, err := NewSequencer(SequencerConfig{Server: server, Stream: stream, Fold: fold, Table: fold.table, Decide: testDecide})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- seq.Run(ctx) }()
+			if seq.Ready(t.Context()) == nil {
+				use(seq)
+			}
+			stop()
+			return <-done
+		}
+		err := run(func(seq *Sequencer) {
+			appendTo(t, seq, "a", 10)
+			conn, err := server.Connect("foreign")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.nc.RequestWithContext(t.Context(), proto.LogSubject(stream, proto.ObjectKey{}), []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := seq.Submit(t.Context(), createConfigMap("b")); err == nil {
+				t.Error("appended behind a foreign message")
+			}
+		})
+		if err == nil {
+			t.Fatalf("%s: the first sequencer goes on", stream)
+		}
+		if err := run(func(seq *Sequencer) { appendTo(t, seq, "b", 10) }); err != nil {
+			t.Fatalf("%s: %v", stream, err)
+		}
+	}
+}

@@ -159,11 +159,15 @@ func (s *Sequencer) repairer(log *stream, line *line) (*repairer, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir := ""
+	if !log.memory {
+		dir = s.cfg.Server.streamDir(s.cfg.Stream)
+	}
 	return &repairer{
 		log:      log,
 		line:     line,
 		fold:     s.cfg.Fold,
-		dir:      s.cfg.Server.streamDir(s.cfg.Stream),
+		dir:      dir,
 		aside:    s.cfg.Server.asideDir(),
 		effort:   s.effort,
 		anchor:   anchor,

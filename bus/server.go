@@ -191,19 +191,13 @@ func (s *Server) wanted(subject string) bool {
 	return s.natsd.GlobalAccount().SubscriptionInterest(subject)
 }
 
-// streamDir is where the server keeps a stream; "" when in memory.
+// streamDir is where the server keeps a stream that is not in memory.
 func (s *Server) streamDir(stream string) string {
-	if s.memory {
-		return ""
-	}
 	return filepath.Join(s.natsd.StoreDir(), natsd.DEFAULT_GLOBAL_ACCOUNT, "streams", stream)
 }
 
-// asideDir is where damaged files are kept; "" when in memory.
+// asideDir is where damaged files of streams are kept.
 func (s *Server) asideDir() string {
-	if s.memory {
-		return ""
-	}
 	return filepath.Dir(s.natsd.StoreDir())
 }
 

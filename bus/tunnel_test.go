@@ -446,3 +446,32 @@ func settled(t *testing.T, p parties, most int) int {
 	}
 	return runtime.NumGoroutine()
 }
+
+func TestN5TunnelStaysOnTheCallersOwnSubjects(t *testing.T) {
+	for _, call := range []struct{ dial, id string }{
+		{"ev.core.dial", "A"}, {"cmd.anna.report", "A"}, {"cmd.anna.x.dial", "A"}, {"", "A"},
+		{"cmd.anna.dial", ""}, {"cmd.anna.dial", "a"}, {"cmd.anna.dial", "A.B"}, {"cmd.anna.dial", ">"}, {"cmd.anna.dial", "A B"},
+		{"cmd.anna.dial", strings.Repeat("A", 65)},
+	} {
+		if forth, back, err := proto.TunnelSubjects(call.dial, call.id); !errors.Is(err, proto.ErrMalformed) {
+			t.Errorf("%q at %q goes to %s and %s", call.id, call.dial, forth, back)
+		}
+	}
+	p := meet(t)
+	listen(t, p.control, proto.AnyUserDial)
+	for _, id := range []string{"", ">", "A.B", "*"} {
+		if err := p.person.nc.PublishRequest(proto.UserDial("anna"), "ev.-.pods.default", []byte(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := Dial(t.Context(), p.person, proto.UserDial("anna")) // in order behind the others
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	p.control.mu.Lock()
+	defer p.control.mu.Unlock()
+	if n := len(p.control.holds); n != 1 {
+		t.Errorf("%d connections were accepted, want 1", n)
+	}
+}
