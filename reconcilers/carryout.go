@@ -69,6 +69,9 @@ func (l *Loop) tellSome(ctx context.Context, t trigger, notes []Note) error {
 		if readErr != nil {
 			return readErr
 		}
+		if len(actions) == 0 {
+			return nil
+		}
 		var d Decision
 		d.Do("", actions...)
 		s := &submission{to: l.cfg.Notes, table: l.cfg.Table}

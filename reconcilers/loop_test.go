@@ -487,6 +487,31 @@ func TestN6WhatAllRefuseIsNotTriedOneByOne(t *testing.T) {
 	})
 }
 
+func TestO3NotesStayOutOfNamespacesThatGo(t *testing.T) {
+	w := world.New()
+	for _, name := range []string{"default", "stays", "goes"} {
+		w.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+	w.Delete(t, reconcilers.Namespaces.Key("", "goes")) // Terminating: nobody empties it here
+	var notes []reconcilers.Note
+	for _, namespace := range []string{"stays", "goes", "never", ""} {
+		notes = append(notes, reconcilers.Note{
+			About: corev1.ObjectReference{Kind: "Thing", Namespace: namespace, Name: "t"}, From: "test", Reason: "Told", Message: "m",
+		})
+	}
+	actions, err := reconcilers.Tell(w.View(), notes, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, action := range actions {
+		got = append(got, action.(events.Create).Key.Namespace)
+	}
+	if want := []string{"default", "stays"}; !slices.Equal(got, want) {
+		t.Errorf("notes go into %v, want %v", got, want)
+	}
+}
+
 func TestN6NewSaysWhatIsMissing(t *testing.T) {
 	w := world.New()
 	complete := reconcilers.Config{Reconciler: &played{}, Table: w.Table, Views: w, Submit: w}

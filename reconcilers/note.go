@@ -79,7 +79,8 @@ func (n *Note) object(key proto.ObjectKey, at time.Time) *corev1.Event {
 
 // Tell decides on notes whose From is set: new ones are created, and ones
 // that are there already are counted up. The actions have one order whatever
-// that of the notes.
+// that of the notes. A namespace that is going, or gone, takes no notes: they
+// would keep it, or outlive it.
 func Tell(view events.View, notes []Note, at time.Time) ([]events.Action, error) {
 	merged := map[proto.ObjectKey]Note{}
 	for _, n := range notes {
@@ -91,8 +92,19 @@ func Tell(view events.View, notes []Note, at time.Time) ([]events.Action, error)
 		merged[key] = n
 	}
 	actions := make([]events.Action, 0, len(merged))
+	open := map[string]bool{}
 	for _, key := range slices.SortedFunc(maps.Keys(merged), events.CompareKeys) {
 		n := merged[key]
+		if _, known := open[key.Namespace]; !known {
+			takes, err := takesNotes(view, key.Namespace)
+			if err != nil {
+				return nil, err
+			}
+			open[key.Namespace] = takes
+		}
+		if !open[key.Namespace] {
+			continue
+		}
 		found, ok, err := events.GetAs[*corev1.Event](view, key)
 		if err != nil {
 			return nil, fmt.Errorf("look for note %s: %w", key, err)
@@ -108,4 +120,13 @@ func Tell(view events.View, notes []Note, at time.Time) ([]events.Action, error)
 		actions = append(actions, events.Update{Key: key, Object: again})
 	}
 	return actions, nil
+}
+
+// takesNotes tells whether a namespace is there to stay.
+func takesNotes(view events.View, namespace string) (bool, error) {
+	ns, err := view.Get(Namespaces.Key("", namespace))
+	if err != nil {
+		return false, fmt.Errorf("read namespace %s for a note: %w", namespace, err)
+	}
+	return ns != nil && ns.GetDeletionTimestamp() == nil, nil
 }

@@ -30,10 +30,15 @@ func New() Reconciler { return Reconciler{} }
 // Name is "scheduler".
 func (Reconciler) Name() string { return "scheduler" }
 
+// gather is how long to wait for more room before trying again those that did
+// not fit: pods mostly end many at a time.
+const gather = 100 * time.Millisecond
+
 // Watches says what matters: pods to place, and room that is new.
 func (Reconciler) Watches() []reconcilers.Watch {
 	return []reconcilers.Watch{
-		{Resource: reconcilers.Pods, Keys: when(podMatters)},
+		{Resource: reconcilers.Pods, Keys: when(podWaits)},
+		{Resource: reconcilers.Pods, Keys: when(podMakesRoom), Settle: gather},
 		{Resource: reconcilers.Nodes, Keys: when(nodeMatters)},
 	}
 }
@@ -47,12 +52,15 @@ func when(matters func(change *reconcilers.Change) bool) func(events.View, *reco
 	}
 }
 
-// podMatters tells of a pod to place, and of one that gives its room back.
-func podMatters(change *reconcilers.Change) bool {
+// podWaits tells of a pod to place.
+func podWaits(change *reconcilers.Change) bool {
+	pod, ok := change.After().(*corev1.Pod)
+	return ok && change.Significant() && pending(pod)
+}
+
+// podMakesRoom tells of a pod that gives its room back.
+func podMakesRoom(change *reconcilers.Change) bool {
 	before, after := reconcilers.Both[*corev1.Pod](change)
-	if after != nil && pending(after) {
-		return change.Significant()
-	}
 	return before != nil && takesRoom(before) && (after == nil || !takesRoom(after))
 }
 

@@ -127,7 +127,7 @@ func (pl *player) freshLoops() []*reconcilers.Loop {
 	var loops []*reconcilers.Loop
 	for _, r := range pl.make() {
 		loop, err := reconcilers.New(reconcilers.Config{
-			Reconciler: r, Table: pl.w.Table, Views: pl.w, Submit: pl.w, SideBySide: 1,
+			Reconciler: checked(pl.t, r), Table: pl.w.Table, Views: pl.w, Submit: pl.w, SideBySide: 1,
 		})
 		if err != nil {
 			pl.t.Fatal(err)
