@@ -14,10 +14,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -80,12 +78,8 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
-// Fingerprint is the SHA-256 of the authority's public key, in hexadecimal: what
-// a join token pins.
-func (a *Authority) Fingerprint() string {
-	sum := sha256.Sum256(a.cert.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(sum[:])
-}
+// Certificate is the authority's own.
+func (a *Authority) Certificate() *x509.Certificate { return a.cert }
 
 func newAuthority(dir string) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

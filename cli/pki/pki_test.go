@@ -19,7 +19,7 @@ func TestN5AuthorityIsKeptAndSigns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Fingerprint() != again.Fingerprint() {
+	if !first.Certificate().Equal(again.Certificate()) {
 		t.Fatal("a second Open made another authority")
 	}
 	server, err := first.Server("server", []string{"127.0.0.1", "localhost"})

@@ -1,0 +1,194 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"segno/bus"
+	"segno/cli/api"
+	"segno/cli/api/logs"
+	"segno/cli/pki"
+	"segno/cli/version"
+	"segno/events"
+	"segno/events/kinds"
+	"segno/proto"
+	"segno/reconcilers/namespace"
+)
+
+// Cluster is one control plane with the nodes that live in its process.
+type Cluster struct {
+	cfg       Config
+	log       *slog.Logger
+	table     *events.Table
+	lock      *os.File // held on DataDir as long as the cluster lives
+	authority *pki.Authority
+	admin     bus.Credential
+	server    *bus.Server
+	control   *bus.Conn // set once the server is ready
+	ledgers   ledgers
+	logs      *logs.Logs
+	api       *api.API
+	https     net.Listener
+	nodes     []*node
+	why       string // the runtime is not Docker
+	ready     readiness
+}
+
+// New opens everything that can be opened without running: folds, ports,
+// certificates. Nothing is served before Run.
+func New(cfg Config) (*Cluster, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, log: cfg.Log, table: kinds.Table(), ledgers: ledgers{}}
+	if err := c.open(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) open() error {
+	if err := c.openDoors(); err != nil {
+		return err
+	}
+	if err := c.openLedgers(); err != nil {
+		return err
+	}
+	var err error
+	c.api, err = api.New(api.Config{
+		Table: c.table, Store: c.logs, History: c.logs, Nodes: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
+	})
+	return err
+}
+
+func (c *Cluster) close() {
+	if c.https != nil {
+		_ = c.https.Close() // Serve has closed it already when it ran
+	}
+	c.ledgers.close()
+	if c.lock != nil {
+		_ = c.lock.Close()
+	}
+}
+
+// Run serves until ctx ends. It returns nil then, or the first error that
+// makes going on impossible.
+func (c *Cluster) Run(ctx context.Context) error {
+	defer c.close()
+	// The bus outlives its users: what was decided is still appended and
+	// answered while they stop.
+	busCtx, stopBus := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBus()
+	base, busCtx := errgroup.WithContext(busCtx)
+	base.Go(func() error { return c.server.Run(busCtx) })
+	top, ctx := errgroup.WithContext(ctx)
+	top.Go(func() error { // the fall of the bus takes all down
+		select {
+		case <-busCtx.Done():
+			return errors.New("the bus has stopped")
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	top.Go(func() error { return c.serve(ctx, busCtx, base, top) })
+	err := top.Wait()
+	stopBus()
+	if fall := base.Wait(); fall != nil {
+		return fall // the cause of the other
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// serve brings everything up in order and then leaves it running in top.
+func (c *Cluster) serve(ctx, busCtx context.Context, base, top *errgroup.Group) error {
+	if err := c.server.Ready(ctx); err != nil {
+		return err
+	}
+	var err error
+	if c.control, err = c.server.Connect("control"); err != nil {
+		return err
+	}
+	context.AfterFunc(busCtx, c.control.Close)
+	for _, l := range c.ledgers {
+		base.Go(func() error { return l.door.Run(busCtx) })
+	}
+	for _, l := range c.ledgers {
+		if err := l.door.Ready(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.bootstrap(ctx); err != nil {
+		return err
+	}
+	if err := c.loadIdentities(); err != nil {
+		return err
+	}
+	if err := c.runControl(ctx, top); err != nil {
+		return err
+	}
+	if err := c.runDoors(ctx, top); err != nil {
+		return err
+	}
+	if err := c.runNodes(ctx, top); err != nil {
+		return err
+	}
+	c.ready.set()
+	c.cfg.Ready(c.Info())
+	return nil
+}
+
+// bootstrap makes what every cluster has.
+func (c *Cluster) bootstrap(ctx context.Context) error {
+	cmd, missing, err := namespace.Bootstrap(c.View())
+	if err != nil || !missing {
+		return err
+	}
+	if _, err := c.Submit(ctx, cmd); err != nil {
+		return fmt.Errorf("make the first namespaces: %w", err)
+	}
+	return nil
+}
+
+// Submit is the one door for writes: the command's target says into which log.
+func (c *Cluster) Submit(ctx context.Context, cmd events.Command) (events.Outcome, error) {
+	return c.logs.Submit(ctx, cmd)
+}
+
+// Handler is the API; a request's user comes with its context (api.WithUser).
+func (c *Cluster) Handler() http.Handler { return c.api }
+
+// DialNode implements api.Nodes.
+func (c *Cluster) DialNode(ctx context.Context, node proto.NodeName) (net.Conn, error) {
+	return bus.Dial(ctx, c.control, proto.NodeDial(node))
+}
+
+// Info says where the cluster is found.
+func (c *Cluster) Info() Info {
+	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kubeconfig: c.kubeconfig()}
+	if c.https != nil {
+		info.Server = "https://" + c.https.Addr().String()
+	}
+	if addr := c.server.Addr(); addr != nil {
+		info.Bus = "tls://" + addr.String()
+	}
+	for _, n := range c.nodes {
+		info.Nodes = append(info.Nodes, n.name)
+	}
+	return info
+}
+
+// shutdownGrace is how long requests under way may still take at the end.
+const shutdownGrace = 2 * time.Second

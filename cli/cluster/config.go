@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"segno/proto"
+)
+
+// Runtime is what a node runs its containers with.
+type Runtime string
+
+// The runtimes. Auto takes Docker when an engine answers, and simulates
+// otherwise.
+const (
+	RuntimeAuto      Runtime = "auto"
+	RuntimeDocker    Runtime = "docker"
+	RuntimeSimulated Runtime = "simulated"
+)
+
+// Config says what to run. The zero value of an optional field is the default.
+type Config struct {
+	// Name of the cluster, and of its context; default "segno".
+	Name string
+	// DataDir holds everything that lasts; empty keeps all in memory and opens
+	// no port: for tests.
+	DataDir string
+	// Listen is host:port of the HTTPS API, BusListen of the bus for other
+	// machines. Port 0, or none given, picks a free one.
+	Listen, BusListen string
+	Runtime           Runtime
+	// Nodes is the number of simulated nodes; 0 is one.
+	Nodes int
+	// Simulate alters the simulated engines; nil leaves them perfect.
+	Simulate Simulate
+	// NodeName of the Docker node; default the host's name.
+	NodeName proto.NodeName
+	// DockerHost is the engine's address; default DOCKER_HOST or Docker's own.
+	DockerHost string
+	// NodeGrace is how long a node may be silent; default 40 s.
+	NodeGrace time.Duration
+	Log       *slog.Logger
+	// Progress is told how far a long start is: refolding or repairing a log.
+	Progress func(log string, done, total proto.Seq)
+	// Ready is called once, when the API answers.
+	Ready func(Info)
+}
+
+// Info says where a running cluster is found.
+type Info struct {
+	Name       string
+	Server     string // https://host:port; "" without a port
+	Bus        string // tls://host:port; "" without a port
+	Kubeconfig string // file
+	Runtime    Runtime
+	// Why the runtime is not what a person might expect; "" when it is.
+	Why   string
+	Nodes []proto.NodeName
+}
+
+func (c Config) complete() (Config, error) {
+	if c.Name == "" {
+		c.Name = "segno"
+	}
+	if c.Runtime == "" {
+		c.Runtime = RuntimeAuto
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Progress == nil {
+		c.Progress = func(string, proto.Seq, proto.Seq) {}
+	}
+	if c.Ready == nil {
+		c.Ready = func(Info) {}
+	}
+	switch c.Runtime {
+	case RuntimeAuto, RuntimeDocker, RuntimeSimulated:
+	default:
+		return c, fmt.Errorf("runtime %q: must be auto, docker or simulated", c.Runtime)
+	}
+	if c.Nodes < 0 {
+		return c, fmt.Errorf("%d nodes: must not be negative", c.Nodes)
+	}
+	if c.Nodes > 0 && c.Runtime == RuntimeDocker {
+		return c, fmt.Errorf("%d nodes on the runtime docker: only simulated nodes come in numbers; leave --nodes out, or take --runtime simulated", c.Nodes)
+	}
+	return c, nil
+}

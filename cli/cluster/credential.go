@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"segno/bus"
+	"segno/proto"
+)
+
+// keptCredential reads the credential in file, or makes one there.
+func keptCredential(file string, actor proto.Actor) (bus.Credential, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newCredential(file, actor)
+	}
+	if err != nil {
+		return bus.Credential{}, fmt.Errorf("read a credential: %w", err)
+	}
+	var credential bus.Credential
+	if err := json.Unmarshal(data, &credential); err != nil {
+		return bus.Credential{}, fmt.Errorf("read the credential in %s: %w", file, err)
+	}
+	return credential, nil
+}
+
+func newCredential(file string, actor proto.Actor) (bus.Credential, error) {
+	credential, err := bus.NewCredential(actor)
+	if err != nil {
+		return credential, err
+	}
+	return credential, SaveCredential(file, credential)
+}
+
+// SaveCredential keeps a secret where only its owner reads it.
+func SaveCredential(file string, credential bus.Credential) error {
+	data, err := json.MarshalIndent(credential, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode a credential: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("make the folder of a credential: %w", err)
+	}
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		return fmt.Errorf("keep a credential: %w", err)
+	}
+	return nil
+}
+
+// portOf is the port of a URL, "" when there is none.
+func portOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Port()
+}

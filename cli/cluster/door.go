@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"segno/bus"
+	"segno/cli/api"
+	"segno/cli/contexts"
+	"segno/cli/pki"
+)
+
+// Ports that are taken when nobody names one and they are free.
+const (
+	usualPort    = 6443
+	usualBusPort = 4222
+)
+
+// adminUser is the person who started the cluster.
+const adminUser = "admin"
+
+// openDoors makes the data directory and its certificates, takes the ports,
+// and prepares the bus.
+func (c *Cluster) openDoors() error {
+	if c.cfg.DataDir == "" {
+		server, err := bus.NewServer(bus.ServerConfig{Name: c.cfg.Name, Memory: true, Log: c.log})
+		c.server = server
+		return err
+	}
+	if err := c.lockDataDir(); err != nil {
+		return err
+	}
+	var err error
+	if c.authority, err = pki.Open(filepath.Join(c.cfg.DataDir, "pki")); err != nil {
+		return err
+	}
+	if c.admin, err = keptCredential(filepath.Join(c.cfg.DataDir, "pki", "admin.json"), "user:"+adminUser); err != nil {
+		return err
+	}
+	before := c.before()
+	if c.https, err = listen(c.cfg.Listen, before.Server, usualPort); err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	busAddress, err := freeAddress(c.busListen(), before.Bus.URL, usualBusPort)
+	if err != nil {
+		return fmt.Errorf("find a port for the bus: %w", err)
+	}
+	certificate, err := c.authority.Server("server", hostNames(c.cfg.Listen, c.cfg.BusListen))
+	if err != nil {
+		return err
+	}
+	c.https = tls.NewListener(c.https, &tls.Config{
+		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: c.authority.Pool(),
+	})
+	c.server, err = bus.NewServer(bus.ServerConfig{
+		Name: c.cfg.Name, StoreDir: filepath.Join(c.cfg.DataDir, "log"), Listen: busAddress,
+		TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		Authority: c.authority.PEM(), Log: c.log,
+	})
+	return err
+}
+
+func (c *Cluster) lockDataDir() error {
+	if err := os.MkdirAll(c.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(c.cfg.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the lock of the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return fmt.Errorf("the data directory %s is in use by another segno; see `segno status`, or take another with --data-dir", c.cfg.DataDir)
+	}
+	c.lock = lock
+	return nil
+}
+
+func (c *Cluster) kubeconfig() string {
+	if c.cfg.DataDir == "" {
+		return ""
+	}
+	return filepath.Join(c.cfg.DataDir, "kubeconfig")
+}
+
+// Entry is the cluster as kubeconfig files name it.
+func (c *Cluster) Entry() (contexts.Entry, error) {
+	pair, err := c.authority.Client(adminUser, api.GroupMasters)
+	if err != nil {
+		return contexts.Entry{}, err
+	}
+	info := c.Info()
+	return contexts.Entry{
+		Name: c.cfg.Name, Server: info.Server, CA: c.authority.PEM(), ClientCert: pair.Cert, ClientKey: pair.Key,
+		Bus: contexts.Bus{URL: info.Bus, CA: c.authority.PEM(), User: adminUser, Seed: c.admin.Seed},
+	}, nil
+}
+
+// before is where the cluster was found the last time it ran: clients that
+// remember an address should find it there again.
+func (c *Cluster) before() contexts.Entry {
+	entry, err := contexts.Read(c.kubeconfig(), c.cfg.Name)
+	if err != nil {
+		return contexts.Entry{} // a first start, or a file that is written anew anyway
+	}
+	return entry
+}
+
+func (c *Cluster) busListen() string {
+	if c.cfg.BusListen != "" || c.cfg.Listen == "" {
+		return c.cfg.BusListen
+	}
+	host, _, err := net.SplitHostPort(c.cfg.Listen)
+	if err != nil {
+		return ""
+	}
+	return net.JoinHostPort(host, "0")
+}
+
+// listen takes the address that was asked for; without a port the one that
+// was used before, the usual one, or any that is free.
+func listen(asked, before string, usual int) (net.Listener, error) {
+	address, err := freeAddress(asked, before, usual)
+	if err != nil {
+		return nil, err
+	}
+	return net.Listen("tcp", address)
+}
+
+func freeAddress(asked, before string, usual int) (string, error) {
+	host, port := "127.0.0.1", "0"
+	if asked != "" {
+		var err error
+		if host, port, err = net.SplitHostPort(asked); err != nil {
+			return "", fmt.Errorf("address %q: want host:port, such as 127.0.0.1:6443: %w", asked, err)
+		}
+	}
+	if port != "0" {
+		return net.JoinHostPort(host, port), nil
+	}
+	var problems error
+	for _, try := range []string{portOf(before), strconv.Itoa(usual), "0"} {
+		if try == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, try))
+		if err != nil {
+			problems = errors.Join(problems, err)
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String(), nil
+	}
+	return "", problems
+}
+
+// hostNames is everything that a certificate should be good for.
+func hostNames(addresses ...string) []string {
+	names := []string{"localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	for _, address := range addresses {
+		if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
+			names = append(names, host)
+		}
+	}
+	local, _ := net.InterfaceAddrs() // none is as good as an error
+	for _, address := range local {
+		if ip, ok := address.(*net.IPNet); ok && !ip.IP.IsLinkLocalUnicast() {
+			names = append(names, ip.IP.String())
+		}
+	}
+	return names
+}

@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"encoding/json"
+	"path/filepath"
+
+	"segno/bus"
+	"segno/cli/api/history"
+	"segno/cli/api/logs"
+	"segno/events"
+	"segno/projections"
+	"segno/proto"
+)
+
+// leaseWindow is how much of the leases' past is kept: heartbeats are not history.
+const leaseWindow = 4096
+
+// ledger is one log: its fold, and the door for writes.
+type ledger struct {
+	stream string
+	fold   *projections.Projection
+	door   *bus.Sequencer
+}
+
+// ledgers are the three logs of a cluster by their stream.
+type ledgers map[string]*ledger
+
+// folds answers how each log is folded; leases stay in memory.
+func folds(table *events.Table, dir string) map[string]projections.Config {
+	at := func(name string) string {
+		if dir == "" {
+			return ""
+		}
+		return filepath.Join(dir, name)
+	}
+	const small = 4 << 20
+	return map[string]projections.Config{
+		proto.StreamEvents: {Table: table, Dir: at("state"), Sync: true},
+		proto.StreamNotes: {
+			Table: table, Dir: at("notes"), Sync: true, Retained: true,
+			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectCache: 1024, MemTableSize: small,
+		},
+		proto.StreamLeases: {
+			Table: table, Retained: true, Window: leaseWindow,
+			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectCache: 1024, MemTableSize: small,
+		},
+	}
+}
+
+// openLedgers opens the folds and makes the doors, EVENTS first: causes of the
+// others lie in it.
+func (c *Cluster) openLedgers() error {
+	configs := folds(c.table, c.cfg.DataDir)
+	for _, stream := range []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases} {
+		fold, err := projections.Open(configs[stream])
+		if err != nil {
+			return err
+		}
+		l := &ledger{stream: stream, fold: fold}
+		c.ledgers[stream] = l
+		cfg := bus.SequencerConfig{
+			Server: c.server, Stream: stream, Fold: fold, Table: c.table, ID: c.cfg.Name, Log: c.cfg.Log,
+			Progress: func(done, total proto.Seq) { c.cfg.Progress(stream, done, total) },
+			Render:   func(ev *proto.Event) (json.RawMessage, error) { return history.Render(c.table, ev) },
+		}
+		if stream != proto.StreamEvents {
+			cfg.Causes = c.ledgers[proto.StreamEvents].door
+		}
+		if c.cfg.DataDir != "" && stream != proto.StreamLeases {
+			cfg.Anchor = filepath.Join(c.cfg.DataDir, "anchor-"+stream)
+		}
+		if l.door, err = bus.NewSequencer(cfg); err != nil {
+			return err
+		}
+	}
+	var err error
+	all := map[string]logs.Log{}
+	for stream, l := range c.ledgers {
+		all[stream] = logs.Log{Fold: l.fold, Submit: l.door.Submit}
+	}
+	c.logs, err = logs.New(logs.Config{Table: c.table, Logs: all})
+	return err
+}
+
+func (l ledgers) close() {
+	for _, one := range l {
+		_ = one.fold.Close() // all that was answered is durable already
+	}
+}
+
+func (l ledgers) events() *projections.Projection { return l[proto.StreamEvents].fold }

@@ -1,0 +1,179 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"segno/agents"
+	"segno/agents/network"
+	"segno/agents/runtime"
+	"segno/agents/runtime/docker"
+	"segno/agents/runtime/simulated"
+	"segno/bus"
+	"segno/cli/version"
+	"segno/proto"
+)
+
+// Simulate says how simulated engines behave.
+type Simulate = simulated.Config
+
+// node is a node in this process.
+type node struct {
+	name    proto.NodeName
+	runtime runtime.Runtime
+	network agents.Network
+	dir     string // "" keeps nothing
+}
+
+// probe is how long an engine may take to say that it is there.
+const probe = 2 * time.Second
+
+// chooseNodes decides what runs here, and says why when it is not Docker.
+func (c *Cluster) chooseNodes(ctx context.Context) error {
+	if c.cfg.Runtime != RuntimeSimulated && c.cfg.Nodes == 0 {
+		engine, err := c.dockerNode(ctx)
+		if err == nil {
+			c.cfg.Runtime = RuntimeDocker
+			c.nodes = []*node{engine}
+			return nil
+		}
+		if c.cfg.Runtime == RuntimeDocker {
+			return err
+		}
+		c.why = err.Error()
+	}
+	c.cfg.Runtime = RuntimeSimulated
+	for i := range max(1, c.cfg.Nodes) {
+		c.nodes = append(c.nodes, &node{
+			name:    proto.NodeName(fmt.Sprintf("sim-%d", i+1)),
+			runtime: simulated.New(c.cfg.Simulate), network: network.NewSimulated(),
+		})
+	}
+	return nil
+}
+
+func (c *Cluster) dockerNode(ctx context.Context) (*node, error) {
+	name := c.cfg.NodeName
+	if name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("name the node: %w", err)
+		}
+		name = proto.NodeName(strings.ToLower(host))
+	}
+	return newDockerNode(ctx, dockerNode{
+		name: name, host: c.cfg.DockerHost, scope: c.scope(), dir: filepath.Join(c.cfg.DataDir, "node"), log: c.log,
+	})
+}
+
+// scope tells this cluster's containers from those of others on one engine.
+func (c *Cluster) scope() string {
+	return bus.Fingerprint(c.authority.Certificate())[:12]
+}
+
+type dockerNode struct {
+	name  proto.NodeName
+	host  string
+	scope string
+	dir   string
+	log   *slog.Logger
+}
+
+func newDockerNode(ctx context.Context, cfg dockerNode) (*node, error) {
+	engine, err := docker.New(docker.Config{Host: cfg.host, Node: string(cfg.name), Scope: cfg.scope})
+	if err != nil {
+		return nil, fmt.Errorf("use the Docker engine: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probe)
+	defer cancel()
+	if _, err := engine.Info(ctx); err != nil {
+		_ = engine.Close() // it never answered
+		return nil, fmt.Errorf("ask the Docker engine: %w", err)
+	}
+	n := &node{name: cfg.name, runtime: engine, dir: cfg.dir}
+	if err := network.CanBridge(); err != nil {
+		n.network = network.HostOnly{Reason: err.Error()}
+		return n, nil
+	}
+	n.network, err = network.NewBridge(network.Config{Name: network.NameFor(string(cfg.name)), Logger: cfg.log})
+	return n, err
+}
+
+// runNodes starts the nodes of this process; each speaks over the bus with a
+// credential of its own, as one on another machine does.
+func (c *Cluster) runNodes(ctx context.Context, group *errgroup.Group) error {
+	if err := c.chooseNodes(ctx); err != nil {
+		return err
+	}
+	for _, n := range c.nodes {
+		agent, err := c.connectNode(ctx, n)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", n.name, err)
+		}
+		group.Go(func() error { return agent.Run(ctx) })
+	}
+	return nil
+}
+
+func (c *Cluster) connectNode(ctx context.Context, n *node) (*agents.Agent, error) {
+	credential, err := c.nodeCredential(n)
+	if err != nil {
+		return nil, err
+	}
+	if old := c.server.Identities().Public(bus.RoleNode, string(n.name)); old != credential.Public {
+		c.server.Identities().Remove(old) // a node of this name in an earlier process
+		identity := bus.Identity{Role: bus.RoleNode, Name: string(n.name), Public: credential.Public}
+		if err := c.server.Identities().Add(identity); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := bus.Connect(ctx, bus.ConnectConfig{
+		Server: c.server, Name: string(n.name), Actor: credential.Actor, Seed: credential.Seed, Log: c.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, conn.Close)
+	return n.agent(conn, localAddress(), c.log)
+}
+
+// nodeCredential is kept with the node's other state; a simulated node has none.
+func (c *Cluster) nodeCredential(n *node) (bus.Credential, error) {
+	actor := proto.Actor("node:" + n.name)
+	if n.dir == "" {
+		return bus.NewCredential(actor)
+	}
+	return keptCredential(filepath.Join(n.dir, "credential.json"), actor)
+}
+
+func (n *node) agent(conn *bus.Conn, address netip.Addr, log *slog.Logger) (*agents.Agent, error) {
+	listener, err := bus.Listen(conn, proto.NodeDial(n.name))
+	if err != nil {
+		return nil, err
+	}
+	return agents.New(agents.Config{
+		Node: n.name, Link: bus.NewLink(conn, n.name), Runtime: n.runtime, Network: n.network, Listener: listener,
+		StateDir: n.dir, Version: version.API().GitVersion, Address: address, Logger: log.With("node", n.name),
+	})
+}
+
+// localAddress is this machine's first address that others could reach.
+func localAddress() netip.Addr {
+	local, _ := net.InterfaceAddrs() // none is as good as an error
+	for _, address := range local {
+		prefix, err := netip.ParsePrefix(address.String())
+		if err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLoopback() && !prefix.Addr().IsLinkLocalUnicast() {
+			return prefix.Addr()
+		}
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}

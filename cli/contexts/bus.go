@@ -1,0 +1,208 @@
+package contexts
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// extension is the name under which a kubeconfig carries segno's own entries.
+const extension = "segno"
+
+// Bus is what a kubeconfig says about a cluster beyond Kubernetes: with it the
+// command line goes over NATS instead of HTTPS.
+type Bus struct {
+	URL  string // tls://host:port
+	CA   []byte // PEM of the authority that the server's certificate comes from
+	User string
+	Seed string // nkey seed of the user
+}
+
+type clusterExtension struct {
+	Bus string `json:"bus"`
+}
+
+type userExtension struct {
+	User string `json:"user"`
+	Seed string `json:"seed"`
+}
+
+// Entry is one cluster as a kubeconfig names it.
+type Entry struct {
+	Name       string // of context, cluster and user
+	Server     string // https://host:port
+	CA         []byte
+	ClientCert []byte
+	ClientKey  []byte
+	Bus        Bus
+}
+
+// Config is a kubeconfig with this one context.
+func (e Entry) Config() (*clientcmdapi.Config, error) {
+	config := clientcmdapi.NewConfig()
+	if err := e.addTo(config); err != nil {
+		return nil, err
+	}
+	return config, nil
+}
+
+func (e Entry) addTo(config *clientcmdapi.Config) error {
+	cluster := clientcmdapi.NewCluster()
+	cluster.Server, cluster.CertificateAuthorityData = e.Server, e.CA
+	user := clientcmdapi.NewAuthInfo()
+	user.ClientCertificateData, user.ClientKeyData = e.ClientCert, e.ClientKey
+	if err := setExtension(cluster.Extensions, clusterExtension{Bus: e.Bus.URL}); err != nil {
+		return err
+	}
+	if err := setExtension(user.Extensions, userExtension{User: e.Bus.User, Seed: e.Bus.Seed}); err != nil {
+		return err
+	}
+	context := clientcmdapi.NewContext()
+	context.Cluster, context.AuthInfo = e.Name, e.Name
+	if old := config.Contexts[e.Name]; old != nil {
+		context.Namespace = old.Namespace
+	}
+	config.Clusters[e.Name], config.AuthInfos[e.Name], config.Contexts[e.Name] = cluster, user, context
+	config.CurrentContext = e.Name
+	return nil
+}
+
+func setExtension(into map[string]runtime.Object, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode segno's part of the kubeconfig: %w", err)
+	}
+	into[extension] = &runtime.Unknown{Raw: raw, ContentType: runtime.ContentTypeJSON}
+	return nil
+}
+
+func getExtension(from map[string]runtime.Object, value any) (bool, error) {
+	unknown, ok := from[extension].(*runtime.Unknown)
+	if !ok {
+		return false, nil
+	}
+	if err := json.Unmarshal(unknown.Raw, value); err != nil {
+		return false, fmt.Errorf("read segno's part of the kubeconfig: %w", err)
+	}
+	return true, nil
+}
+
+// BusOf answers the bus of a context ("" is the current one), or nil when
+// the context is an ordinary Kubernetes one.
+func BusOf(config clientcmdapi.Config, name string) (*Bus, error) {
+	if name == "" {
+		name = config.CurrentContext
+	}
+	context := config.Contexts[name]
+	if context == nil {
+		return nil, nil
+	}
+	cluster, user := config.Clusters[context.Cluster], config.AuthInfos[context.AuthInfo]
+	if cluster == nil || user == nil {
+		return nil, nil
+	}
+	var ce clusterExtension
+	var ue userExtension
+	hasBus, err := getExtension(cluster.Extensions, &ce)
+	if err != nil {
+		return nil, err
+	}
+	hasUser, err := getExtension(user.Extensions, &ue)
+	if err != nil || !hasBus || !hasUser {
+		return nil, err
+	}
+	return &Bus{URL: ce.Bus, CA: cluster.CertificateAuthorityData, User: ue.User, Seed: ue.Seed}, nil
+}
+
+// Write makes file a kubeconfig of this entry alone.
+func (e Entry) Write(file string) error {
+	config, err := e.Config()
+	if err != nil {
+		return err
+	}
+	return write(config, file)
+}
+
+// Read answers the named cluster as file has it.
+func Read(file, name string) (Entry, error) {
+	config, err := load(file)
+	if err != nil {
+		return Entry{}, err
+	}
+	cluster := config.Clusters[name]
+	found, err := BusOf(*config, name)
+	if err != nil {
+		return Entry{}, err
+	}
+	if cluster == nil || found == nil {
+		return Entry{}, fmt.Errorf("%s has no cluster %q", file, name)
+	}
+	return Entry{Name: name, Server: cluster.Server, CA: cluster.CertificateAuthorityData, Bus: *found}, nil
+}
+
+// Merge adds the entry to file, or replaces the one of its name, and makes it
+// the current context.
+func (e Entry) Merge(file string) error {
+	config, err := load(file)
+	if err != nil {
+		return err
+	}
+	if err := e.addTo(config); err != nil {
+		return err
+	}
+	return write(config, file)
+}
+
+// Remove takes the named context, cluster and user out of file.
+func Remove(file, name string) error {
+	config, err := load(file)
+	if err != nil {
+		return err
+	}
+	if config.Contexts[name] == nil {
+		return nil
+	}
+	delete(config.Contexts, name)
+	delete(config.Clusters, name)
+	delete(config.AuthInfos, name)
+	if config.CurrentContext == name {
+		config.CurrentContext = ""
+	}
+	return write(config, file)
+}
+
+func load(file string) (*clientcmdapi.Config, error) {
+	config, err := clientcmd.LoadFromFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return clientcmdapi.NewConfig(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the contexts in %s: %w", file, err)
+	}
+	return config, nil
+}
+
+// write replaces the file in one step: a reader never sees half of it.
+func write(config *clientcmdapi.Config, file string) error {
+	data, err := clientcmd.Write(*config)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", file, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("make the folder of %s: %w", file, err)
+	}
+	fresh := file + ".new"
+	if err := os.WriteFile(fresh, data, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", fresh, err)
+	}
+	if err := os.Rename(fresh, file); err != nil {
+		return fmt.Errorf("replace %s: %w", file, err)
+	}
+	return nil
+}
