@@ -8,7 +8,7 @@ import (
 
 // create makes a new object from the body.
 func (c *call) create() error {
-	a, err := acceptOf(c.r, asTable, asPartial)
+	a, err := c.shape(asTable, asPartial)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (c *call) create() error {
 
 // update replaces the object, or a part of it.
 func (c *call) update() error {
-	a, err := acceptOf(c.r, asTable, asPartial)
+	a, err := c.shape(asTable, asPartial)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ const deleteWorkers = 32
 
 // delete ends the object, or begins to.
 func (c *call) delete() error {
-	a, err := acceptOf(c.r, asTable, asPartial)
+	a, err := c.shape(asTable, asPartial)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (c *call) delete() error {
 
 // deleteCollection deletes every selected object and answers them as a list.
 func (c *call) deleteCollection() error {
-	a, err := acceptOf(c.r, asTable, asPartial, asPartialList)
+	a, err := c.shape(asTable, asPartial, asPartialList)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 
 // list answers the selected objects, page by page when a limit is given.
 func (c *call) list() error {
-	a, err := acceptOf(c.r, asTable, asPartial, asPartialList)
+	a, err := c.shape(asTable, asPartial, asPartialList)
 	if err != nil {
 		return err
 	}

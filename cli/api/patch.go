@@ -11,7 +11,7 @@ import (
 
 // patch changes the object by the patch in the body.
 func (c *call) patch() error {
-	a, err := acceptOf(c.r, asTable, asPartial)
+	a, err := c.shape(asTable, asPartial)
 	if err != nil {
 		return err
 	}
@@ -38,18 +38,22 @@ func (c *call) patchAction(subresource string) (events.Patch, writeOptions, erro
 		return none, opts, err
 	}
 	switch types.PatchType(media) {
-	case types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, types.ApplyPatchType:
+	case types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, types.ApplyYAMLPatchType:
 	default:
 		return none, opts, statusText(http.StatusUnsupportedMediaType, metav1.StatusReasonUnsupportedMediaType,
 			"the body of the request was in an unknown format - accepted media types include: %s, %s, %s, %s",
-			types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, types.ApplyPatchType)
+			types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, types.ApplyYAMLPatchType)
 	}
 	data, err := c.readBody()
 	if err != nil {
 		return none, opts, err
 	}
-	return events.Patch{
+	patch := events.Patch{
 		Key: c.key(), Subresource: subresource,
-		Type: types.PatchType(media), Data: data, Validation: opts.validation,
-	}, opts, nil
+		Type: types.PatchType(media), Data: data, Validation: opts.validation, Force: opts.force,
+	}
+	if patch.Type == types.ApplyYAMLPatchType && subresource == "" {
+		patch.CreateUID = newUID()
+	}
+	return patch, opts, nil
 }

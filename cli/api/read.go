@@ -16,7 +16,7 @@ import (
 
 // get answers one object.
 func (c *call) get() error {
-	a, err := acceptOf(c.r, asTable, asPartial)
+	a, err := c.shape(asTable, asPartial)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,21 @@ func (c *call) answerObject(code int, obj events.Object, at time.Time, a accept)
 		return c.answer(code, meta, meta.GroupVersionKind(), a)
 	default:
 		return c.answer(code, obj, c.kind.GVK, a)
+	}
+}
+
+// shape negotiates an answer that may be a table, and checks what rows are to
+// carry.
+func (c *call) shape(shapes ...string) (accept, error) {
+	a, err := acceptOf(c.r, shapes...)
+	if err != nil || a.as != asTable {
+		return a, err
+	}
+	switch c.include() {
+	case "", metav1.IncludeNone, metav1.IncludeMetadata, metav1.IncludeObject:
+		return a, nil
+	default:
+		return a, badRequest("includeObject %q: must be one of None, Metadata, Object", c.include())
 	}
 }
 

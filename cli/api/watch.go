@@ -14,7 +14,7 @@ const maxWatch = time.Hour
 
 // watch streams what happens to the selected objects.
 func (c *call) watch() error {
-	a, err := acceptOf(c.r, asTable, asPartial, asPartialList)
+	a, err := c.shape(asTable, asPartial, asPartialList)
 	if err != nil {
 		return err
 	}
