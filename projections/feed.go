@@ -29,7 +29,7 @@ func (t *txn) settle(objects int) {
 }
 
 // mergeChanges makes one change of all those of an object: from before the first
-// to after the last.
+// to after the last. What came and went at once is left out.
 func mergeChanges(changes []events.Change) []events.Change {
 	out := make([]events.Change, 0, len(changes))
 	at := map[proto.ObjectKey]int{}
@@ -43,7 +43,7 @@ func mergeChanges(changes []events.Change) []events.Change {
 		c.Before = out[i].Before
 		out[i] = c
 	}
-	return out
+	return slices.DeleteFunc(out, func(c events.Change) bool { return c.Before == nil && c.After.Deleted })
 }
 
 // feed keeps the newest transactions in memory for those who follow, and knows

@@ -133,7 +133,7 @@ func (s *Subscription) fromRing(f *feed) {
 	txns, all := f.take(s.cursor, takeMost)
 	s.queue = txns
 	if all {
-		s.cursor, s.pending = max(s.cursor, f.seq), 0
+		s.pending = 0
 		return
 	}
 	s.cursor = txns[len(txns)-1].seq
