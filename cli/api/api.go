@@ -32,7 +32,7 @@ type Config struct {
 	Store      Store
 	Nodes      Nodes        // nil: logs, exec and their like answer 503
 	History    History      // nil: /apis/history.segno is not served
-	Authorizer Authorizer   // nil: Masters
+	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
 	// Ready tells why the cluster cannot serve yet; nil is always ready.
 	Ready func() error
@@ -62,7 +62,7 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("new API: a table of kinds and a store are needed")
 	}
 	if cfg.Authorizer == nil {
-		cfg.Authorizer = Masters{}
+		cfg.Authorizer = anyOf{Masters{}, nodeRule{store: cfg.Store, table: cfg.Table}}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

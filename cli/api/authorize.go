@@ -34,6 +34,30 @@ func (Masters) Authorize(_ context.Context, user User, target Target) (bool, str
 	}
 }
 
+// anyOf allows what one of its rules allows.
+type anyOf []Authorizer
+
+// Authorize implements Authorizer. The last reason is the one that is told.
+func (rules anyOf) Authorize(ctx context.Context, user User, target Target) (allowed bool, reason string, err error) {
+	for _, rule := range rules {
+		if allowed, reason, err = rule.Authorize(ctx, user, target); allowed || err != nil {
+			return allowed, reason, err //nolint:wrapcheck // says what was tried
+		}
+	}
+	return false, reason, nil
+}
+
+// Rules lists what the rules that can tell let the user do.
+func (rules anyOf) Rules(user User, namespace string) (out []authorizationv1.ResourceRule, paths []authorizationv1.NonResourceRule) {
+	for _, rule := range rules {
+		if known, ok := rule.(ruler); ok {
+			more, morePaths := known.Rules(user, namespace)
+			out, paths = append(out, more...), append(paths, morePaths...)
+		}
+	}
+	return out, paths
+}
+
 // aboutSelf tells whether the request only asks about the user itself.
 func aboutSelf(t Target) bool {
 	if t.Verb != verbCreate {
