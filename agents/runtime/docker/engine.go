@@ -23,7 +23,8 @@ type Config struct {
 	// apart that share an engine; every node and cluster has its own.
 	Node, Scope string
 	// PauseBinary is a static program that waits when it is run with the one
-	// argument "pause"; empty is this very program.
+	// argument "pause". Empty is a tiny one that this package has (program.go),
+	// or this very program where there is none for the processor.
 	PauseBinary string
 }
 
@@ -46,9 +47,6 @@ var _ runtime.Runtime = (*Engine)(nil)
 func New(cfg Config) (*Engine, error) {
 	if cfg.Node == "" {
 		return nil, errors.New("docker.New: Node is required")
-	}
-	if cfg.PauseBinary == "" {
-		cfg.PauseBinary = "/proc/self/exe"
 	}
 	options := []client.Opt{client.FromEnv}
 	if cfg.Host != "" {

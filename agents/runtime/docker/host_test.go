@@ -29,7 +29,13 @@ func TestMain(m *testing.M) {
 
 func newEngine(t *testing.T, node string) *docker.Engine {
 	t.Helper()
-	engine, err := docker.New(docker.Config{Host: hosttest.Docker(t), Node: node, Scope: "test"})
+	return newEngineWith(t, docker.Config{Node: node})
+}
+
+func newEngineWith(t *testing.T, cfg docker.Config) *docker.Engine {
+	t.Helper()
+	cfg.Host, cfg.Scope = hosttest.Docker(t), "test"
+	engine, err := docker.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +90,12 @@ type bench struct {
 }
 
 func newBench(t *testing.T) bench {
-	b := bench{t, newEngine(t, "bench"), fmt.Sprintf("t%d", time.Now().UnixNano())}
+	t.Helper()
+	return newBenchWith(t, docker.Config{Node: "bench"})
+}
+
+func newBenchWith(t *testing.T, cfg docker.Config) bench {
+	b := bench{t, newEngineWith(t, cfg), fmt.Sprintf("t%d", time.Now().UnixNano())}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		have, err := b.Inspect(ctx, b.uid)
@@ -143,8 +154,31 @@ func TestP1ContainersShareWhatTheSandboxHolds(t *testing.T) {
 			t.Errorf("namespace %s: %s and %s", ns, one, two)
 		}
 	}
+	// An orphan is reaped, though nobody waits for it.
+	b.exec("one", "sh", "-c", "(sleep 0.1 &)")
+	if zombies := b.exec("one", "sh", "-c", "sleep 0.5; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l"); zombies != "0" {
+		t.Errorf("%s zombies", zombies)
+	}
 	if hosts := b.exec("two", "cat", "/etc/hosts"); !strings.Contains(hosts, "10.1.2.3\telsewhere") {
 		t.Errorf("hosts: %s", hosts)
+	}
+}
+
+// TestEitherProgramHoldsASandbox: the tiny one, and segno's own, which the
+// test's binary plays; both also in the node's network.
+func TestEitherProgramHoldsASandbox(t *testing.T) {
+	node := hosttest.Run(t, "readlink", "/proc/self/ns/net")
+	for name, program := range map[string]string{"Tiny": "", "Own": "/proc/self/exe"} {
+		for _, hostNetwork := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, hostNetwork), func(t *testing.T) {
+				b := newBenchWith(t, docker.Config{Node: "bench", PauseBinary: program})
+				b.must(b.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: b.uid, Hostname: "p", HostNetwork: hostNetwork}))
+				b.run(runtime.ContainerSpec{Ref: runtime.Ref{Container: "c"}, Image: "busybox:1.36", Command: []string{"sleep", "1000"}})
+				if own := b.exec("c", "readlink", "/proc/self/ns/net"); (own == node) != hostNetwork {
+					t.Errorf("the network is %s, the node's is %s", own, node)
+				}
+			})
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ const pauseRepository = "segno/pause"
 
 // ensurePause makes the image of sandboxes when the engine does not have it,
 // and answers its name: one layer with one static program, no registry
-// involved. The name has the program's hash: another build is another image.
+// involved. The name has the program's hash: another program is another image.
 func (e *Engine) ensurePause(ctx context.Context) (string, error) {
 	e.pauseMu.Lock()
 	defer e.pauseMu.Unlock()
@@ -27,11 +27,12 @@ func (e *Engine) ensurePause(ctx context.Context) (string, error) {
 		return e.pauseImage, nil
 	}
 	if e.pauseImage == "" {
-		tag, err := hashOf(e.cfg.PauseBinary)
+		program, err := e.pauseProgram(ctx)
 		if err != nil {
 			return "", fmt.Errorf("make the image of sandboxes: %w", err)
 		}
-		e.pauseImage = pauseRepository + ":" + tag
+		sum := sha256.Sum256(program)
+		e.pauseImage = pauseRepository + ":" + hex.EncodeToString(sum[:8])
 	}
 	_, err := e.api.ImageInspect(ctx, e.pauseImage)
 	if cerrdefs.IsNotFound(err) {
@@ -52,7 +53,11 @@ func (e *Engine) forgetPause() {
 
 // importPause is called with pauseMu held.
 func (e *Engine) importPause(ctx context.Context) error {
-	layer, err := pauseLayer(e.cfg.PauseBinary)
+	program, err := e.pauseProgram(ctx)
+	var layer io.Reader
+	if err == nil {
+		layer, err = pauseLayer(program)
+	}
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", e.pauseImage, err)
 	}
@@ -86,28 +91,28 @@ func (e *Engine) dropOldPauses(ctx context.Context) {
 	}
 }
 
-func hashOf(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
+// pauseProgram is what runs in a sandbox: the one for the engine's processor,
+// or segno's own.
+func (e *Engine) pauseProgram(ctx context.Context) ([]byte, error) {
+	path := e.cfg.PauseBinary
+	if path == "" {
+		version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+		if err != nil {
+			return nil, e.fault(ctx, "version", err)
+		}
+		if program, ok := programFor(version.Arch); ok {
+			return program, nil
+		}
+		path = "/proc/self/exe"
 	}
-	defer func() { _ = file.Close() }()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil))[:16], nil
-}
-
-// pauseLayer is a tar archive that holds the program as /segno.
-func pauseLayer(path string) (io.Reader, error) {
 	if err := static(path); err != nil {
 		return nil, err
 	}
-	program, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+	return os.ReadFile(path)
+}
+
+// pauseLayer is a tar archive that holds the program as /segno.
+func pauseLayer(program []byte) (io.Reader, error) {
 	var head bytes.Buffer
 	w := tar.NewWriter(&head)
 	if err := w.WriteHeader(&tar.Header{Name: "segno", Mode: 0o555, Size: int64(len(program)), Format: tar.FormatPAX}); err != nil {
