@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -29,7 +30,8 @@ type Config struct {
 	// Listen is host:port of the HTTPS API, BusListen of the bus for other
 	// machines. Port 0, or none given, picks a free one.
 	Listen, BusListen string
-	Runtime           Runtime
+	// Runtime of the nodes; without a DataDir they are always simulated.
+	Runtime Runtime
 	// Nodes is the number of simulated nodes; 0 is one.
 	Nodes int
 	// Simulate alters the simulated engines; nil leaves them perfect.
@@ -66,6 +68,9 @@ func (c Config) complete() (Config, error) {
 	if c.Runtime == "" {
 		c.Runtime = RuntimeAuto
 	}
+	if c.Runtime == RuntimeAuto && c.DataDir == "" {
+		c.Runtime = RuntimeSimulated // containers last, and need somebody who remembers them
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -79,6 +84,9 @@ func (c Config) complete() (Config, error) {
 	case RuntimeAuto, RuntimeDocker, RuntimeSimulated:
 	default:
 		return c, fmt.Errorf("runtime %q: must be auto, docker or simulated", c.Runtime)
+	}
+	if c.Runtime == RuntimeDocker && c.DataDir == "" {
+		return c, errors.New("the runtime docker needs a data directory: containers outlive this process")
 	}
 	if c.Nodes < 0 {
 		return c, fmt.Errorf("%d nodes: must not be negative", c.Nodes)

@@ -35,9 +35,9 @@ func folds(table *events.Table, dir string) map[string]projections.Config {
 	}
 	const small = 4 << 20
 	return map[string]projections.Config{
-		proto.StreamEvents: {Table: table, Dir: at("state"), Sync: true},
+		proto.StreamEvents: {Table: table, Dir: at("state"), Sync: dir != ""},
 		proto.StreamNotes: {
-			Table: table, Dir: at("notes"), Sync: true, Retained: true,
+			Table: table, Dir: at("notes"), Sync: dir != "", Retained: true,
 			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectCache: 1024, MemTableSize: small,
 		},
 		proto.StreamLeases: {
