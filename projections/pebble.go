@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,7 @@ func openPebble(cfg *Config) (*pebble.DB, error) {
 		Cache:                       cache,
 		Comparer:                    comparer,
 		DisableWAL:                  inMemory, // it would be lost with the rows
+		EventListener:               &pebble.EventListener{DataCorruption: reportDamage},
 		FS:                          cfg.FS,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		Logger:                      logger{},
@@ -116,19 +118,27 @@ func readState(value []byte) (*state, error) {
 	return &s, nil
 }
 
+// reportDamage tells of a damaged file. Who reads it gets an error; without
+// this, Pebble would end the process.
+func reportDamage(info pebble.DataCorruptionInfo) {
+	slog.Error("a file of the projection is damaged", "path", info.Path, "err", info.Details.Error())
+}
+
 // logger passes Pebble's words on: its chatter at debug level.
 type logger struct{}
 
-func (logger) Infof(format string, args ...any) {
-	slog.Debug(fmt.Sprintf(format, args...), "from", "pebble")
-}
+func (logger) Infof(format string, args ...any) { say(slog.LevelDebug, format, args...) }
 
-func (logger) Errorf(format string, args ...any) {
-	slog.Error(fmt.Sprintf(format, args...), "from", "pebble")
-}
+func (logger) Errorf(format string, args ...any) { say(slog.LevelError, format, args...) }
 
 // Fatalf must not return: Pebble can no longer write (a full or broken disk), and
 // going on would acknowledge what is not durable.
 func (logger) Fatalf(format string, args ...any) {
 	panic("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func say(level slog.Level, format string, args ...any) {
+	if ctx := context.Background(); slog.Default().Enabled(ctx, level) {
+		slog.Log(ctx, level, fmt.Sprintf(format, args...), "from", "pebble")
+	}
 }
