@@ -66,6 +66,9 @@ func (c *call) relay() error {
 	if c.api.relay == nil {
 		return apierrors.NewServiceUnavailable("this control plane reaches no nodes")
 	}
+	if handled, err := c.stream(location); handled {
+		return err
+	}
 	c.proxy(pod, location)
 	return nil
 }

@@ -1,0 +1,104 @@
+package api
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/gorilla/websocket"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/httpstream/wsstream"
+	"k8s.io/client-go/tools/portforward"
+)
+
+// The protocols of port forwarding: SPDY, and SPDY carried in a WebSocket.
+const (
+	forwardProtocol = "portforward.k8s.io"
+	tunnelProtocol  = "SPDY/3.1+" + forwardProtocol
+)
+
+// tunnel forwards ports for a client that carries SPDY in a WebSocket: the node
+// sees the SPDY alone. The node is asked first, so that its refusal is an
+// ordinary answer.
+func (c *call) tunnel(to *url.URL) error {
+	node, reader, refusal, err := c.upgradeNode(to)
+	if err != nil {
+		return apierrors.NewServiceUnavailable(fmt.Sprintf("%s: %s", to.Host, err))
+	}
+	defer node.Close()
+	if refusal != nil {
+		defer refusal.Body.Close()
+		c.w.Header().Set("Content-Type", refusal.Header.Get("Content-Type"))
+		c.w.WriteHeader(refusal.StatusCode)
+		_, _ = io.Copy(c.w, refusal.Body)
+		return nil
+	}
+	upgrader := websocket.Upgrader{
+		Subprotocols: []string{tunnelProtocol},
+		CheckOrigin:  func(*http.Request) bool { return true }, // who asks was proved by the connection, not by a cookie
+	}
+	c.w.begun = true
+	socket, err := upgrader.Upgrade(c.w.ResponseWriter, c.r, nil)
+	if err != nil {
+		return fmt.Errorf("accept a WebSocket: %w", err)
+	}
+	client := portforward.NewTunnelingConnection("segno", socket)
+	var both errgroup.Group
+	both.Go(func() error {
+		defer node.Close()
+		_, err := io.Copy(node, client)
+		return err //nolint:wrapcheck // only ends the other direction
+	})
+	both.Go(func() error {
+		defer client.Close()
+		_, err := io.Copy(client, reader)
+		return err //nolint:wrapcheck // only ends the other direction
+	})
+	_ = both.Wait() // an error here is one side going away
+	return nil
+}
+
+// upgradeNode asks the node's agent for a SPDY connection. refusal is its
+// answer when it says no.
+func (c *call) upgradeNode(to *url.URL) (conn net.Conn, reader *bufio.Reader, refusal *http.Response, err error) {
+	request, err := http.NewRequestWithContext(c.r.Context(), http.MethodPost, to.String(), nil)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("ask for a stream: %w", err)
+	}
+	request.Header.Set("Connection", "Upgrade")
+	request.Header.Set("Upgrade", "SPDY/3.1")
+	request.Header.Set("X-Stream-Protocol-Version", forwardProtocol)
+	conn, err = c.api.relay.DialContext(c.r.Context(), "tcp", net.JoinHostPort(to.Host, "80"))
+	if err != nil {
+		return nil, nil, nil, err //nolint:wrapcheck // the node's name is added by the caller
+	}
+	reader = bufio.NewReader(conn)
+	err = request.Write(conn)
+	var answer *http.Response
+	if err == nil {
+		answer, err = http.ReadResponse(reader, request)
+	}
+	if err != nil {
+		return nil, nil, nil, errors.Join(fmt.Errorf("ask for a stream: %w", err), conn.Close())
+	}
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		return conn, reader, answer, nil
+	}
+	return conn, reader, nil, nil
+}
+
+// stream hands the request on in the way that its client speaks.
+func (c *call) stream(to *url.URL) (handled bool, err error) {
+	switch {
+	case c.target.Subresource == "portforward" && wsstream.IsWebSocketRequestWithTunnelingProtocol(c.r):
+		return true, c.tunnel(to)
+	case c.target.Subresource != "log" && wsstream.IsWebSocketRequestWithStreamCloseProtocol(c.r):
+		return true, c.socket(to)
+	}
+	return false, nil
+}
