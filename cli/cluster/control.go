@@ -28,7 +28,8 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 		scheduler.New(), endpoints.New(), life,
 	} {
 		loop, err := reconcilers.New(reconcilers.Config{
-			Reconciler: r, Table: c.table, Feed: c.ledgers.events(), Views: c, Submit: c, Log: c.log,
+			Reconciler: r, Table: c.table, Feed: c.ledgers.events(), Views: c, Submit: c,
+			Decode: c.ledgers.events().Object, Log: c.log,
 		})
 		if err != nil {
 			return err

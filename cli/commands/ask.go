@@ -1,0 +1,132 @@
+package commands
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"segno/proto"
+)
+
+// historyPath is where the API answers questions about the past.
+const historyPath = "/apis/history.segno/v1/"
+
+// ask reads one of the API's questions about the past; the caller closes it.
+func (c *client) ask(ctx context.Context, question string, params url.Values) (io.ReadCloser, error) {
+	config, err := c.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.APIPath, config.GroupVersion = "/", &scheme.Scheme.PrioritizedVersionsForGroup("")[0]
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	client, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	request := client.Get().AbsPath(historyPath + question)
+	for name, values := range params {
+		for _, value := range values {
+			if value != "" {
+				request.Param(name, value)
+			}
+		}
+	}
+	return request.Stream(ctx)
+}
+
+// askJSON reads an answer that is one document.
+func (c *client) askJSON(ctx context.Context, question string, params url.Values, into any) error {
+	body, err := c.ask(ctx, question, params)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("read the answer about %s: %w", question, err)
+	}
+	return nil
+}
+
+// askLines reads an answer that is one document a line, until it ends.
+func (c *client) askLines(ctx context.Context, question string, params url.Values, each func(line []byte) error) error {
+	body, err := c.ask(ctx, question, params)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := bufio.NewReader(body)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			if err := each(line); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the answer about %s: %w", question, err)
+		}
+	}
+}
+
+// object reads "deployment/web" or "deployment web", as kubectl writes it, and
+// answers its key. The object need not exist any more.
+func (c *client) object(args []string) (proto.ObjectKey, error) {
+	var kind, name string
+	switch {
+	case len(args) == 1 && strings.Count(args[0], "/") == 1:
+		kind, name, _ = strings.Cut(args[0], "/")
+	case len(args) == 2:
+		kind, name = args[0], args[1]
+	}
+	if kind == "" || name == "" {
+		return proto.ObjectKey{}, errors.New("which object? Name it as in deployment/web, or: deployment web")
+	}
+	mapper, err := c.ToRESTMapper()
+	if err != nil {
+		return proto.ObjectKey{}, err
+	}
+	versioned, group := schema.ParseResourceArg(strings.ToLower(kind))
+	if versioned == nil {
+		versioned = &schema.GroupVersionResource{Group: group.Group, Resource: group.Resource}
+	}
+	found, err := mapper.ResourceFor(*versioned)
+	if meta.IsNoMatchError(err) {
+		found, err = mapper.ResourceFor(group.WithVersion(""))
+	}
+	if err != nil {
+		return proto.ObjectKey{}, err
+	}
+	gvk, err := mapper.KindFor(found)
+	if err != nil {
+		return proto.ObjectKey{}, err
+	}
+	mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return proto.ObjectKey{}, err
+	}
+	key := proto.Resource{Group: found.Group, Name: found.Resource}.Key("", name)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		key.Namespace, _, err = c.ToRawKubeConfigLoader().Namespace()
+	}
+	return key, err
+}
+
+// paramsOf names an object in a question.
+func paramsOf(key proto.ObjectKey) url.Values {
+	return url.Values{"group": {key.Group}, "resource": {key.Resource.Name}, "namespace": {key.Namespace}, "name": {key.Name}}
+}

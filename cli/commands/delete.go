@@ -1,0 +1,81 @@
+package commands
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	kubectldelete "k8s.io/kubectl/pkg/cmd/delete"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+
+	"segno/cli/contexts"
+)
+
+// newDelete is kubectl's delete; with nothing named at all it deletes the
+// cluster of this machine, after a question.
+func newDelete(f cmdutil.Factory, streams genericiooptions.IOStreams) *cobra.Command {
+	cmd := kubectldelete.NewCmdDelete(f, streams)
+	var target localTarget
+	target.addFlags(cmd)
+	var yes bool
+	cmd.Flags().BoolVar(&yes, "yes", false, "Delete the cluster without a question")
+	cmd.Short = "Delete objects; with nothing named, the cluster of this machine"
+	cmd.Example += `
+
+  # Stop the cluster that runs on this machine and delete all its data
+  segno delete --yes`
+	objects := cmd.Run
+	cmd.Run = func(cmd *cobra.Command, args []string) {
+		if len(args) > 0 || namesObjects(cmd) {
+			objects(cmd, args)
+			return
+		}
+		cmdutil.CheckErr(deleteCluster(cmd, streams, target, yes))
+	}
+	return cmd
+}
+
+// namesObjects tells whether a flag says which objects are meant.
+func namesObjects(cmd *cobra.Command) bool {
+	for _, name := range []string{"filename", "kustomize", "raw", "selector", "all", "all-namespaces", "field-selector"} {
+		if cmd.Flags().Changed(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, target localTarget, yes bool) error {
+	run, err := target.find()
+	if err != nil {
+		return err
+	}
+	if !yes {
+		question := fmt.Sprintf("Stop the cluster %q and delete everything in %s, its whole history included?", run.Name, run.DataDir)
+		if err := confirm(streams, question); err != nil {
+			return err
+		}
+	}
+	if err := stopRun(cmd.Context(), run); err != nil {
+		return err
+	}
+	for _, name := range dataNames {
+		if err := os.RemoveAll(run.DataDir + "/" + name); err != nil {
+			return fmt.Errorf("delete the cluster's data: %w", err)
+		}
+	}
+	_ = os.Remove(run.DataDir) // stays when it holds something of somebody else's
+	if err := contexts.Remove(contexts.File(), run.Name); err != nil {
+		return err
+	}
+	if err := run.Forget(); err != nil {
+		return err
+	}
+	fmt.Fprintf(streams.Out, "The cluster %q is deleted.\n", run.Name)
+	return nil
+}
+
+// dataNames is all that segno writes into a data directory; nothing else in it
+// is ever removed.
+var dataNames = []string{"log", "state", "notes", "pki", "node", "kubeconfig", "lock", "segno.log", "anchor-EVENTS", "anchor-NOTES"}

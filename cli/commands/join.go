@@ -1,0 +1,143 @@
+package commands
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/kubernetes"
+
+	"segno/bus"
+	"segno/cli/cluster"
+	"segno/cli/contexts"
+	"segno/proto"
+)
+
+// tokenLife is how long a join token may be used, as with kubeadm's.
+const tokenLife = 24 * time.Hour
+
+func newToken(c *client, streams genericiooptions.IOStreams) *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "Make tokens for machines that are to become nodes"}
+	var life time.Duration
+	create := &cobra.Command{
+		Use: "create", Short: "Make a token, for one machine, once",
+		Example: "  segno token create",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.createToken(cmd.Context(), streams, life)
+		},
+	}
+	create.Flags().DurationVar(&life, "ttl", tokenLife, "How long the token may be used")
+	cmd.AddCommand(create)
+	return cmd
+}
+
+func (c *client) createToken(ctx context.Context, streams genericiooptions.IOStreams, life time.Duration) error {
+	raw, err := c.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return fmt.Errorf("read the contexts: %w", err)
+	}
+	found, err := contexts.BusOf(raw, *c.Context)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return errors.New("this context has no bus: nodes join segno's own clusters only")
+	}
+	block, _ := pem.Decode(found.CA)
+	if block == nil {
+		return errors.New("the context's certificate authority is not PEM")
+	}
+	authority, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return fmt.Errorf("read the context's certificate authority: %w", err)
+	}
+	token, err := bus.NewToken(bus.Fingerprint(authority))
+	if err != nil {
+		return err
+	}
+	config, err := c.ToRESTConfig()
+	if err != nil {
+		return err
+	}
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	secret := cluster.TokenSecret(token, time.Now().Add(life))
+	if _, err := clients.CoreV1().Secrets(secret.Namespace).Create(ctx, secret, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	fmt.Fprintf(streams.Out, "segno join %s --token %s\n", found.URL, token)
+	return nil
+}
+
+func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
+	var token, name, dir, dockerHost, address string
+	var verbose bool
+	cmd := &cobra.Command{
+		Use: "join [BUS-URL]", Short: "Run this machine as a node of a cluster",
+		Long: "Run this machine as a node of a cluster: its Docker engine runs the cluster's pods.\nThe token (segno token create) is used once; afterwards the node has a key of its own, and the address and token may be left out.",
+		Example: `  # On the control plane
+  segno token create
+  # On the new machine
+  segno join tls://10.0.0.1:4222 --token SU….…`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg := cluster.JoinConfig{Token: token, Name: proto.NodeName(name), DockerHost: dockerHost}
+			if len(args) > 0 {
+				cfg.URL = args[0]
+			}
+			if name == "" {
+				host, err := os.Hostname()
+				if err != nil {
+					return fmt.Errorf("name the node: %w", err)
+				}
+				cfg.Name = proto.NodeName(strings.ToLower(host))
+			}
+			if address != "" {
+				ip, err := netip.ParseAddr(address)
+				if err != nil {
+					return fmt.Errorf("--node-ip %q: want an IP address: %w", address, err)
+				}
+				cfg.Address = ip
+			}
+			var err error
+			if cfg.DataDir, err = filepath.Abs(dir); err != nil {
+				return fmt.Errorf("data directory: %w", err)
+			}
+			level := slog.LevelWarn
+			if verbose {
+				level = slog.LevelDebug
+			}
+			cfg.Log = slog.New(slog.NewTextHandler(streams.ErrOut, &slog.HandlerOptions{Level: level}))
+			cfg.Ready = func(cluster string) {
+				fmt.Fprintf(streams.Out, "This machine is the node %s of the cluster %q.\n", cfg.Name, cluster)
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return cluster.Join(ctx, cfg)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&token, "token", "", "Join token; needed the first time")
+	flags.StringVar(&name, "name", "", "Name of the node (default the host name)")
+	flags.StringVar(&dir, "data-dir", filepath.Join(contexts.DataDir(), "node"), "Folder of the node's credential and state")
+	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default DOCKER_HOST)")
+	flags.StringVar(&address, "node-ip", "", "The node's own address (default this machine's first)")
+	flags.BoolVarP(&verbose, "verbose", "v", false, "Log what happens inside")
+	return cmd
+}

@@ -1,0 +1,135 @@
+package commands
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moby/term"
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"segno/cli/contexts"
+)
+
+// localTarget chooses a cluster of this machine by its data directory.
+type localTarget struct{ dataDir string }
+
+func (t *localTarget) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.dataDir, "data-dir", "", "Data directory of the cluster (default: the one that runs, or "+contexts.DataDir()+")")
+}
+
+// find answers the cluster that is meant: the one of the data directory, else
+// the only one that runs, else the one of the default directory.
+func (t localTarget) find() (contexts.Run, error) {
+	runs, err := contexts.Runs()
+	if err != nil {
+		return contexts.Run{}, err
+	}
+	wanted := t.dataDir
+	if wanted == "" {
+		var alive []contexts.Run
+		for _, run := range runs {
+			if run.Alive() {
+				alive = append(alive, run)
+			}
+		}
+		switch len(alive) {
+		case 0:
+			wanted = contexts.DataDir()
+		case 1:
+			return alive[0], nil
+		default:
+			return contexts.Run{}, fmt.Errorf("%d clusters run on this machine; say which with --data-dir: %s", len(alive), dirsOf(alive))
+		}
+	}
+	if wanted, err = filepath.Abs(wanted); err != nil {
+		return contexts.Run{}, fmt.Errorf("data directory: %w", err)
+	}
+	for _, run := range runs {
+		if run.DataDir == wanted {
+			return run, nil
+		}
+	}
+	if _, err := os.Stat(filepath.Join(wanted, "log")); errors.Is(err, fs.ErrNotExist) {
+		return contexts.Run{}, fmt.Errorf("no cluster in %s; start one with: segno up", wanted)
+	}
+	return contexts.Run{Name: clusterName(wanted), DataDir: wanted}, nil
+}
+
+func dirsOf(runs []contexts.Run) string {
+	var dirs []string
+	for _, run := range runs {
+		dirs = append(dirs, run.DataDir)
+	}
+	return strings.Join(dirs, ", ")
+}
+
+// clusterName is the context of a data directory: the default one is "segno".
+func clusterName(dataDir string) string {
+	if dataDir == contexts.DataDir() {
+		return "segno"
+	}
+	base := strings.ToLower(strings.Trim(filepath.Base(dataDir), "."))
+	if base == "" || base == "segno" || base == "/" {
+		return "segno"
+	}
+	return "segno-" + base
+}
+
+// stopTimeout is how long a cluster may take to stop cleanly.
+const stopTimeout = 30 * time.Second
+
+// stopRun ends the process of a cluster, if it lives, and waits for its end.
+func stopRun(ctx context.Context, run contexts.Run) error {
+	if !run.Alive() {
+		return nil
+	}
+	if err := syscall.Kill(run.PID, syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop the cluster %q (process %d): %w", run.Name, run.PID, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	return until(ctx, fmt.Sprintf("wait for the cluster %q (process %d) to stop", run.Name, run.PID), func() (bool, error) {
+		return !run.Alive(), nil
+	})
+}
+
+// until asks again and again whether something came true.
+func until(ctx context.Context, what string, true func() (bool, error)) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if done, err := true(); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", what, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// confirm asks on a terminal; without one it says how to answer beforehand.
+func confirm(streams genericiooptions.IOStreams, question string) error {
+	if !term.IsTerminal(os.Stdin.Fd()) {
+		return errors.New("this cannot be taken back; say --yes to do it without a terminal")
+	}
+	fmt.Fprint(streams.Out, question, " [y/N] ")
+	answer, err := bufio.NewReader(streams.In).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
+		return errors.New("nothing was done")
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/client-go/rest"
+	cliflag "k8s.io/component-base/cli/flag"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	"k8s.io/kubectl/pkg/util/templates"
+
+	"segno/cli/contexts"
+)
+
+// Execute runs one command line and answers the exit status.
+func Execute(ctx context.Context, args []string) int {
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	if os.Getenv("KUBECONFIG") == "" {
+		// kubectl's own code, `config` included, then finds segno's contexts.
+		if err := os.Setenv("KUBECONFIG", contexts.File()); err != nil {
+			fmt.Fprintln(streams.ErrOut, "error:", err)
+			return 1
+		}
+	}
+	root := newRoot(streams, args)
+	root.SetArgs(args[1:])
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		return 130
+	}
+	fmt.Fprintln(streams.ErrOut, "error:", strings.TrimPrefix(err.Error(), "error: "))
+	return 1
+}
+
+func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
+	c := newClient(streams)
+	c.command = strings.Join(append([]string{"segno"}, args[1:]...), " ")
+	warnings := rest.NewWarningWriter(streams.ErrOut, rest.WarningWriterOptions{Deduplicate: true, Color: printers.AllowsColorOutput(streams.ErrOut)})
+	rest.SetDefaultWarningHandler(warnings)
+	root := &cobra.Command{
+		Use:           "segno",
+		Short:         "segno runs containers on a cluster that never forgets",
+		Long:          "segno runs containers on a cluster that never forgets.\n\nIt speaks the Kubernetes API, and every change is an event in a log: any command that\nreads takes --at, and history, why and events tell what happened.",
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	root.SetGlobalNormalizationFunc(cliflag.WordSepNormalizeFunc)
+	c.addFlags(root.PersistentFlags())
+	headers := &genericclioptions.CommandHeaderRoundTripper{}
+	root.PersistentPreRun = func(cmd *cobra.Command, args []string) { headers.ParseCommandHeaders(cmd, args) }
+	c.headers = func(next http.RoundTripper) http.RoundTripper {
+		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}
+	}
+	groups := append(ownGroups(c, streams), kubectlGroups(cmdutil.NewFactory(c), streams)...)
+	groups.Add(root)
+	templates.ActsAsRootCommand(root, []string{"options"}, groups...)
+	addOthers(root, c, streams)
+	speakOfSegno(root)
+	return root
+}
+
+// speakOfSegno puts our name into the help that kubectl's commands bring.
+func speakOfSegno(cmd *cobra.Command) {
+	cmd.Example = strings.ReplaceAll(cmd.Example, "kubectl ", "segno ")
+	cmd.Long = strings.ReplaceAll(cmd.Long, "kubectl ", "segno ")
+	for _, sub := range cmd.Commands() {
+		speakOfSegno(sub)
+	}
+}
