@@ -25,6 +25,7 @@ type Agent struct {
 	pods   *pod.Keeper
 	outbox *outbox.Outbox
 	wanted disk.Folder // what should run, a record a pod
+	told   disk.Folder // their newest status: where a restarted agent goes on
 	self   disk.Folder // the Node object as it last was
 
 	counter atomic.Uint64 // of the newest Want that was applied
@@ -43,11 +44,10 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a := &Agent{cfg: cfg, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1), health: startingHealth()}
 	var err error
-	if a.wanted, err = disk.Open(cfg.below("pods")); err != nil {
-		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
-	}
-	if a.self, err = disk.Open(cfg.below("node")); err != nil {
-		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+	for name, folder := range map[string]*disk.Folder{"pods": &a.wanted, "told": &a.told, "node": &a.self} {
+		if *folder, err = disk.Open(cfg.below(name)); err != nil {
+			return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+		}
 	}
 	a.outbox, err = outbox.New(outbox.Config{
 		Dir: cfg.below("outbox"), Send: cfg.Link.Report, Logger: cfg.Logger, Refused: a.refused,
@@ -59,7 +59,8 @@ func New(cfg Config) (*Agent, error) {
 	a.pods, err = pod.New(pod.Config{
 		Node:    pod.Node{Name: cfg.Node, Address: cfg.Address, Memory: a.info.capacity.Memory().Value()},
 		Runtime: cfg.Runtime, Network: cfg.Network, VolumeDir: cfg.below("volumes"), Concurrency: cfg.Concurrency,
-		Tell: a.tell, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,
+		AlwaysHealthy: a.info.simulated,
+		Tell:          a.tell, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
@@ -90,9 +91,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
-// tell hands a pod's status to the outbox.
+// tell hands a pod's status to the outbox, and keeps it.
 func (a *Agent) tell(item proto.ReportItem) {
-	if err := a.outbox.Put(item); err != nil {
+	err := a.outbox.Put(item)
+	if item.Key.Resource != nodes && !item.Ended {
+		err = errors.Join(err, a.told.Put(item.UID, item.Status))
+	}
+	if err != nil {
 		a.cfg.Logger.Error("a status is not durable on this node", "object", item.Key.String(), "error", err)
 	}
 }
@@ -103,7 +108,7 @@ func (a *Agent) refused(item proto.ReportItem, why string) {
 
 // forget drops what is kept of a pod of which nothing is left.
 func (a *Agent) forget(uid string) {
-	if err := a.wanted.Remove(uid); err != nil {
+	if err := errors.Join(a.wanted.Remove(uid), a.told.Remove(uid)); err != nil {
 		a.cfg.Logger.Error("a pod that ended is still kept", "uid", uid, "error", err)
 	}
 }

@@ -207,13 +207,12 @@ func (a *Agent) remember() error {
 	if err != nil {
 		a.cfg.Logger.Warn("kept pods were lost with the machine; the control plane has them", "error", err)
 	}
+	told, err := a.told.All()
+	if err != nil {
+		a.cfg.Logger.Warn("kept statuses were lost with the machine; they are made anew", "error", err)
+	}
 	for uid, data := range records {
-		var p proto.WantPod
-		err := proto.Unpack(data, &p)
-		var want pod.Want
-		if err == nil {
-			want, err = decode(&p)
-		}
+		want, err := remembered(data, told[uid])
 		if err != nil {
 			a.cfg.Logger.Warn("unreadable pod; the control plane has it", "uid", uid, "error", err)
 			continue
@@ -221,6 +220,24 @@ func (a *Agent) remember() error {
 		a.pods.Want(want)
 	}
 	return a.rememberNode()
+}
+
+// remembered is a kept pod with the newest status that was told of it.
+func remembered(record, told []byte) (pod.Want, error) {
+	var p proto.WantPod
+	if err := proto.Unpack(record, &p); err != nil {
+		return pod.Want{}, err
+	}
+	want, err := decode(&p)
+	if err != nil || told == nil {
+		return want, err
+	}
+	var newest corev1.Pod
+	if err := newest.Unmarshal(told); err != nil {
+		return want, fmt.Errorf("decode the status of %s: %w", p.Key, err)
+	}
+	want.Pod.Status = newest.Status
+	return want, nil
 }
 
 // held answers the addresses of the sandboxes that are there.

@@ -29,15 +29,16 @@ const mostPods = 110
 
 // facts are what is read once about machine and engine.
 type facts struct {
-	machine  Machine
-	system   corev1.NodeSystemInfo
-	capacity corev1.ResourceList
+	machine   Machine
+	simulated bool
+	system    corev1.NodeSystemInfo
+	capacity  corev1.ResourceList
 }
 
 // readFacts also names the container engine, if it answers at this moment.
 func readFacts(cfg *Config) facts {
 	info, err := cfg.Runtime.Info(context.Background())
-	f := facts{machine: cfg.Machine}
+	f := facts{machine: cfg.Machine, simulated: info.Simulated}
 	switch {
 	case f.machine == nil && info.Simulated:
 		f.machine = SimulatedMachine{}

@@ -29,6 +29,8 @@ type Config struct {
 	Network Network
 	// VolumeDir is where the pods' own volumes live; empty makes none.
 	VolumeDir string
+	// AlwaysHealthy takes every probe as passed, for simulated containers.
+	AlwaysHealthy bool
 	// Concurrency bounds the pods that are worked on at once; 0 means 16.
 	Concurrency int
 	// Tell is given each new status, in order for each pod.
@@ -45,6 +47,7 @@ type Keeper struct {
 	cfg     Config
 	volumes Volumes
 	signal  chan struct{} // there is something to do
+	probing sync.WaitGroup
 
 	mu    sync.Mutex
 	lives map[string]*life
@@ -185,6 +188,7 @@ func (k *Keeper) wake() {
 func (k *Keeper) Run(ctx context.Context) error {
 	slots := make(chan struct{}, k.cfg.Concurrency)
 	var work sync.WaitGroup
+	defer k.probing.Wait()
 	defer work.Wait()
 	defer k.stopTimers()
 	for {

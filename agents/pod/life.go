@@ -23,6 +23,7 @@ type life struct {
 	again  bool // changed while it was worked on
 	fresh  bool // a new want, or the engine is back: failures need not wait
 	timer  *time.Timer
+	probes map[string]*watching // by container id
 
 	// Owned by whoever works on it.
 	started bool
@@ -80,6 +81,7 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 		return false, err
 	}
 	l.state.Runtime = have
+	k.watchHealth(ctx, l, want)
 	action := Next(want, l.state, now)
 	k.tell(l, want, now, action)
 	switch action.Verb {
@@ -121,6 +123,9 @@ func (k *Keeper) forget(l *life) {
 	if k.lives[l.uid] == l {
 		delete(k.lives, l.uid)
 	}
+	for _, w := range l.probes {
+		w.stop()
+	}
 	k.mu.Unlock()
 	k.cfg.Forget(l.uid)
 }
@@ -130,6 +135,9 @@ func (k *Keeper) forget(l *life) {
 func (k *Keeper) tell(l *life, want Want, now time.Time, next Action) {
 	if want.Gone || want.Pod == nil {
 		return
+	}
+	if next.Verb == AttachNetwork && mainStarted(want.Pod, l.state) {
+		return // adopted: its cable is only looked at
 	}
 	status := Status(want, l.state, now)
 	l.state.Memory.Status = status
@@ -141,7 +149,7 @@ func (k *Keeper) tell(l *life, want Want, now time.Time, next Action) {
 	switch {
 	case ended:
 		reason = reasonEnded
-	case passing(want, l.state, reason, next):
+	case passing(want, reason, next):
 		return
 	case happened(reason):
 		cause = 0
@@ -154,14 +162,12 @@ func (k *Keeper) tell(l *life, want Want, now time.Time, next Action) {
 }
 
 // passing says that a status is that of a moment: nobody need hear of it.
-func passing(want Want, have State, reason string, next Action) bool {
+func passing(want Want, reason string, next Action) bool {
 	switch next.Verb {
 	case Nothing, Wait, End:
 		return false
 	case RemoveContainer, RemoveSandbox, Release:
 		return want.ending() || reason == reasonChanged // the end itself tells all
-	case AttachNetwork:
-		return mainStarted(want.Pod, have) || reason == reasonChanged // adopted: its cable is only looked at
 	default:
 		return reason == reasonChanged
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,20 +20,20 @@ import (
 	"segno/agents/network"
 	"segno/agents/pod"
 
+	"segno/agents/runtime"
 	"segno/agents/runtime/simulated"
 	"segno/proto"
-
-	"net/netip"
 )
 
 // stage plays lives of pods on virtual time and writes down what happens.
 type stage struct {
-	t      *testing.T
-	engine *simulated.Engine
-	keeper *pod.Keeper
-	begun  time.Time
-	stop   func()
-	seq    proto.Seq
+	t       *testing.T
+	engine  *simulated.Engine
+	runtime runtime.Runtime // the engine, unless something is put before it
+	keeper  *pod.Keeper
+	begun   time.Time
+	stop    func()
+	seq     proto.Seq
 
 	mu     sync.Mutex
 	lines  []string
@@ -41,7 +42,8 @@ type stage struct {
 }
 
 func play(t *testing.T, cfg simulated.Config) *stage {
-	s := &stage{t: t, engine: simulated.New(cfg), begun: time.Now(), status: map[string]corev1.PodStatus{}}
+	engine := simulated.New(cfg)
+	s := &stage{t: t, engine: engine, runtime: engine, begun: time.Now(), status: map[string]corev1.PodStatus{}}
 	s.start()
 	return s
 }
@@ -54,7 +56,7 @@ func (s *stage) start() {
 		s.t.Fatal(err)
 	}
 	keeper, err := pod.New(pod.Config{
-		Node: pod.Node{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 1 << 30}, Runtime: s.engine, Network: net,
+		Node: pod.Node{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 1 << 30}, Runtime: s.runtime, Network: net,
 		Tell: s.tell, Observe: s.observe, VolumeDir: filepath.Join(s.t.TempDir(), "volumes"),
 		Forget: func(uid string) { s.forgot = append(s.forgot, uid) },
 	})

@@ -50,6 +50,11 @@ func containerSpec(want Want, have State, volumes Volumes, action Action) (runti
 	if c == nil {
 		return runtime.ContainerSpec{}, because(createConfigError, "the pod has no container %s", action.Ref.Container)
 	}
+	for _, p := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		if p != nil && p.GRPC != nil {
+			return runtime.ContainerSpec{}, because(createConfigError, "grpc probes are not supported by this version of segno")
+		}
+	}
 	env, vars, err := environment(want, have, c)
 	if err != nil {
 		return runtime.ContainerSpec{}, err

@@ -1,0 +1,186 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"segno/agents/probe"
+	"segno/agents/runtime"
+)
+
+// watching is the probes of one running container.
+type watching struct {
+	stop   context.CancelFunc
+	health Health
+}
+
+// watchHealth starts the probes of containers that run and ends those of
+// others, then takes over what they found.
+func (k *Keeper) watchHealth(ctx context.Context, l *life, want Want) {
+	if want.Pod == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	running := map[string]bool{}
+	for _, list := range [][]corev1.Container{want.Pod.Spec.InitContainers, want.Pod.Spec.Containers} {
+		for i := range list {
+			c := &list[i]
+			latest, there := l.state.Runtime.Latest(c.Name)
+			if !there || latest.State != runtime.Running || (c.StartupProbe == nil && c.ReadinessProbe == nil && c.LivenessProbe == nil) {
+				continue
+			}
+			running[latest.ID] = true
+			if l.probes[latest.ID] == nil && !want.ending() {
+				k.startProbes(ctx, l, want, c, latest)
+			}
+		}
+	}
+	clear(l.state.Memory.Health)
+	for id, w := range l.probes {
+		if !running[id] || want.ending() {
+			w.stop()
+		}
+		if !running[id] {
+			delete(l.probes, id)
+			continue
+		}
+		l.state.Memory.Health[id] = w.health
+	}
+}
+
+// startProbes is called with the keeper's lock held.
+func (k *Keeper) startProbes(ctx context.Context, l *life, want Want, c *corev1.Container, latest runtime.Container) {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watching{stop: cancel}
+	if l.probes == nil {
+		l.probes = map[string]*watching{}
+	}
+	l.probes[latest.ID] = w
+	if prev, known := told(l.state, c.Name); known && prev.ContainerID == latest.ID { // an earlier agent's finding
+		w.health = Health{Started: prev.Started != nil && *prev.Started, Ready: prev.Ready}
+	}
+	if k.cfg.AlwaysHealthy {
+		w.health = Health{Started: true, Ready: true}
+		return
+	}
+	address := k.cfg.Node.Address.String()
+	if s := l.state.Runtime.Sandbox; s != nil && !s.HostNetwork {
+		address = s.Address.String()
+	}
+	p := &prober{
+		spec: c, since: latest.StartedAt, started: w.health.Started,
+		target: probe.Target{Address: address, Ports: c.Ports, Ref: latest.Ref, Runtime: k.cfg.Runtime},
+		found: func(change func(*Health)) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			before := w.health
+			if change(&w.health); w.health != before && ctx.Err() == nil {
+				k.enqueue(l)
+			}
+		},
+	}
+	k.probing.Go(func() {
+		defer cancel()
+		p.run(ctx)
+	})
+}
+
+// prober runs the probes of one container until it is told to stop, or one
+// says that the container must be restarted.
+type prober struct {
+	spec    *corev1.Container
+	since   time.Time
+	started bool // an earlier agent found so
+	target  probe.Target
+	found   func(change func(*Health))
+}
+
+func (p *prober) run(ctx context.Context) {
+	if !p.startup(ctx) {
+		return
+	}
+	p.found(func(h *Health) { h.Started = true })
+	var both sync.WaitGroup
+	if p.spec.ReadinessProbe != nil {
+		both.Go(func() {
+			p.loop(ctx, p.spec.ReadinessProbe, func(err error) (more bool) {
+				p.found(func(h *Health) { h.Ready = err == nil })
+				return true
+			})
+		})
+	}
+	if p.spec.LivenessProbe != nil {
+		both.Go(func() {
+			p.loop(ctx, p.spec.LivenessProbe, func(err error) (more bool) {
+				if err != nil {
+					p.failed("Liveness", err)
+				}
+				return err == nil
+			})
+		})
+	}
+	both.Wait()
+}
+
+// startup answers true once the startup probe, if any, has succeeded.
+func (p *prober) startup(ctx context.Context) (up bool) {
+	if p.spec.StartupProbe == nil || p.started {
+		return true
+	}
+	p.loop(ctx, p.spec.StartupProbe, func(err error) (more bool) {
+		if up = err == nil; !up {
+			p.failed("Startup", err)
+		}
+		return false
+	})
+	return up
+}
+
+func (p *prober) failed(which string, err error) {
+	p.found(func(h *Health) { h.Failed = fmt.Sprintf("%s probe failed: %v", which, err) })
+}
+
+// loop asks again and again, and says what it finds each time that enough
+// answers in a row agree.
+func (p *prober) loop(ctx context.Context, spec *corev1.Probe, verdict func(error) (more bool)) {
+	const usualPeriod, usualFailures = 10, 3
+	period := seconds(int64(orElse(spec.PeriodSeconds, usualPeriod)))
+	next := p.since.Add(seconds(int64(spec.InitialDelaySeconds)))
+	good, bad := 0, 0
+	for {
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		next = time.Now().Add(period)
+		err := probe.Once(ctx, p.target, spec)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			good, bad = good+1, 0
+		} else {
+			good, bad = 0, bad+1
+		}
+		if good >= int(orElse(spec.SuccessThreshold, 1)) || bad >= int(orElse(spec.FailureThreshold, usualFailures)) {
+			if !verdict(err) {
+				return
+			}
+		}
+	}
+}
+
+func orElse(n, usual int32) int32 {
+	if n > 0 {
+		return n
+	}
+	return usual
+}
