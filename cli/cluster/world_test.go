@@ -130,7 +130,7 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "segno", Net: "pipe
 // bubble, waiting costs nothing.
 func (w *world) within(d time.Duration, what string, holds func() bool) {
 	w.t.Helper()
-	for started := time.Now(); !holds(); time.Sleep(50 * time.Millisecond) {
+	for started := time.Now(); !holds(); time.Sleep(max(50*time.Millisecond, d/2000)) {
 		if time.Since(started) > d {
 			w.t.Fatalf("not within %s: %s", d, what)
 		}
