@@ -81,7 +81,7 @@ func kubectlGroups(f cmdutil.Factory, streams genericiooptions.IOStreams) templa
 
 // addOthers adds what belongs to no group.
 func addOthers(root *cobra.Command, c *client, streams genericiooptions.IOStreams) {
-	f := cmdutil.NewFactory(c)
+	f := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c))
 	root.AddCommand(
 		apiresources.NewCmdAPIResources(c, streams), apiresources.NewCmdAPIVersions(c, streams),
 		config.NewCmdConfig(c, clientcmd.NewDefaultPathOptions(), streams),

@@ -64,7 +64,7 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	c.headers = func(next http.RoundTripper) http.RoundTripper {
 		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}
 	}
-	groups := append(ownGroups(c, streams), kubectlGroups(cmdutil.NewFactory(c), streams)...)
+	groups := append(ownGroups(c, streams), kubectlGroups(cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c)), streams)...)
 	groups.Add(root)
 	templates.ActsAsRootCommand(root, []string{"options"}, groups...)
 	addOthers(root, c, streams)
