@@ -41,7 +41,7 @@ type anyOf []Authorizer
 func (rules anyOf) Authorize(ctx context.Context, user User, target Target) (allowed bool, reason string, err error) {
 	for _, rule := range rules {
 		if allowed, reason, err = rule.Authorize(ctx, user, target); allowed || err != nil {
-			return allowed, reason, err //nolint:wrapcheck // says what was tried
+			return allowed, reason, err
 		}
 	}
 	return false, reason, nil

@@ -58,7 +58,7 @@ func (b *body) Write(data []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return b.out.Write(data) //nolint:wrapcheck // io.Writer
+	return b.out.Write(data)
 }
 
 func (b *body) begin() error {
@@ -89,7 +89,7 @@ func (b *body) Close() error {
 			return nil
 		}
 		_, err := b.w.Write(b.held)
-		return err //nolint:wrapcheck // io.Closer
+		return err
 	}
 	if b.gz == nil {
 		return nil
@@ -98,5 +98,5 @@ func (b *body) Close() error {
 	b.gz.Reset(io.Discard)
 	gzipPool.Put(b.gz)
 	b.gz = nil
-	return err //nolint:wrapcheck // io.Closer
+	return err
 }

@@ -46,7 +46,7 @@ func (c *call) command(action events.Action, dryRun bool) events.Command {
 func (c *call) submit(ctx context.Context, action events.Action, dryRun bool) (events.Outcome, error) {
 	out, err := c.api.cfg.Store.Submit(ctx, c.command(action, dryRun))
 	if err != nil {
-		return out, err //nolint:wrapcheck // a Status for the client
+		return out, err
 	}
 	c.warn(out.Warnings...)
 	return out, nil
@@ -107,10 +107,10 @@ func (c *call) view() (events.View, time.Time, error) {
 	}
 	seq, at, err := store.Resolve(c.r.Context(), c.kind, *c.past)
 	if err != nil {
-		return nil, at, err //nolint:wrapcheck // a Status for the client
+		return nil, at, err
 	}
 	view, err := store.At(c.r.Context(), c.kind, seq)
-	return view, at, err //nolint:wrapcheck // a Status for the client
+	return view, at, err
 }
 
 // answer writes one object.
@@ -141,7 +141,7 @@ var statusKind = schema.GroupVersionKind{Version: "v1", Kind: "Status"}
 func (c *call) send(code int, mediaType string, data []byte) error {
 	body := newBody(c.w, c.r, code, mediaType)
 	if _, err := body.Write(data); err != nil {
-		return nil //nolint:nilerr // the client went away
+		return nil
 	}
 	_ = body.Close()
 	return nil
@@ -151,7 +151,7 @@ func (c *call) send(code int, mediaType string, data []byte) error {
 func (c *call) sendJSON(value any) error {
 	data, err := json.Marshal(value)
 	if err != nil {
-		return err //nolint:wrapcheck // becomes an internal error with its text
+		return err
 	}
 	if data, err = dress(data, accept{pretty: prettyFor(c.r)}); err != nil {
 		return err
@@ -201,7 +201,7 @@ func (w *statusWriter) WriteHeader(code int) {
 
 func (w *statusWriter) Write(data []byte) (int, error) {
 	w.begun = true
-	return w.ResponseWriter.Write(data) //nolint:wrapcheck // io.Writer
+	return w.ResponseWriter.Write(data)
 }
 
 // Unwrap lets http.ResponseController find the real writer.

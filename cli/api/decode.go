@@ -20,7 +20,7 @@ func (c *call) decodeObject(opts writeOptions) (events.Object, error) {
 	}
 	obj, warnings, err := events.DecodeBody(c.kind, c.r.Header.Get("Content-Type"), data, opts.validation)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a Status for the client
+		return nil, err
 	}
 	c.warn(warnings...)
 	return obj, nil
@@ -38,7 +38,7 @@ func (c *call) decodeBody(into runtime.Object, gvk schema.GroupVersionKind) erro
 func (c *call) decodeInto(into runtime.Object, gvk schema.GroupVersionKind, data []byte) error {
 	warnings, err := events.DecodeInto(into, gvk, c.r.Header.Get("Content-Type"), data, events.ValidateWarn)
 	c.warn(warnings...)
-	return err //nolint:wrapcheck // a Status for the client
+	return err
 }
 
 // decodeDelete reads DeleteOptions. They belong to every group: clients write

@@ -73,7 +73,7 @@ func (c *call) deleteAll(items []events.Object, options *metav1.DeleteOptions) e
 	for _, item := range items {
 		group.Go(func() error { return c.deleteItem(ctx, item, *options) })
 	}
-	return group.Wait() //nolint:wrapcheck // a Status for the client
+	return group.Wait()
 }
 
 // deleteItem deletes the very object that was listed; one that is already
@@ -86,7 +86,7 @@ func (c *call) deleteItem(ctx context.Context, item events.Object, options metav
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}
-	return err //nolint:wrapcheck // a Status for the client
+	return err
 }
 
 // deleteOptions come in the body, else in the query.
@@ -120,7 +120,7 @@ func deleteQuery(query url.Values, options *metav1.DeleteOptions) error {
 	}
 	if text := query.Get("orphanDependents"); text != "" {
 		orphan := flag(text)
-		options.OrphanDependents = &orphan //nolint:staticcheck // old clients send it
+		options.OrphanDependents = &orphan
 	}
 	options.DryRun = query["dryRun"]
 	return nil
@@ -138,7 +138,7 @@ func deleteProblems(o *metav1.DeleteOptions) error {
 		default:
 			return badRequest("propagationPolicy %q: must be one of Background, Foreground, Orphan", *o.PropagationPolicy)
 		}
-		if o.OrphanDependents != nil { //nolint:staticcheck // old clients send it
+		if o.OrphanDependents != nil {
 			return badRequest("orphanDependents and propagationPolicy cannot be both set")
 		}
 	}

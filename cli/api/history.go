@@ -93,7 +93,7 @@ func (c *call) versions(key proto.ObjectKey, standard int) (found []history.Vers
 	}
 	found, err = c.api.cfg.History.Revisions(c.r.Context(), c.kind, key, ask)
 	if err != nil {
-		return nil, false, err //nolint:wrapcheck // says what was read
+		return nil, false, err
 	}
 	found, err = c.untilMoment(found)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *call) untilMoment(found []history.Version) ([]history.Version, error) {
 	}
 	seq, _, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kind, *c.past)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a Status for the client
+		return nil, err
 	}
 	for len(found) > 0 && found[0].Record.Seq > seq {
 		found = found[1:]
@@ -131,7 +131,7 @@ func (c *call) history() error {
 	}
 	revisions, err := history.Revisions(c.api.cfg.Table, c.kind.Stream, found, more)
 	if err != nil {
-		return err //nolint:wrapcheck // says what was read
+		return err
 	}
 	return c.sendJSON(history.List{Object: history.ObjectOf(key), Revisions: revisions, More: more})
 }
@@ -163,7 +163,7 @@ func (c *call) why() error {
 		return c.api.cfg.History.Envelope(c.r.Context(), proto.StreamEvents, seq)
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // says what was read
+		return err
 	}
 	return c.sendJSON(history.Why{Object: history.ObjectOf(key), Roots: roots, More: more})
 }

@@ -66,7 +66,7 @@ func (c *call) listView(opts listOptions) (view events.View, at time.Time, after
 	if want != view.Seq() {
 		view, err = c.api.cfg.Store.At(c.r.Context(), c.kind, want)
 	}
-	return view, at, after, err //nolint:wrapcheck // a Status for the client
+	return view, at, after, err
 }
 
 func listMeta(page events.Page, seq proto.Seq) metav1.ListMeta {
@@ -143,7 +143,7 @@ func (c *call) streamList(items []events.Object, m metav1.ListMeta, a accept) er
 	apiVersion, kind := gvk.ToAPIVersionAndKind()
 	out := newBody(c.w, c.r, http.StatusOK, a.mediaType())
 	if _, err = fmt.Fprintf(out, `{"kind":%q,"apiVersion":%q,"metadata":%s,"items":[`, kind, apiVersion, head); err != nil {
-		return nil //nolint:nilerr // the client went away
+		return nil
 	}
 	for i, item := range items {
 		data, err := json.Marshal(stamped(item, schema.GroupVersionKind{}))
@@ -154,7 +154,7 @@ func (c *call) streamList(items []events.Object, m metav1.ListMeta, a accept) er
 			data = append([]byte{','}, data...)
 		}
 		if _, err := out.Write(data); err != nil {
-			return nil //nolint:nilerr // the client went away
+			return nil
 		}
 	}
 	_, _ = io.Copy(out, strings.NewReader("]}\n"))

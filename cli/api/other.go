@@ -65,7 +65,7 @@ func (c *call) discover(path string) error {
 func (c *call) describe(path string) error {
 	doc, found, err := c.api.openapi.Find(path, c.r.Header.Get("Accept"))
 	if err != nil {
-		return err //nolint:wrapcheck // says what was made
+		return err
 	}
 	if !found {
 		return notServed()

@@ -117,7 +117,7 @@ func (s selection) one(view events.View) (page events.Page, ok bool, err error) 
 	}
 	obj, err := view.Get(s.kind.Resource.Key(s.namespace, s.name))
 	if err != nil || obj == nil || !s.matches(obj) {
-		return page, true, err //nolint:wrapcheck // the caller adds what was read
+		return page, true, err
 	}
 	page.Items = []events.Object{obj}
 	return page, true, nil

@@ -88,7 +88,7 @@ func (c *call) runOnNode(ctx context.Context, to *url.URL, options remotecommand
 	if err != nil {
 		return fmt.Errorf("prepare a stream to %s: %w", to.Host, err)
 	}
-	return executor.StreamWithContext(ctx, options) //nolint:wrapcheck // its type tells the exit code
+	return executor.StreamWithContext(ctx, options)
 }
 
 // outcomeOf is how a command ended, as clients read it.

@@ -70,7 +70,12 @@ func agent(t *testing.T, p *corev1.Pod) string {
 	go func() {
 		done <- server.Run(ctx, server.Config{Listener: listener, Pods: onePod{p}, Runtime: engine, Dial: echo})
 	}()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("the node's server: %v", err)
+		}
+	})
 	return listener.Addr().String()
 }
 
@@ -234,7 +239,9 @@ func forwarded(t *testing.T, dialer httpstream.Dialer) {
 	}
 	_ = conn.Close()
 	close(stop)
-	<-done
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 // TestP11Kubectl streams with the stock kubectls.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,7 +31,7 @@ func (c *call) lines() *lines {
 func (l *lines) write(value any) error {
 	data, err := json.Marshal(value)
 	if err != nil {
-		return err //nolint:wrapcheck // ends the stream
+		return err
 	}
 	if _, err := l.w.Write(append(data, '\n')); err != nil {
 		return errGone
@@ -139,7 +140,7 @@ func (c *call) tail() error {
 	}()
 	out := c.lines()
 	if err := out.flush(); err != nil {
-		return nil //nolint:nilerr // the client went away
+		return nil
 	}
 	sent := 0
 	for e := range entries {
@@ -148,12 +149,12 @@ func (c *call) tail() error {
 			return nil
 		case e.err != nil:
 			return e.err
-		case to > 0 && e.env.Seq > to:
+		case e.env.Seq > to:
 			return nil
 		}
 		if shown, ok := filter.show(c.api.cfg.Table, e.env); ok {
 			if err := out.write(shown); err != nil {
-				return nil //nolint:nilerr // the client went away
+				return nil
 			}
 			if sent++; limit > 0 && sent == limit {
 				return nil
@@ -161,7 +162,7 @@ func (c *call) tail() error {
 		}
 		if len(entries) == 0 {
 			if err := out.flush(); err != nil {
-				return nil //nolint:nilerr // the client went away
+				return nil
 			}
 		}
 	}
@@ -175,14 +176,14 @@ type entry struct {
 }
 
 // span reads from and to: moments, both included. A log that is only followed
-// begins behind its newest transaction. to 0 is no end.
+// begins behind its newest transaction.
 func (c *call) span(stream string, follow bool) (from, to proto.Seq, err error) {
 	query := c.r.URL.Query()
 	kind := c.kindIn(stream)
 	if kind == nil {
 		return 0, 0, badRequest("stream %q: no kind lives there", stream)
 	}
-	from = 1
+	from, to = 1, math.MaxUint64
 	switch text := query.Get("from"); {
 	case text != "":
 		if from, err = c.momentIn(kind, text, true); err != nil {
@@ -193,7 +194,7 @@ func (c *call) span(stream string, follow bool) (from, to proto.Seq, err error) 
 	}
 	if c.past != nil {
 		to, _, err = c.api.cfg.Store.Resolve(c.r.Context(), kind, *c.past)
-		return from, to, err //nolint:wrapcheck // a Status for the client
+		return from, to, err
 	}
 	if text := query.Get("to"); text != "" {
 		to, err = c.momentIn(kind, text, false)
@@ -215,7 +216,7 @@ func (c *call) momentIn(kind *events.Kind, text string, beginning bool) (proto.S
 	if beginning {
 		seq++
 	}
-	return seq, err //nolint:wrapcheck // a Status for the client
+	return seq, err
 }
 
 // kindIn is any kind of the stream: sequences pass with a kind.

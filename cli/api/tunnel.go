@@ -52,12 +52,12 @@ func (c *call) tunnel(to *url.URL) error {
 	both.Go(func() error {
 		defer node.Close()
 		_, err := io.Copy(node, client)
-		return err //nolint:wrapcheck // only ends the other direction
+		return err
 	})
 	both.Go(func() error {
 		defer client.Close()
 		_, err := io.Copy(client, reader)
-		return err //nolint:wrapcheck // only ends the other direction
+		return err
 	})
 	_ = both.Wait() // an error here is one side going away
 	return nil
@@ -75,7 +75,7 @@ func (c *call) upgradeNode(to *url.URL) (conn net.Conn, reader *bufio.Reader, re
 	request.Header.Set("X-Stream-Protocol-Version", forwardProtocol)
 	conn, err = c.api.relay.DialContext(c.r.Context(), "tcp", net.JoinHostPort(to.Host, "80"))
 	if err != nil {
-		return nil, nil, nil, err //nolint:wrapcheck // the node's name is added by the caller
+		return nil, nil, nil, err
 	}
 	reader = bufio.NewReader(conn)
 	err = request.Write(conn)

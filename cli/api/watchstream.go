@@ -213,7 +213,7 @@ func protobufFrame(kind string, obj runtime.Object, gvk schema.GroupVersionKind)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s for a watch: %w", gvk, err)
 	}
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil //nolint:gosec // an object has at most a few MiB
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil
 }
 
 // flush sends what was written on its way.
