@@ -7,6 +7,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"segno/events"
 )
 
 // space is where these tests work.
@@ -64,4 +66,23 @@ func isReady(p *corev1.Pod) bool {
 	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
+}
+
+// inNamespace is every object of every kind in a namespace.
+func (w *world) inNamespace(namespace string) (keys []string) {
+	w.t.Helper()
+	view := w.cluster.View()
+	for _, kind := range w.cluster.table.All() {
+		if !kind.Namespaced {
+			continue
+		}
+		page, err := view.List(events.Query{Resource: kind.Resource, Namespace: namespace})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, obj := range page.Items {
+			keys = append(keys, kind.KeyOf(obj).String())
+		}
+	}
+	return keys
 }
