@@ -70,6 +70,11 @@ func New(cfg Config) (*Agent, error) {
 
 // Run keeps the node until ctx ends. Its containers go on without it.
 func (a *Agent) Run(ctx context.Context) error {
+	unlock, err := disk.Lock(a.cfg.StateDir)
+	if err != nil {
+		return fmt.Errorf("agent of node %s: %w", a.cfg.Node, err)
+	}
+	defer unlock()
 	a.setUpNetwork(ctx) // of an earlier agent's CIDR, before its pods are looked at
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.pods.Run(ctx) })
@@ -84,7 +89,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			})
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil
 	}

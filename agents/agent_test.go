@@ -263,6 +263,25 @@ func TestALostWantIsFound(t *testing.T) {
 	}
 }
 
+// TestAControlPlaneThatCountsAnew: its counters start lower, and what it
+// relays would look old.
+func TestAControlPlaneThatCountsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		defer w.stop()
+		w.plane.with(func() { w.plane.counter = 1000 })
+		w.plane.apply(t, simplePod("a"))
+		w.settle(15 * time.Second)
+		w.plane.with(func() { w.plane.counter = 10 })
+		w.plane.apply(t, simplePod("b"))
+		w.settle(30 * time.Second)
+		w.expect("uid-b", "Running ready=True c=running/0")
+		w.plane.apply(t, simplePod("d"))
+		w.settle(time.Second)
+		w.expect("uid-d", "Running ready=True c=running/0")
+	})
+}
+
 func TestN2TheEngineGoesAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "")

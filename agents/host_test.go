@@ -18,6 +18,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"segno/agents"
 	"segno/agents/hosttest"
@@ -173,7 +174,13 @@ func shell(script string) func(*corev1.Pod) {
 
 func TestP1NginxAnswersOnItsPodIP(t *testing.T) {
 	h := newHost(t, hosttest.Docker(t))
-	h.plane.apply(t, simplePod("a", nginx), simplePod("b", nginx))
+	probed := func(p *corev1.Pod) {
+		p.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 80}}
+		at := corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromString("http")}}
+		p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: at, PeriodSeconds: 1}
+		p.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}, PeriodSeconds: 1}
+	}
+	h.plane.apply(t, simplePod("a", nginx), simplePod("b", nginx, probed))
 	first := h.awaitBrief("uid-a", "Running ready=True nginx=running/0")
 	second := h.awaitBrief("uid-b", "Running ready=True nginx=running/0")
 	for _, s := range []corev1.PodStatus{first, second} {

@@ -5,7 +5,7 @@
 // record that is half old and half new, or an invented one; a torn file is
 // reported and left out.
 //
-// All of it is in this file.
+// Start with this file; lock.go keeps a second agent away.
 package disk
 
 import (

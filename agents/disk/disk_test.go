@@ -124,3 +124,20 @@ func TestTheZeroFolderKeepsNothing(t *testing.T) {
 		t.Errorf("%v, %v", all, err)
 	}
 }
+
+func TestOneAgentAFolder(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := disk.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := disk.Lock(dir); !errors.Is(err, disk.ErrLocked) {
+		t.Errorf("locked twice: %v", err)
+	}
+	unlock()
+	again, err := disk.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 // receiver is the other end: it notes what arrived, and fails when told.
 type receiver struct {
+	mu     sync.Mutex
 	got    []string
 	err    error
 	retry  string
@@ -25,6 +27,8 @@ type receiver struct {
 }
 
 func (r *receiver) send(_ context.Context, report proto.Report) (proto.Reply, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.during != nil {
 		r.during()
 	}
@@ -46,10 +50,18 @@ func (r *receiver) send(_ context.Context, report proto.Report) (proto.Reply, er
 
 func (r *receiver) expect(t *testing.T, want ...string) {
 	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if got := strings.Join(r.got, " | "); got != strings.Join(want, " | ") {
 		t.Errorf("got %q, want %q", got, strings.Join(want, " | "))
 	}
 	r.got = nil
+}
+
+func (r *receiver) fails(err error, retry string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.retry = err, retry
 }
 
 func newBox(t *testing.T, dir string, r *receiver) *outbox.Outbox {
@@ -216,10 +228,10 @@ func TestItTriesUntilItIsAccepted(t *testing.T) {
 		put(t, o, "a", "1")
 		time.Sleep(time.Minute)
 		put(t, o, "a", "2")
-		r.err, r.retry = nil, "a new leader is being elected"
+		r.fails(nil, "a new leader is being elected")
 		time.Sleep(time.Minute)
 		r.expect(t)
-		r.retry = ""
+		r.fails(nil, "")
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		r.expect(t, "a:2")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,7 +59,7 @@ func (s *stage) start() {
 	keeper, err := pod.New(pod.Config{
 		Node: pod.Node{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 1 << 30}, Runtime: s.runtime, Network: net,
 		Tell: s.tell, Observe: s.observe, VolumeDir: filepath.Join(s.t.TempDir(), "volumes"),
-		Forget: func(uid string) { s.forgot = append(s.forgot, uid) },
+		Forget: s.forget,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -75,6 +76,12 @@ func (s *stage) start() {
 		cancel()
 		<-done
 	}
+}
+
+func (s *stage) forget(uid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgot = append(s.forgot, uid)
 }
 
 func (s *stage) note(format string, args ...any) {
@@ -104,6 +111,19 @@ func (s *stage) tell(item proto.ReportItem) {
 		end = " ENDED"
 	}
 	s.note("  %s %s%s", item.Reason, brief(p.Status), end)
+}
+
+// skip forgets what happened so far.
+func (s *stage) skip() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = nil
+}
+
+func (s *stage) is(uid string) corev1.PodStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status[uid]
 }
 
 func (s *stage) want(p *corev1.Pod) {
@@ -263,7 +283,7 @@ func TestP4TenMinutesOfRunningResetTheBackOff(t *testing.T) {
 			s.pass(time.Minute)
 			s.crash()
 		}
-		s.lines = nil
+		s.skip()
 		s.pass(11 * time.Minute)
 		s.crash() // ran ten minutes and more: as a first crash
 		s.pass(9 * time.Minute)
@@ -320,7 +340,7 @@ func TestP4RestartPolicies(t *testing.T) {
 				defer func() { s.stop() }()
 				s.want(newPod(policy(c.policy), scripted(simulated.ExitCode, c.code)))
 				s.pass(3 * time.Minute)
-				if got := brief(s.status["u"]); got != c.want {
+				if got := brief(s.is("u")); got != c.want {
 					t.Errorf("%s, want %s", got, c.want)
 				}
 			})
@@ -369,9 +389,10 @@ func TestP2AFinishedPodKeepsItsLogsAndGivesBackTheRest(t *testing.T) {
 
 func TestP7ImageThatCannotBeHad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		missing := true
+		var missing atomic.Bool
+		missing.Store(true)
 		s := play(t, simulated.Config{NoImage: func(string) error {
-			if missing {
+			if missing.Load() {
 				return errors.New("manifest for app:1 not found")
 			}
 			return nil
@@ -393,10 +414,10 @@ func TestP7ImageThatCannotBeHad(t *testing.T) {
    30s   ContainerWaiting Pending c=ErrImagePull/0
    32s   ContainerWaiting Pending c=ImagePullBackOff/0
 `)
-		if w := s.status["u"].ContainerStatuses[0].State.Waiting; w.Message != `Back-off pulling image "app:1": ErrImagePull: manifest for app:1 not found` {
+		if w := s.is("u").ContainerStatuses[0].State.Waiting; w.Message != `Back-off pulling image "app:1": ErrImagePull: manifest for app:1 not found` {
 			t.Errorf("message: %s", w.Message)
 		}
-		missing = false
+		missing.Store(false)
 		s.pass(time.Minute)
 		s.expect(`
  1m10s get image c/0
@@ -542,7 +563,7 @@ func TestP5AStubbornContainerIsKilled(t *testing.T) {
 		stubborn := scripted(simulated.TermCode, "ignore")
 		s.want(newPod(stubborn))
 		s.pass(time.Minute)
-		s.lines = nil
+		s.skip()
 		s.want(newPod(stubborn, deleted(30)))
 		s.pass(time.Minute)
 		s.expect(`
@@ -556,7 +577,7 @@ func TestP5AStubbornContainerIsKilled(t *testing.T) {
 `)
 		s.want(newPod(stubborn)) // the same name and UID again cannot be, but another pod may
 		s.pass(time.Minute)
-		s.lines = nil
+		s.skip()
 		s.keeper.Gone("u", 2*time.Second)
 		s.pass(time.Minute)
 		s.expect(`
@@ -593,7 +614,7 @@ func TestP10DeadlineEndsThePod(t *testing.T) {
    20s remove sandbox
    20s release network and volumes
 `)
-		if got := s.status["u"]; got.Reason != "DeadlineExceeded" {
+		if got := s.is("u"); got.Reason != "DeadlineExceeded" {
 			t.Errorf("reason: %s", got.Reason)
 		}
 	})
@@ -605,7 +626,7 @@ func TestP1ALostSandboxIsReplaced(t *testing.T) {
 		defer func() { s.stop() }()
 		s.want(newPod())
 		s.pass(time.Minute)
-		s.lines = nil
+		s.skip()
 		s.engine.BreakSandbox("u")
 		s.pass(time.Minute)
 		s.expect(`
@@ -628,7 +649,7 @@ func TestANewImageReplacesTheContainer(t *testing.T) {
 		defer func() { s.stop() }()
 		s.want(newPod())
 		s.pass(time.Minute)
-		s.lines = nil
+		s.skip()
 		s.want(newPod(func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" }))
 		s.pass(time.Minute)
 		s.expect(`
@@ -648,7 +669,7 @@ func TestAnEngineThatIsDownStopsNothing(t *testing.T) {
 		defer func() { s.stop() }()
 		s.want(newPod())
 		s.pass(time.Minute)
-		s.lines = nil
+		s.skip()
 		s.engine.SetDown(true)
 		s.want(newPod(func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }))
 		s.pass(time.Hour)
@@ -667,7 +688,7 @@ func TestANewKeeperAdoptsWhatRuns(t *testing.T) {
 		s.want(crashing)
 		s.pass(40 * time.Second)
 		s.stop()
-		s.lines = nil
+		s.skip()
 		s.start()
 		s.want(crashing)
 		s.pass(3 * time.Minute) // its back-off goes on where it was
@@ -697,7 +718,7 @@ func TestWhatNobodyWantsGoesOnlyAfterAFullList(t *testing.T) {
 		s.want(newPod())
 		s.pass(time.Minute)
 		s.stop()
-		s.lines = nil
+		s.skip()
 		s.start() // it knows of no pod
 		s.pass(time.Hour)
 		s.expect(``)
@@ -732,8 +753,8 @@ func TestP9VolumesLiveAsLongAsThePod(t *testing.T) {
 		if info, err := os.Stat(file); err != nil || !info.IsDir() {
 			t.Errorf("hostPath: %v", err)
 		}
-		if brief(s.status["u"]) != "Running ready c=running/0" {
-			t.Errorf("%s", brief(s.status["u"]))
+		if brief(s.is("u")) != "Running ready c=running/0" {
+			t.Errorf("%s", brief(s.is("u")))
 		}
 		s.keeper.Gone("u", 0)
 		s.pass(time.Minute)
@@ -751,7 +772,7 @@ func TestP8WhatIsNotSupportedSaysSo(t *testing.T) {
 			p.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{}}
 		}))
 		s.pass(time.Second)
-		w := s.status["u"].ContainerStatuses[0].State.Waiting
+		w := s.is("u").ContainerStatuses[0].State.Waiting
 		if w == nil || w.Reason != "CreateContainerConfigError" || w.Message != "envFrom is not supported by this version of segno" {
 			t.Errorf("%+v", w)
 		}

@@ -34,6 +34,12 @@ func (e *scriptedExec) answer(command string, code int) {
 	e.codes[command] = code
 }
 
+func (e *scriptedExec) count(command string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.asked[command]
+}
+
 func playProbes(t *testing.T) (*stage, *scriptedExec) {
 	e := &scriptedExec{Engine: simulated.New(simulated.Config{}), codes: map[string]int{}, asked: map[string]int{}}
 	s := &stage{t: t, engine: e.Engine, runtime: e, begun: time.Now(), status: map[string]corev1.PodStatus{}}
@@ -64,10 +70,10 @@ func TestP3Readiness(t *testing.T) {
 		p := newPod(probed(nil, asks("ready", func(p *corev1.Probe) { p.InitialDelaySeconds, p.PeriodSeconds, p.SuccessThreshold = 5, 2, 2 }), nil))
 		s.want(p)
 		s.pass(time.Minute)
-		if got := brief(s.status["u"]); got != "Running c=running/0" {
+		if got := brief(s.is("u")); got != "Running c=running/0" {
 			t.Errorf("%s", got)
 		}
-		s.lines = nil
+		s.skip()
 		e.answer("ready", 0)
 		s.pass(10 * time.Second)
 		e.answer("ready", 1)
@@ -76,8 +82,8 @@ func TestP3Readiness(t *testing.T) {
   1m3s   PodReady Running ready c=running/0
  1m15s   PodUnready Running c=running/0
 `)
-		if e.asked["ready"] > 39 {
-			t.Errorf("asked %d times", e.asked["ready"])
+		if e.count("ready") > 39 {
+			t.Errorf("asked %d times", e.count("ready"))
 		}
 	})
 }
@@ -88,7 +94,7 @@ func TestP3Liveness(t *testing.T) {
 		defer func() { s.stop() }()
 		s.want(newPod(probed(nil, nil, asks("alive"))))
 		s.pass(time.Minute)
-		s.lines = nil
+		s.skip()
 		e.answer("alive", 1)
 		s.pass(31 * time.Second)
 		e.answer("alive", 0)
@@ -112,18 +118,18 @@ func TestP3StartupHoldsTheOthersBack(t *testing.T) {
 		e.answer("alive", 1)
 		s.want(newPod(probed(asks("up", func(p *corev1.Probe) { p.FailureThreshold = 30 }), asks("ready"), asks("alive"))))
 		s.pass(2 * time.Minute)
-		if started := s.status["u"].ContainerStatuses[0].Started; *started || e.asked["alive"]+e.asked["ready"] != 0 {
-			t.Errorf("started %t, asked %v", *started, e.asked)
+		if started := s.is("u").ContainerStatuses[0].Started; *started || e.count("alive")+e.count("ready") != 0 {
+			t.Errorf("started %t, asked for %d", *started, e.count("alive"))
 		}
 		e.answer("up", 0)
 		e.answer("alive", 0)
 		s.pass(20 * time.Second)
-		if got := s.status["u"].ContainerStatuses[0]; !*got.Started || !got.Ready {
+		if got := s.is("u").ContainerStatuses[0]; !*got.Started || !got.Ready {
 			t.Errorf("%+v", got)
 		}
-		before := e.asked["up"]
+		before := e.count("up")
 		s.pass(time.Minute)
-		if e.asked["up"] != before {
+		if e.count("up") != before {
 			t.Error("the startup probe went on")
 		}
 	})
@@ -136,7 +142,7 @@ func TestP3AStartupThatNeverComesRestarts(t *testing.T) {
 		e.answer("up", 1)
 		s.want(newPod(probed(asks("up", func(p *corev1.Probe) { p.FailureThreshold, p.PeriodSeconds = 2, 5 }), nil, nil)))
 		s.pass(8 * time.Second)
-		if got := brief(s.status["u"]); got != "Running c=running/1 (last Error:143)" {
+		if got := brief(s.is("u")); got != "Running c=running/1 (last Error:143)" {
 			t.Errorf("%s", got)
 		}
 	})
@@ -152,9 +158,9 @@ func TestP3ARestartedAgentKeepsWhatWasFound(t *testing.T) {
 		s.want(p)
 		s.pass(time.Minute)
 		s.stop()
-		s.lines = nil
+		s.skip()
 		again := p.DeepCopy()
-		again.Status = s.status["u"]
+		again.Status = s.is("u")
 		s.start()
 		s.want(again)
 		s.pass(time.Minute)
