@@ -9,7 +9,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
+	"segno/events"
 	"segno/proto"
 )
 
@@ -90,6 +92,99 @@ func BenchmarkFold(b *testing.B) {
 				b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/event")
 				b.ReportMetric(float64(size)/float64(b.N), "log-bytes/event")
 			})
+		}
+	}
+}
+
+// benchReads is a projection of 100,000 ConfigMaps in 100 namespaces, each changed
+// three times, and the sequence after the first change.
+func benchReads(b *testing.B) (p *Projection, then proto.Seq, key func(i int) proto.ObjectKey) {
+	const objects = 100_000
+	b.Helper()
+	p = open(b, Config{Dir: b.TempDir()})
+	name := func(i int) (string, string) { return fmt.Sprintf("team-%d", i%100), fmt.Sprintf("object-%06d", i) }
+	var s script
+	text := strings.Repeat("0123456789abcdef", 26)
+	for round := range 3 {
+		for i := range objects {
+			i = i * 7919 % objects
+			ns, name := name(i)
+			s.add(specified(configMap(ns, name, fmt.Sprint(i), fmt.Sprint(round, text), "app", fmt.Sprint("app-", i/100%10))))
+			if len(s.log) == 1000 {
+				commit(b, p, s.log...)
+				s.log = nil
+			}
+		}
+	}
+	if err := p.db.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	return p, objects, func(i int) proto.ObjectKey {
+		ns, name := name(i % objects)
+		return configMaps.Key(ns, name)
+	}
+}
+
+// BenchmarkRead reads one of 100,000 objects: now and as of the past, at random
+// and the same one again.
+func BenchmarkRead(b *testing.B) {
+	p, then, key := benchReads(b)
+	for name, seq := range map[string]proto.Seq{"now": p.Position().Seq, "then": then} {
+		b.Run("random/"+name, func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 2))
+			for b.Loop() {
+				benchGet(b, p, seq, key(rng.IntN(100_000)))
+			}
+		})
+		b.Run("same/"+name, func(b *testing.B) {
+			for b.Loop() {
+				benchGet(b, p, seq, key(4711))
+			}
+		})
+	}
+}
+
+func benchGet(b *testing.B, p *Projection, seq proto.Seq, key proto.ObjectKey) {
+	v, err := p.At(seq)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if obj, err := v.Get(key); err != nil || obj == nil {
+		b.Fatal(obj, err)
+	}
+}
+
+// BenchmarkList lists a namespace of 1000 among 100,000 objects: now and as of
+// the past, with nothing decoded before and again.
+func BenchmarkList(b *testing.B) {
+	p, then, _ := benchReads(b)
+	queries := map[string]events.Query{
+		"namespace": {Resource: configMaps, Namespace: "team-42"},
+		"label":     {Resource: configMaps, Namespace: "team-42", Labels: labels.SelectorFromSet(labels.Set{"app": "app-3"})},
+	}
+	for moment, seq := range map[string]proto.Seq{"now": p.Position().Seq, "then": then} {
+		for name, query := range queries {
+			for _, cold := range []bool{true, false} {
+				b.Run(fmt.Sprintf("%s/%s/cold=%t", name, moment, cold), func(b *testing.B) {
+					n := 0
+					for b.Loop() {
+						if cold {
+							p.objects = newGenerations[versionID, events.Object](p.cfg.ObjectCache, nil)
+						}
+						v, err := p.At(seq)
+						if err != nil {
+							b.Fatal(err)
+						}
+						page, err := v.List(query)
+						if err != nil {
+							b.Fatal(err)
+						}
+						n = len(page.Items)
+					}
+					b.ReportMetric(float64(n), "objects")
+				})
+			}
 		}
 	}
 }

@@ -26,7 +26,14 @@ type group struct {
 	txns     []*txn
 	recent   []touched
 	changed  []*object // by the transaction in hand
+	folded   []folded
 	buf      []byte
+}
+
+// folded is an entry and the state hash after it.
+type folded struct {
+	entry *proto.Entry
+	state proto.Hash
 }
 
 // object is one object while its group is folded.
@@ -58,9 +65,11 @@ func (g *group) close() error {
 	g.batch.Reset()
 	clear(g.objects)
 	clear(g.order)
+	clear(g.folded)
 	*g = group{
 		p: g.p, batch: g.batch, objects: g.objects,
-		order: g.order[:0], recent: g.recent[:0], changed: g.changed[:0], buf: g.buf[:0],
+		order: g.order[:0], recent: g.recent[:0], changed: g.changed[:0],
+		folded: g.folded[:0], buf: g.buf[:0],
 	}
 	return err
 }
@@ -158,7 +167,12 @@ func (g *group) fold(e *proto.Entry, bodies []proto.Hash) error {
 		t.settle(len(g.changed))
 		g.txns = append(g.txns, t)
 	}
-	return g.event(e)
+	g.state.Position = proto.Position{Seq: env.Seq, Hash: e.Hash, Term: env.Term, At: env.At}
+	if g.state.First == 0 {
+		g.state.First = env.Seq
+	}
+	g.folded = append(g.folded, folded{entry: e, state: g.state.sum.hash()})
+	return nil
 }
 
 // version writes what the transaction in hand made of the object, and brings the
@@ -177,18 +191,13 @@ func (g *group) version(o *object) error {
 	return g.batch.Set(g.buf[:n], g.buf[n:], nil)
 }
 
-// event writes the entry's own rows.
-func (g *group) event(e *proto.Entry) error {
-	env := e.Envelope
-	g.state.Position = proto.Position{Seq: env.Seq, Hash: e.Hash, Term: env.Term, At: env.At}
-	if g.state.First == 0 {
-		g.state.First = env.Seq
-	}
-	hash := g.state.sum.hash()
+// event writes an entry's own rows.
+func (g *group) event(f folded) error {
+	env, encoded := f.entry.Envelope, f.entry.Encoded
 	g.buf = appendEvent(g.buf[:0], env.Seq)
-	op := g.batch.SetDeferred(len(g.buf), len(hash)+len(e.Encoded))
+	op := g.batch.SetDeferred(len(g.buf), len(f.state)+len(encoded))
 	copy(op.Key, g.buf)
-	copy(op.Value[copy(op.Value, hash[:]):], e.Encoded)
+	copy(op.Value[copy(op.Value, f.state[:]):], encoded)
 	if err := op.Finish(); err != nil {
 		return err
 	}
@@ -203,8 +212,14 @@ func (g *group) event(e *proto.Entry) error {
 	return g.batch.Set(causeKey(env.Cause.Seq, env.Seq), nil, nil)
 }
 
-// finish writes the rows of what is current now, and the position.
+// finish writes the rows of the entries (together, because neighbours are cheap
+// to insert), of what is current now, and of the position.
 func (g *group) finish() error {
+	for _, f := range g.folded {
+		if err := g.event(f); err != nil {
+			return err
+		}
+	}
 	for _, o := range g.order {
 		if o.now == o.start {
 			continue

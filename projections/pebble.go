@@ -52,6 +52,10 @@ func openPebble(cfg *Config) (*pebble.DB, error) {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 		opts.Levels[i].IndexBlockSize = 256 << 10
 	}
+	// Old versions are read as often as the newest: they stay beside it.
+	opts.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(comparer.Compare,
+		pebble.KeyRange{Start: []byte{spaceVersion}, End: []byte{spaceVersion + 1}},
+		pebble.SpanPolicy{DisableValueSeparationBySuffix: true})
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	return pebble.Open(cfg.Dir, opts)
 }

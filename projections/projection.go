@@ -36,7 +36,7 @@ type Config struct {
 	Window int
 
 	CacheBytes   int64 // blocks of rows; default 32 MiB
-	RecordBytes  int   // newest records, for the fold; default 32 MiB
+	RecordBytes  int   // newest records, for the fold; default 64 MiB
 	FeedBytes    int   // changes kept for live watchers; default 8 MiB
 	ObjectCache  int   // decoded objects; default 8192
 	MemTableSize int   // default 16 MiB
@@ -50,7 +50,7 @@ func (c *Config) check() error {
 		return errors.New("a window drops history: it needs Retained")
 	}
 	c.CacheBytes = orDefault(c.CacheBytes, 32<<20)
-	c.RecordBytes = orDefault(c.RecordBytes, 32<<20)
+	c.RecordBytes = orDefault(c.RecordBytes, 64<<20)
 	c.FeedBytes = orDefault(c.FeedBytes, 8<<20)
 	c.ObjectCache = orDefault(c.ObjectCache, 8192)
 	c.MemTableSize = orDefault(c.MemTableSize, 16<<20)
