@@ -25,6 +25,7 @@ import (
 type upOptions struct {
 	dataDir, listen, busListen, runtime, node, docker string
 	nodes                                             int
+	nodeGrace                                         time.Duration
 	detach, verbose                                   bool
 	streams                                           genericiooptions.IOStreams
 }
@@ -56,6 +57,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.IntVar(&o.nodes, "nodes", 0, "Number of simulated nodes")
 	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default its host name)")
 	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default DOCKER_HOST)")
+	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
 	return cmd
@@ -85,7 +87,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	var c *cluster.Cluster
 	cfg := cluster.Config{
 		Name: run.Name, DataDir: dir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
-		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker,
+		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, NodeGrace: o.nodeGrace,
 		Log: slog.New(slog.NewTextHandler(o.streams.ErrOut, &slog.HandlerOptions{Level: level})),
 		Progress: func(log string, done, total proto.Seq) {
 			progress.show("reading the log "+log, uint64(done), uint64(total))
@@ -197,7 +199,8 @@ func (o *upOptions) runDetached(ctx context.Context) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	args := []string{"up", "--data-dir", o.dataDir, "--listen", o.listen, "--bus-listen", o.busListen, "--runtime", o.runtime,
-		"--nodes", fmt.Sprint(o.nodes), "--node-name", o.node, "--docker-host", o.docker, fmt.Sprintf("--verbose=%t", o.verbose)}
+		"--nodes", fmt.Sprint(o.nodes), "--node-name", o.node, "--docker-host", o.docker,
+		"--node-monitor-grace-period", o.nodeGrace.String(), fmt.Sprintf("--verbose=%t", o.verbose)}
 	child := exec.Command(self, args...) // not CommandContext: it outlives this process
 	child.Stdout, child.Stderr = log, log
 	child.Env = append(os.Environ(), detachedVariable+"=1")
