@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"segno/bus"
+	"segno/cli/api"
 	"segno/cli/contexts"
 	"segno/proto"
 )
@@ -49,6 +51,18 @@ func newClient(streams genericiooptions.IOStreams) *client {
 func (c *client) addFlags(flags *pflag.FlagSet) {
 	c.AddFlags(flags)
 	flags.StringVar(&c.at, "at", "", "Read as of a moment in the past: a sequence (1042), a time (2026-11-23T10:00:00Z) or a duration ago (10m)")
+}
+
+// checkMoment refuses what is no moment before anything is asked: kubectl's
+// discovery would come first, and would not tell why it failed.
+func (c *client) checkMoment() error {
+	if c.at == "" {
+		return nil
+	}
+	if _, err := api.ParseMoment(c.at, time.Now()); err != nil {
+		return fmt.Errorf("--at: %w", err)
+	}
+	return nil
 }
 
 // wrap turns a kubeconfig's REST configuration into segno's: the path of the

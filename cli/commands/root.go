@@ -60,7 +60,10 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	root.SetGlobalNormalizationFunc(cliflag.WordSepNormalizeFunc)
 	c.addFlags(root.PersistentFlags())
 	headers := &genericclioptions.CommandHeaderRoundTripper{}
-	root.PersistentPreRun = func(cmd *cobra.Command, args []string) { headers.ParseCommandHeaders(cmd, args) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		headers.ParseCommandHeaders(cmd, args)
+		return c.checkMoment()
+	}
 	c.headers = func(next http.RoundTripper) http.RoundTripper {
 		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}
 	}

@@ -78,7 +78,10 @@ func (c *client) tellContents(ctx context.Context, streams genericiooptions.IOSt
 			counts = append(counts, fmt.Sprintf("%d %s", phases[phase], phase))
 		}
 	}
-	fmt.Fprintf(streams.Out, "nodes       %d of %d ready\npods        %d (%s)\nsequence    %s\n", ready, len(nodes.Items), len(pods.Items), strings.Join(counts, ", "), pods.ResourceVersion)
+	if len(counts) == 0 {
+		counts = []string{"none"}
+	}
+	fmt.Fprintf(streams.Out, "nodes       %d of %d ready\npods        %s\nsequence    %s\n", ready, len(nodes.Items), strings.Join(counts, ", "), pods.ResourceVersion)
 	return nil
 }
 
