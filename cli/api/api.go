@@ -53,6 +53,7 @@ type API struct {
 	log       *slog.Logger
 	discovery *discovery.Catalog
 	openapi   *openapi.Documents
+	encodings *encodings
 	relay     *http.Transport // to nodes
 }
 
@@ -76,7 +77,7 @@ func New(cfg Config) (*API, error) {
 	if cfg.BookmarkEvery == 0 {
 		cfg.BookmarkEvery = DefaultBookmarkEvery
 	}
-	a := &API{cfg: cfg, log: cfg.Log}
+	a := &API{cfg: cfg, log: cfg.Log, encodings: newEncodings()}
 	a.discovery = discovery.New(cfg.Table)
 	a.openapi = openapi.New(openapi.Config{Table: cfg.Table, Version: cfg.Version.GitVersion})
 	if cfg.Nodes != nil {

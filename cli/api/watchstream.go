@@ -71,13 +71,14 @@ func (s *watchStream) change(ch *events.Change) error {
 	case was == nil:
 		return nil
 	}
-	last := was
 	if ch.After.Deleted {
-		if last, err = s.feed.Object(ch.After); err != nil {
+		last, err := s.feed.Object(ch.After)
+		if err != nil {
 			return fmt.Errorf("watch: %w", err)
 		}
+		return s.event(watchDeleted, last)
 	}
-	last = events.Copy(last)
+	last := events.Copy(was)
 	last.SetResourceVersion(ch.Seq.String())
 	return s.event(watchDeleted, last)
 }
@@ -110,9 +111,15 @@ func (s *watchStream) event(kind string, obj events.Object) error {
 	case asPartial:
 		meta := table.Metadata(obj, s.accept.gv)
 		return s.send(kind, meta, meta.GroupVersionKind())
-	default:
+	}
+	if s.accept.format == formatProtobuf || s.feed == nil {
 		return s.send(kind, obj, s.chosen.kind.GVK)
 	}
+	data, err := s.call.api.encodings.json(obj, s.chosen.kind)
+	if err != nil {
+		return fmt.Errorf("encode %s for a watch: %w", s.chosen.kind.GVK, err)
+	}
+	return s.write(jsonFrame(kind, data))
 }
 
 // bookmark tells how far the stream has come; end marks the last of the
@@ -158,11 +165,15 @@ func (s *watchStream) end(err error) error {
 
 // send writes one frame.
 func (s *watchStream) send(kind string, obj runtime.Object, gvk schema.GroupVersionKind) error {
-	s.begin()
 	frame, err := s.frame(kind, obj, gvk)
 	if err != nil {
 		return err
 	}
+	return s.write(frame)
+}
+
+func (s *watchStream) write(frame []byte) error {
+	s.begin()
 	if _, err := s.call.w.Write(frame); err != nil {
 		return errGone
 	}
@@ -190,12 +201,17 @@ func (s *watchStream) frame(kind string, obj runtime.Object, gvk schema.GroupVer
 	if err != nil {
 		return nil, fmt.Errorf("encode %s for a watch: %w", gvk, err)
 	}
+	return jsonFrame(kind, data), nil
+}
+
+// jsonFrame is a watch event in a line of its own.
+func jsonFrame(kind string, data []byte) []byte {
 	frame := make([]byte, 0, len(data)+40)
 	frame = append(frame, `{"type":"`...)
 	frame = append(frame, kind...)
 	frame = append(frame, `","object":`...)
 	frame = append(frame, data...)
-	return append(frame, "}\n"...), nil
+	return append(frame, "}\n"...)
 }
 
 // protobufFrame is a WatchEvent behind its length in four bytes.
