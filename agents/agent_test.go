@@ -3,6 +3,8 @@ package agents_test
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"segno/agents"
 	"segno/agents/network"
 	"segno/agents/runtime/simulated"
+	"segno/proto"
 )
 
 // world is one agent over a simulated engine, and its control plane.
@@ -399,4 +402,45 @@ func TestAThousandPodsOnAHundredNodes(t *testing.T) {
 			t.Errorf("%d reports for %d pods", reports, nodes*each)
 		}
 	})
+}
+
+// BenchmarkThousandPods is what agents alone cost, from the first Want to the
+// last acknowledged status, on 100 simulated nodes.
+func BenchmarkThousandPods(b *testing.B) {
+	const nodes, each = 100, 10
+	for b.Loop() {
+		var planes []*plane
+		ctx, cancel := context.WithCancel(b.Context())
+		var running sync.WaitGroup
+		for range nodes {
+			p := newPlane()
+			for i := range each {
+				pod := simplePod(fmt.Sprint("p", i))
+				body, err := pod.Marshal()
+				if err != nil {
+					b.Fatal(err)
+				}
+				p.pods[string(pod.UID)] = proto.WantPod{Key: proto.Resource{Name: "pods"}.Key("default", pod.Name), UID: string(pod.UID), Body: body}
+			}
+			agent, err := agents.New(agents.Config{Node: "n1", Link: p, Runtime: simulated.New(simulated.Config{}), Network: network.NewSimulated()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			planes = append(planes, p)
+			running.Go(func() { _ = agent.Run(ctx) })
+		}
+		for _, p := range planes {
+			for ready := 0; ready < each; {
+				ready = 0
+				for i := range each {
+					if p.status(fmt.Sprint("uid-p", i)).Phase == corev1.PodRunning {
+						ready++
+					}
+				}
+				goruntime.Gosched()
+			}
+		}
+		cancel()
+		running.Wait()
+	}
 }

@@ -6,11 +6,10 @@ import (
 )
 
 // beat says regularly that the node lives, and tells its status when it
-// changed and now and then when it did not.
+// changed. (When it did not, registering again tells it now and then.)
 func (a *Agent) beat(ctx context.Context) error {
 	beats := time.NewTicker(a.cfg.HeartbeatPeriod)
 	defer beats.Stop()
-	told := time.Now()
 	var before counters
 	for {
 		select {
@@ -18,7 +17,6 @@ func (a *Agent) beat(ctx context.Context) error {
 			return ctx.Err()
 		case <-a.changed:
 			a.report()
-			told = time.Now()
 			continue
 		case <-beats.C:
 		}
@@ -27,10 +25,6 @@ func (a *Agent) beat(ctx context.Context) error {
 			a.changeHealth(func(h *health) { h.pressure = pressure })
 		}
 		a.setUpNetwork(ctx)
-		if time.Since(told) >= a.cfg.StatusPeriod {
-			a.report()
-			told = time.Now()
-		}
 	}
 }
 

@@ -94,8 +94,9 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 	}
 }
 
-// registerAgain is when the Node object is asked for once more: soon while it
-// has no pod CIDR, and now and then because a person may have deleted it.
+// registerAgain is when the Node object is registered once more: soon while it
+// has no pod CIDR, and now and then because a person may have deleted it. That
+// also tells a status that did not change.
 func (a *Agent) registerAgain() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
