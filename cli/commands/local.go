@@ -72,6 +72,15 @@ func dirsOf(runs []contexts.Run) string {
 	return strings.Join(dirs, ", ")
 }
 
+// dirFlag is how a command line names a data directory, with a space before it;
+// nothing for the default one.
+func dirFlag(dataDir string) string {
+	if dataDir == contexts.DataDir() {
+		return ""
+	}
+	return " --data-dir " + dataDir
+}
+
 // clusterName is the context of a data directory: the default one is "segno".
 func clusterName(dataDir string) string {
 	if dataDir == contexts.DataDir() {
@@ -82,6 +91,30 @@ func clusterName(dataDir string) string {
 		return "segno"
 	}
 	return "segno-" + base
+}
+
+// freeName is what the cluster of a data directory is to be called. It refuses
+// when that cluster runs already, and avoids the names of others that run.
+func freeName(dataDir string) (string, error) {
+	runs, err := contexts.Runs()
+	if err != nil {
+		return "", err
+	}
+	taken := map[string]bool{}
+	for _, run := range runs {
+		if !run.Alive() {
+			continue
+		}
+		if run.DataDir == dataDir {
+			return "", fmt.Errorf("the cluster %q runs already in %s (process %d); look at it with: segno status, or stop it with: segno down", run.Name, dataDir, run.PID)
+		}
+		taken[run.Name] = true
+	}
+	name := clusterName(dataDir)
+	for n := 2; taken[name]; n++ {
+		name = fmt.Sprintf("%s-%d", clusterName(dataDir), n)
+	}
+	return name, nil
 }
 
 // stopTimeout is how long a cluster may take to stop cleanly.

@@ -29,7 +29,7 @@ func newStatus(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			fmt.Fprintf(streams.Out, "cluster     %s\ndata        %s\n", run.Name, run.DataDir)
 			if !run.Alive() {
 				fmt.Fprintln(streams.Out, "state       stopped")
-				return fmt.Errorf("the cluster %q does not run; start it with: segno up --data-dir %s", run.Name, run.DataDir)
+				return fmt.Errorf("the cluster %q does not run; start it with: segno up%s", run.Name, dirFlag(run.DataDir))
 			}
 			fmt.Fprintf(streams.Out, "state       running (process %d, for %s)\nAPI         %s\nbus         %s\nruntime     %s\n",
 				run.PID, time.Since(run.Started).Round(time.Second), run.Server, run.Bus, run.Runtime)
@@ -103,7 +103,7 @@ func newDown(streams genericiooptions.IOStreams) *cobra.Command {
 			if err := stopRun(cmd.Context(), run); err != nil {
 				return err
 			}
-			fmt.Fprintf(streams.Out, "The cluster %q is stopped; its containers go on.\n", run.Name)
+			fmt.Fprintf(streams.Out, "The cluster %q is stopped%s.\n", run.Name, fate(run.Runtime))
 			return nil
 		},
 	}

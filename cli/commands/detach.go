@@ -1,0 +1,88 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// detachedVariable tells a cluster process that it runs in the background.
+const detachedVariable = "SEGNO_DETACHED"
+
+func (o *upOptions) logFile() string { return filepath.Join(o.dataDir, "segno.log") }
+
+// detachPatience is how long a detached cluster may take to be ready: a long
+// log may have to be read first.
+const detachPatience = 5 * time.Minute
+
+// runDetached starts this very command line again in the background and waits
+// until the cluster is ready.
+func (o *upOptions) runDetached(ctx context.Context) error {
+	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	log, err := os.OpenFile(o.logFile(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the log file: %w", err)
+	}
+	defer log.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	args := []string{"up", "--data-dir", o.dataDir, "--listen", o.listen, "--bus-listen", o.busListen, "--runtime", o.runtime,
+		"--nodes", fmt.Sprint(o.nodes), "--node-name", o.node, "--docker-host", o.docker,
+		"--node-monitor-grace-period", o.nodeGrace.String(), fmt.Sprintf("--verbose=%t", o.verbose)}
+	child := exec.Command(self, args...) // not CommandContext: it outlives this process
+	child.Stdout, child.Stderr = log, log
+	child.Env = append(os.Environ(), detachedVariable+"=1")
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
+		return fmt.Errorf("start the cluster: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }() // answered before this process ends, or never asked for
+	ctx, cancel := context.WithTimeout(ctx, detachPatience)
+	defer cancel()
+	err = until(ctx, "wait for the cluster", func() (bool, error) {
+		select {
+		case err := <-ended:
+			return false, notStarted(err, readAll(o.logFile()))
+		default:
+		}
+		run, err := localTarget{dataDir: o.dataDir}.find()
+		return err == nil && run.PID == child.Process.Pid && run.Alive(), nil
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(o.streams.Out, readAll(o.logFile()))
+	fmt.Fprintf(o.streams.Out, "It runs in the background (process %d); stop it with: segno down%s\n", child.Process.Pid, dirFlag(o.dataDir))
+	return nil
+}
+
+func readAll(file string) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// notStarted tells why a detached cluster ended: what it said itself, else its
+// exit status.
+func notStarted(ended error, said string) error {
+	if said = strings.TrimPrefix(strings.TrimSpace(said), "error: "); said != "" {
+		return errors.New(said)
+	}
+	if ended == nil {
+		return errors.New("the cluster stopped before it was ready")
+	}
+	return fmt.Errorf("the cluster stopped before it was ready: %w", ended)
+}

@@ -1,0 +1,86 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"segno/cli/api/history"
+)
+
+func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
+	var follow, everywhere bool
+	var from, to, actor, verb, fact, kind, name, output string
+	cmd := &cobra.Command{
+		Use: "events", Short: "Read the event log, and follow it",
+		Long: "Read the event log: one line for each transaction, with what it did to which object.\nKubernetes' own Event objects are notes here: segno get events.",
+		Example: `  segno events -f
+  segno events --from 1042 -n default --kind pods
+  segno events --from 10m --actor user:admin -A -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			params := url.Values{"from": {from}, "to": {to}, "actor": {actor}, "verb": {verb}, "fact": {fact}, "name": {name}}
+			if follow {
+				params.Set("follow", "true")
+			}
+			if kind != "" {
+				key, err := c.object([]string{kind, "any"})
+				if err != nil {
+					return err
+				}
+				params.Set("resource", key.Resource.Name)
+				params.Set("group", key.Group)
+			}
+			if *c.Namespace != "" && !everywhere {
+				params.Set("namespace", *c.Namespace)
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return c.showEvents(ctx, params, output, streams.Out)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&follow, "follow", "f", false, "Go on with what happens from now on (or from --from)")
+	flags.StringVar(&from, "from", "", "Begin at this sequence, time or duration ago")
+	flags.StringVar(&to, "to", "", "End at this sequence, time or duration ago")
+	flags.StringVar(&actor, "actor", "", "Only what this actor did: user:admin, node:n1, system:scheduler")
+	flags.StringVar(&verb, "verb", "", "Only this verb: create, update, patch, delete, bind")
+	flags.StringVar(&fact, "fact", "", "Only this kind of event: PodBound, DeploymentScaled …")
+	flags.StringVar(&kind, "kind", "", "Only objects of this kind")
+	flags.StringVar(&name, "name", "", "Only objects of this name")
+	flags.BoolVarP(&everywhere, "all-namespaces", "A", false, "All namespaces, whatever -n says; the default without -n")
+	flags.StringVarP(&output, "output", "o", "", "Output format: lines or json")
+	return cmd
+}
+
+func (c *client) showEvents(ctx context.Context, params url.Values, output string, out io.Writer) error {
+	err := c.askLines(ctx, "events", params, func(line []byte) error {
+		if output == "json" {
+			_, err := out.Write(line)
+			return err
+		}
+		var t history.Transaction
+		if err := json.Unmarshal(line, &t); err != nil {
+			return fmt.Errorf("read a line of the log: %w", err)
+		}
+		for _, ev := range t.Events {
+			fmt.Fprintf(out, "%-6d %s  %-22s %-26s %s", t.Seq, t.Time.Local().Format(timeFormat), t.Actor, ev.Fact, nameOf(ev.Object))
+			if ev.Reason != "" {
+				fmt.Fprintf(out, " (%s)", ev.Reason)
+			}
+			fmt.Fprintln(out)
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil // the person has seen enough
+	}
+	return err
+}

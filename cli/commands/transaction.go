@@ -1,0 +1,49 @@
+package commands
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+
+	"segno/cli/api/history"
+)
+
+const timeFormat = "2006-01-02 15:04:05.000"
+
+// factsOf joins the facts of a transaction.
+func factsOf(all []history.Event) (facts, reasons string) {
+	var names, whys []string
+	for _, ev := range all {
+		if len(names) == 0 || names[len(names)-1] != ev.Fact {
+			names = append(names, ev.Fact)
+		}
+		if ev.Reason != "" && (len(whys) == 0 || whys[len(whys)-1] != ev.Reason) {
+			whys = append(whys, ev.Reason)
+		}
+	}
+	return strings.Join(names, ","), strings.Join(whys, ",")
+}
+
+func causeOf(t history.Transaction) string {
+	switch {
+	case t.Cause != 0:
+		return t.Cause.String()
+	case t.Request != "":
+		return "request"
+	default:
+		return "-"
+	}
+}
+
+func nameOf(o history.Object) string {
+	if o.Namespace == "" {
+		return o.Resource + "/" + o.Name
+	}
+	return o.Resource + "/" + o.Namespace + "/" + o.Name
+}
+
+func writeJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,58 @@
+package commands
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"segno/cli/api/history"
+)
+
+func newVerify(c *client, streams genericiooptions.IOStreams) *cobra.Command {
+	return &cobra.Command{
+		Use: "verify", Short: "Prove that the log is whole and the state follows from it",
+		Long:    "Check the hash chain of every log, fold its events again from nothing, and compare the result with the state.\nThe first thing that is wrong is named, and the exit status is 1.",
+		Example: "  segno verify",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			bar := &progressBar{out: streams.ErrOut}
+			var wrong []string
+			err := c.askLines(cmd.Context(), "verify", nil, func(line []byte) error {
+				var v history.Verification
+				if err := json.Unmarshal(line, &v); err != nil {
+					return fmt.Errorf("read the progress: %w", err)
+				}
+				if v.Result == nil && v.Error == "" {
+					bar.show("verifying "+v.Stream, uint64(v.Done), uint64(v.Total))
+					return nil
+				}
+				bar.end()
+				bar = &progressBar{out: streams.ErrOut}
+				wrong = append(wrong, tellVerified(streams.Out, v)...)
+				return nil
+			})
+			if err == nil && len(wrong) > 0 {
+				err = fmt.Errorf("the cluster is not what its log says: %s", strings.Join(wrong, "; "))
+			}
+			return err
+		},
+	}
+}
+
+func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
+	if v.Result == nil {
+		fmt.Fprintf(out, "%-7s  could not be verified: %s\n", v.Stream, v.Error)
+		return []string{v.Stream + ": " + v.Error}
+	}
+	fmt.Fprintf(out, "%-7s  sequence %d, %d transactions in the chain, %d rows compared\n         chain %s\n         state %s\n",
+		v.Stream, v.Result.Seq, v.Result.Events, v.Result.Rows, v.Result.Hash, v.Result.StateHash)
+	if v.Result.Problem != "" {
+		fmt.Fprintf(out, "         WRONG: %s\n", v.Result.Problem)
+		wrong = append(wrong, v.Stream+": "+v.Result.Problem)
+	}
+	return wrong
+}
