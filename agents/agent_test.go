@@ -225,6 +225,24 @@ func TestWhatWentAwayMeanwhileEndsGracefully(t *testing.T) {
 	})
 }
 
+// TestAnEndThatWasRefusedIsToldAgain, or the object would be there for ever.
+func TestAnEndThatWasRefusedIsToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		defer w.stop()
+		w.plane.apply(t, simplePod("a"))
+		w.settle(time.Second)
+		w.plane.with(func() { w.plane.refuse = 1 })
+		w.plane.apply(t, simplePod("a", deleting(1)))
+		w.settle(10 * time.Minute)
+		w.plane.with(func() {
+			if fmt.Sprint(w.plane.ended) != "[uid-a]" {
+				t.Errorf("ended: %v", w.plane.ended)
+			}
+		})
+	})
+}
+
 func TestAForcedDeletionIsQuick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "")

@@ -78,7 +78,9 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 		case <-ctx.Done():
 			return true, ctx.Err()
 		case <-again.C:
-			err = a.register(ctx)
+			if err = a.register(ctx); err == nil {
+				err = a.sync(ctx) // also finds an end that was told and not taken
+			}
 			again.Reset(a.registerAgain())
 		case <-a.behind:
 			err = a.sync(ctx)

@@ -31,6 +31,7 @@ type plane struct {
 	beats    int
 	syncs    int
 	lose     bool // relayed Wants do not arrive
+	refuse   int  // so many ends are refused
 }
 
 func newPlane() *plane {
@@ -108,7 +109,12 @@ func (p *plane) Report(_ context.Context, r proto.Report) (proto.Reply, error) {
 		return proto.Reply{}, err
 	}
 	reply := proto.Reply{Errors: make([]string, len(r.Items))}
-	for _, item := range r.Items {
+	for i, item := range r.Items {
+		if item.Ended && p.refuse > 0 {
+			p.refuse--
+			reply.Errors[i] = "not now"
+			continue
+		}
 		if item.Key.Resource.Name == "nodes" {
 			var node corev1.Node
 			if err := node.Unmarshal(item.Status); err != nil {
