@@ -138,9 +138,9 @@ func TestE1EventsAreKeptAsTheyLieInTheLog(t *testing.T) {
 	if at != 601 {
 		t.Errorf("Events ended before %s", at)
 	}
-	for env := range p.Events(t.Context(), 1, 10) {
-		if env.Seq > 10 {
-			t.Errorf("Events to 10 answers %s", env.Seq)
+	for env, err := range p.Events(t.Context(), 1, 10) {
+		if err != nil || env.Seq > 10 {
+			t.Errorf("Events to 10 answers %s, %v", env.Seq, err)
 		}
 	}
 	if hash, err := p.StateHashAt(0); err != nil || !hash.IsZero() {

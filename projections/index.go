@@ -109,7 +109,7 @@ func (p *Projection) fieldKeys(rec *events.Record) (keys [][]byte) {
 // diff walks two sorted lists of keys and reports what only one of them has.
 func diff(before, now [][]byte, gone, added func(key []byte) error) error {
 	for len(before) > 0 || len(now) > 0 {
-		order := 0
+		var order int
 		switch {
 		case len(before) == 0:
 			order = 1

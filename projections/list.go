@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
@@ -169,6 +170,8 @@ func (l *listing) index() (prefix []byte, ok bool) {
 	return nil, false
 }
 
+var equalities = []selection.Operator{selection.Equals, selection.DoubleEquals, selection.In}
+
 // equality finds a label that the selector demands to have one value.
 func equality(selector labels.Selector) (key, value string, ok bool) {
 	if selector == nil {
@@ -176,11 +179,9 @@ func equality(selector labels.Selector) (key, value string, ok bool) {
 	}
 	requirements, _ := selector.Requirements()
 	for _, r := range requirements {
-		switch r.Operator() {
-		case selection.Equals, selection.DoubleEquals, selection.In:
-			if values := r.Values().UnsortedList(); len(values) == 1 {
-				return r.Key(), values[0], true
-			}
+		values := r.Values().UnsortedList()
+		if len(values) == 1 && slices.Contains(equalities, r.Operator()) {
+			return r.Key(), values[0], true
 		}
 	}
 	return "", "", false

@@ -87,7 +87,7 @@ func eachField(body []byte, fn func(number int, value []byte)) {
 			return
 		}
 		body = body[n:]
-		size := 0
+		var size int
 		switch tag & 7 {
 		case wireVarint:
 			_, size = binary.Uvarint(body)

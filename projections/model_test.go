@@ -154,14 +154,14 @@ func randomQuery(rng *rand.Rand) events.Query {
 	if selector != "" {
 		q.Labels, _ = labels.Parse(selector)
 	}
-	switch {
-	case q.Resource == pods:
+	switch q.Resource {
+	case pods:
 		q.Owner = pick(rng, types.UID(""), "", "r1", "r9")
 		q.Node = pick(rng, proto.NodeName(""), "", "", "n1", "n9")
 		if f := pick(rng, "", "", "", "spec.nodeName=n2", "spec.nodeName=", "status.phase=Running", "metadata.name=o1"); f != "" {
 			q.Fields = fields.ParseSelectorOrDie(f)
 		}
-	case q.Resource == notes:
+	case notes:
 		if f := pick(rng, "", "involvedObject.uid=p", "involvedObject.name=q", "involvedObject.uid=,involvedObject.name=p"); f != "" {
 			q.Fields = fields.ParseSelectorOrDie(f)
 		}

@@ -56,7 +56,12 @@ func openPebble(cfg *Config) (*pebble.DB, error) {
 	opts.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(comparer.Compare,
 		pebble.KeyRange{Start: []byte{spaceVersion}, End: []byte{spaceVersion + 1}},
 		pebble.SpanPolicy{DisableValueSeparationBySuffix: true})
-	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	compression := pebble.DBCompressionBalanced
+	if cfg.scratch {
+		compression = pebble.DBCompressionFastest
+		opts.L0CompactionThreshold = 16
+	}
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return compression })
 	return pebble.Open(cfg.Dir, opts)
 }
 

@@ -40,6 +40,10 @@ type Config struct {
 	FeedBytes    int   // changes kept for live watchers; default 8 MiB
 	ObjectCache  int   // decoded objects; default 8192
 	MemTableSize int   // default 16 MiB
+
+	// scratch is for a fold that is thrown away soon: quick to write rather than
+	// small, and without the envelopes in its event rows.
+	scratch bool
 }
 
 func (c *Config) check() error {

@@ -1,7 +1,8 @@
 package projections
 
 import (
-	"context"
+	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,30 +27,74 @@ func TestReadsNowAndThen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := events.GetAs[*corev1.Pod](v, pods.Key("default", "web"))
+		got, ok, err := events.GetAs[*corev1.Pod](v, pods.Key("default", "web"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		phase := corev1.PodPhase("")
-		if got != nil {
-			phase = got.Status.Phase
-		}
-		list, err := events.ListAs[*corev1.Pod](v, events.Query{Resource: pods})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if phase != want || (len(list) == 1) != (want != "") {
-			t.Errorf("as of %d: phase %q and %d pods, want %q", seq, phase, len(list), want)
+		if ok != (want != "") || ok && got.Status.Phase != want {
+			t.Errorf("as of %d: %v, want phase %q", seq, got, want)
 		}
 	}
-	n := 0
-	for c, err := range p.Watch(context.Background(), 0) {
-		if err != nil {
-			t.Fatal(err)
+}
+
+// A transaction of the largest size has rows that fit no memtable of this size.
+func TestTheLargestTransaction(t *testing.T) {
+	dir := t.TempDir()
+	var s script
+	value := strings.Repeat("x", proto.MaxObject-1000)
+	s.add(specified(configMap("a", "small", "u0", "1")))
+	s.add(specified(configMap("a", "m1", "u1", value)), specified(configMap("a", "m2", "u2", value)))
+	s.add(specified(configMap("a", "m1", "u1", value+"y")))
+	s.add(ended(configMap("a", "small", "u0", "1")))
+	p, err := Open(Config{Dir: dir, Table: table, MemTableSize: 64 << 10, Sync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, p, s.log...)
+	hash := p.StateHash()
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p = open(t, Config{Dir: dir})
+	if p.StateHash() != hash || p.Position().Seq != 4 {
+		t.Errorf("after a restart: position %s, state hash %s, want 4 and %s", p.Position().Seq, p.StateHash().Short(), hash.Short())
+	}
+	v, err := p.At(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := events.GetAs[*corev1.ConfigMap](v, configMaps.Key("a", "m1"))
+	if err != nil || got.Data["v"] != value {
+		t.Errorf("the large object as of 2: %d bytes, %v", len(got.Data["v"]), err)
+	}
+}
+
+func TestNothingWorksOnceClosed(t *testing.T) {
+	p, err := Open(Config{Table: table})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s script
+	commit(t, p, s.add(specified(configMap("a", "m", "u", "1"))))
+	v := p.View()
+	if err := errors.Join(p.Close(), p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, getErr := v.Get(configMaps.Key("a", "m"))
+	_, listErr := v.List(events.Query{Resource: configMaps})
+	_, encodedErr := p.Encoded(1)
+	_, historyErr := p.History(configMaps.Key("a", "m"), 0)
+	_, subscribeErr := p.Subscribe(0, Filter{})
+	_, verifyErr := p.Verify(t.Context(), nil)
+	for what, err := range map[string]error{
+		"Get": getErr, "List": listErr, "Encoded": encodedErr, "History": historyErr,
+		"Subscribe": subscribeErr, "Verify": verifyErr, "Commit": p.Commit([]proto.Entry{s.add(marked())}),
+	} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: %v", what, err)
 		}
-		t.Log(c.Seq, c.Event.Kind, c.Before != nil, c.After.Deleted)
-		if n++; n == 4 {
-			break
-		}
+	}
+	if _, err := Open(Config{}); err == nil {
+		t.Error("opened without a table of kinds")
 	}
 }

@@ -66,7 +66,7 @@ func TestE13VerifyNamesTheFirstProblem(t *testing.T) {
 			v[0] ^= 1
 			return v
 		}, "row event 300: is"},
-		"an event is not readable":    {eventKey(400), func([]byte) []byte { return []byte("x") }, "transaction 400: read transaction 400: malformed row"},
+		"an event is not readable":    {eventKey(400), func([]byte) []byte { return []byte("x") }, "transaction 400: cannot be read: read transaction 400: malformed row"},
 		"an event is missing":         {eventKey(600), gone, "transaction 600: is missing, or another one (601) lies in its place"},
 		"an event has another's row":  {eventKey(200), func([]byte) []byte { return append(make([]byte, 32), log[99].Encoded...) }, "transaction 200: is missing, or another one (100) lies in its place"},
 		"an index row is missing":     {someLabel, gone, "row " + describeKey(someLabel) + ": is missing"},
