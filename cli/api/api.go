@@ -129,6 +129,9 @@ func (c *call) serve() error {
 		return statusText(http.StatusUnauthorized, "Unauthorized", "Unauthorized")
 	}
 	c.user = user
+	if err := c.sameSite(); err != nil {
+		return err
+	}
 	target, shaped := targetOf(c.r)
 	if c.target = target; !shaped {
 		return notServed()

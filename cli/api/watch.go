@@ -33,7 +33,10 @@ func (c *call) watch() error {
 	if opts.version > view.Seq() && c.past == nil {
 		return tooLarge(opts.version, view.Seq())
 	}
-	stream := newWatchStream(c, chosen, a)
+	ctx, cancel := context.WithCancel(c.r.Context())
+	defer cancel()
+	stream := newWatchStream(c, chosen, a, cancel)
+	defer stream.sink.close()
 	if c.past != nil {
 		return stream.end(stream.replay(view, at))
 	}
@@ -44,7 +47,7 @@ func (c *call) watch() error {
 	if opts.timeout == 0 {
 		opts.timeout = maxWatch
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), opts.timeout)
+	ctx, cancel = context.WithTimeout(ctx, opts.timeout)
 	defer cancel()
 	return stream.end(stream.follow(ctx, from, opts.bookmarks))
 }
@@ -58,9 +61,9 @@ func (s *watchStream) start(view events.View, opts listOptions) (proto.Seq, erro
 	}
 	if !initial {
 		if opts.version == 0 {
-			return view.Seq(), s.flush()
+			return view.Seq(), s.sink.flush()
 		}
-		return opts.version, s.flush()
+		return opts.version, s.sink.flush()
 	}
 	if err := s.initial(view, s.call.api.cfg.Now()); err != nil {
 		return 0, err
@@ -70,7 +73,7 @@ func (s *watchStream) start(view events.View, opts listOptions) (proto.Seq, erro
 			return 0, err
 		}
 	}
-	return view.Seq(), s.flush()
+	return view.Seq(), s.sink.flush()
 }
 
 func (s *watchStream) initial(view events.View, at time.Time) error {
@@ -95,7 +98,7 @@ func (s *watchStream) replay(view events.View, at time.Time) error {
 	if err := s.bookmark(view.Seq(), true); err != nil {
 		return err
 	}
-	return s.flush()
+	return s.sink.flush()
 }
 
 // follow sends every change after from, until ctx ends. It flushes only when
@@ -116,7 +119,7 @@ func (s *watchStream) follow(ctx context.Context, from proto.Seq, bookmarks bool
 		done()
 		if err == nil && quiet && bookmarks && ctx.Err() == nil {
 			if err = s.bookmark(feed.Seen(), false); err == nil {
-				err = s.flush()
+				err = s.sink.flush()
 			}
 		}
 		if err != nil {
@@ -153,7 +156,7 @@ func (s *watchStream) relay(wait, ended context.Context) error {
 		case !errors.Is(err, context.Canceled):
 			return s.failure(err)
 		}
-		if err := s.flush(); err != nil {
+		if err := s.sink.flush(); err != nil {
 			return err
 		}
 	}

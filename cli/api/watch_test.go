@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -317,5 +318,39 @@ func TestWatchProtobuf(t *testing.T) {
 	}
 	if _, err := maps.Watch(t.Context(), metav1.ListOptions{ResourceVersion: "x"}); !apierrors.IsInvalid(err) {
 		t.Errorf("a Status in protobuf: %v", err)
+	}
+}
+
+// TestWatchOverWebSocket is how dashboards in browsers watch.
+func TestWatchOverWebSocket(t *testing.T) {
+	c := client{t, apitest.New(t, nil)}
+	c.Create(t, configMap("a"))
+	dialer := websocket.Dialer{Subprotocols: []string{"base64.binary.k8s.io"}}
+	at := "ws" + strings.TrimPrefix(c.URL, "http") + mapsPath + "?watch=1"
+	conn, answer, err := dialer.DialContext(t.Context(), at, http.Header{"Origin": {c.URL}})
+	if err != nil {
+		t.Fatal(err, answer)
+	}
+	defer conn.Close()
+	for _, name := range []string{"a", "b"} {
+		if name == "b" {
+			c.Create(t, configMap("b"))
+		}
+		var e event
+		if err := conn.ReadJSON(&e); err != nil || e.String() != "ADDED "+name {
+			t.Fatalf("%v %v", err, e)
+		}
+	}
+	_, answer, err = dialer.DialContext(t.Context(), at+"&fieldSelector=a%3Db", nil)
+	if err == nil || answer.StatusCode != 400 {
+		t.Errorf("a refusal comes before the upgrade: %v %v", err, answer)
+	}
+	_, answer, err = dialer.DialContext(t.Context(), at, http.Header{"Origin": {"https://evil.example"}})
+	if err == nil || answer.StatusCode != 403 {
+		t.Errorf("a foreign page: %v %v", err, answer)
+	}
+	c.status(c.do("POST", mapsPath, `{"metadata":{"name":"x"}}`, "Origin: https://evil.example"), 403, metav1.StatusReasonForbidden, "may not use this server")
+	if got := c.do("POST", mapsPath, `{"metadata":{"name":"x"}}`, "Origin: https://dashboard.example", "Authorization: Bearer t"); got.code != 201 {
+		t.Errorf("a page with a token: %+v", got)
 	}
 }

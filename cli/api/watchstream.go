@@ -1,16 +1,17 @@
 package api
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/httpstream/wsstream"
 
 	"segno/cli/api/table"
 	"segno/events"
@@ -35,21 +36,24 @@ type watchStream struct {
 	chosen selection
 	accept accept
 	at     time.Time // for ages in tables
-	flow   *http.ResponseController
-	begun  bool
+	sink   sink
 	feed   Feed
 	rows   bool // a table with its columns has been sent
 }
 
-func newWatchStream(c *call, chosen selection, a accept) *watchStream {
+func newWatchStream(c *call, chosen selection, a accept, gone context.CancelFunc) *watchStream {
 	if a.as == asPartialList {
 		a.as = asPartial
 	}
 	a.pretty = false
-	if a.format == formatYAML {
+	if a.format == formatYAML || wsstream.IsWebSocketRequest(c.r) {
 		a.format = formatJSON
 	}
-	return &watchStream{call: c, chosen: chosen, accept: a, flow: http.NewResponseController(c.w)}
+	media := a.mediaType()
+	if a.format == formatProtobuf {
+		media += ";stream=watch"
+	}
+	return &watchStream{call: c, chosen: chosen, accept: a, sink: c.openSink(media, gone)}
 }
 
 // change sends what a transaction did to one object, as this selection sees it:
@@ -119,7 +123,7 @@ func (s *watchStream) event(kind string, obj events.Object) error {
 	if err != nil {
 		return fmt.Errorf("encode %s for a watch: %w", s.chosen.kind.GVK, err)
 	}
-	return s.write(jsonFrame(kind, data))
+	return s.sink.write(jsonFrame(kind, data))
 }
 
 // bookmark tells how far the stream has come; end marks the last of the
@@ -145,13 +149,16 @@ func (s *watchStream) bookmark(seq proto.Seq, end bool) error {
 
 // failure ends the stream with an error that the client can read.
 func (s *watchStream) failure(err error) error {
-	if sent := s.send(watchError, statusOf(err), statusKind); sent != nil {
+	status := statusOf(err)
+	if status.Reason == metav1.StatusReasonInternalError {
+		s.call.api.log.Error("watch failed", "id", s.call.id, "kind", s.chosen.kind.GVK.Kind, "error", err)
+	}
+	if sent := s.send(watchError, status, statusKind); sent != nil {
 		return sent
 	}
-	if sent := s.flush(); sent != nil {
+	if sent := s.sink.flush(); sent != nil {
 		return sent
 	}
-	s.call.api.log.Error("watch ended", "id", s.call.id, "kind", s.chosen.kind.GVK.Kind, "error", err)
 	return errGone
 }
 
@@ -169,28 +176,7 @@ func (s *watchStream) send(kind string, obj runtime.Object, gvk schema.GroupVers
 	if err != nil {
 		return err
 	}
-	return s.write(frame)
-}
-
-func (s *watchStream) write(frame []byte) error {
-	s.begin()
-	if _, err := s.call.w.Write(frame); err != nil {
-		return errGone
-	}
-	return nil
-}
-
-func (s *watchStream) begin() {
-	if s.begun {
-		return
-	}
-	s.begun = true
-	media := s.accept.mediaType()
-	if s.accept.format == formatProtobuf {
-		media += ";stream=watch"
-	}
-	s.call.w.Header().Set("Content-Type", media)
-	s.call.w.WriteHeader(http.StatusOK)
+	return s.sink.write(frame)
 }
 
 func (s *watchStream) frame(kind string, obj runtime.Object, gvk schema.GroupVersionKind) ([]byte, error) {
@@ -230,13 +216,4 @@ func protobufFrame(kind string, obj runtime.Object, gvk schema.GroupVersionKind)
 		return nil, fmt.Errorf("encode %s for a watch: %w", gvk, err)
 	}
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil
-}
-
-// flush sends what was written on its way.
-func (s *watchStream) flush() error {
-	s.begin()
-	if err := s.flow.Flush(); err != nil {
-		return errGone
-	}
-	return nil
 }

@@ -133,6 +133,12 @@ type feed struct {
 	fold *projections.Projection
 }
 
+// Next implements api.Feed.
+func (f feed) Next(ctx context.Context) ([]events.Change, error) {
+	changes, err := f.Subscription.Next(ctx)
+	return changes, status(err)
+}
+
 // Object implements api.Feed.
 func (f feed) Object(record *events.Record) (events.Object, error) { return f.fold.Object(record) }
 
