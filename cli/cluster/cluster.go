@@ -136,6 +136,9 @@ func (c *Cluster) serve(ctx, busCtx context.Context, base, top *errgroup.Group) 
 	if err := c.loadIdentities(); err != nil {
 		return err
 	}
+	if err := c.chooseNodes(ctx); err != nil {
+		return err
+	}
 	if err := c.runControl(ctx, top); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -57,7 +56,7 @@ func runFaults(t *testing.T, seed uint64) {
 	}()
 	// Back-offs of up to five minutes may have to pass, and evictions.
 	w.within(20*time.Minute, "five pods of the last image and nothing else", func() bool { return w.isSettled(5, "nginx:1.27") })
-	m.checkNodes()
+	w.within(2*time.Minute, "all nodes are ready and without taints", w.nodesReady)
 	m.checkNothingElse()
 	w.verify()
 }
@@ -177,21 +176,4 @@ func (m *mischief) checkNothingElse() {
 			t.Errorf("the set of revision %s is to have %d pods", revision, n)
 		}
 	}
-}
-
-// checkNodes wants every node to be as good as new.
-func (m *mischief) checkNodes() {
-	m.w.within(2*time.Minute, "all nodes are ready and without taints", func() bool {
-		list, err := m.w.client.CoreV1().Nodes().List(m.w.ctx, metav1.ListOptions{})
-		if err != nil {
-			m.w.t.Fatal(err)
-		}
-		return !slices.ContainsFunc(list.Items, func(n corev1.Node) bool { return len(n.Spec.Taints) > 0 || !nodeReady(&n) })
-	})
-}
-
-func nodeReady(node *corev1.Node) bool {
-	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
 }

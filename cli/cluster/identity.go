@@ -114,6 +114,7 @@ func (c *Cluster) readmit(change events.Change) error {
 	identity, ok := identityOf(obj)
 	switch {
 	case !ok:
+	case identity.Role == bus.RoleNode && c.runsHere(identity.Name): // it registers again, and has to be heard then
 	case change.After.Deleted && identity.Role == bus.RoleJoin:
 		c.server.Identities().Retire(identity.Public) // the answer to the join is still on its way
 	case change.After.Deleted:

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,11 @@ func (c *Cluster) chooseNodes(ctx context.Context) error {
 	return nil
 }
 
+// runsHere tells whether a node is one of this process.
+func (c *Cluster) runsHere(name string) bool {
+	return slices.ContainsFunc(c.nodes, func(n *node) bool { return string(n.name) == name })
+}
+
 func (c *Cluster) dockerNode(ctx context.Context) (*node, error) {
 	name := c.cfg.NodeName
 	if name == "" {
@@ -111,9 +117,6 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (*node, error) {
 // runNodes starts the nodes of this process; each speaks over the bus with a
 // credential of its own, as one on another machine does.
 func (c *Cluster) runNodes(ctx context.Context, group *errgroup.Group) error {
-	if err := c.chooseNodes(ctx); err != nil {
-		return err
-	}
 	for _, n := range c.nodes {
 		agent, err := c.connectNode(ctx, n)
 		if err != nil {

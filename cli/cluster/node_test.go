@@ -193,3 +193,42 @@ func names(pods []corev1.Pod) (text string) {
 	}
 	return text
 }
+
+func TestN1DeletedNodeOfThisProcessRegistersAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newWorld(t, Config{Nodes: 2})
+		nodes := w.client.CoreV1().Nodes()
+		on := func(node string) (n int) {
+			for _, pod := range w.pods() {
+				if pod.Spec.NodeName == node {
+					n++
+				}
+			}
+			return n
+		}
+		w.create(web(4, oldImage))
+		w.settled(4, oldImage)
+		if on("sim-1") == 0 {
+			t.Fatal("no pod runs on the node")
+		}
+		before, err := nodes.Get(w.ctx, "sim-1", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := nodes.Delete(w.ctx, "sim-1", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.within(2*time.Minute, "all pods run elsewhere, and nowhere else", func() bool {
+			return w.isSettled(4, oldImage) && on("sim-1") == 0 && w.containers() == 4
+		})
+		w.within(6*time.Minute, "the node is there again", func() bool {
+			now, err := nodes.Get(w.ctx, "sim-1", metav1.GetOptions{})
+			return err == nil && now.UID != before.UID && nodeReady(now) && len(now.Spec.Taints) == 0
+		})
+		w.patch(`{"spec":{"replicas":12}}`)
+		w.settled(12, oldImage)
+		if on("sim-1") == 0 {
+			t.Error("no pod runs on the node that is there again")
+		}
+	})
+}

@@ -1,21 +1,16 @@
 package cluster
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"segno/projections"
 	"segno/proto"
 )
-
-// patience is how long a test on real time waits before it fails.
-const patience = 30 * time.Second
 
 // moment is what a fold says of a point of the log.
 type moment struct {
@@ -31,24 +26,6 @@ func newest(fold *projections.Projection) moment {
 			return moment{seq, hash}
 		}
 	}
-}
-
-// follow waits for what the log brings.
-func (w *world) follow(what string, holds func() bool) {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
-	defer cancel()
-	fold := w.cluster.ledgers.events()
-	// The newest transaction is told again, so that holds is asked once at least.
-	for _, err := range fold.Watch(ctx, fold.Position().Seq-1) {
-		if err != nil {
-			w.t.Fatalf("%s: %v", what, err)
-		}
-		if holds() {
-			return
-		}
-	}
-	w.t.Fatalf("it never came to pass: %s", what)
 }
 
 // TestE3RestartsAndALostFoldKeepEverything is on real time and a real disk.

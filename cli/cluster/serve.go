@@ -68,18 +68,24 @@ func (c *Cluster) serveTLS(w http.ResponseWriter, r *http.Request) {
 	c.api.ServeHTTP(w, r)
 }
 
-// serveUntil serves until ctx ends; watches end with it.
+// serveUntil serves until ctx ends, and then lets requests under way come to
+// their end; watches end with ctx.
 func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
-	stop := context.AfterFunc(ctx, func() {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+			return fmt.Errorf("serve the API at %s: %w", listener.Addr(), err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 		defer cancel()
 		if server.Shutdown(late) != nil {
-			_ = server.Close()
+			_ = server.Close() // who is late is cut off
 		}
+		return nil
 	})
-	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
-		return fmt.Errorf("serve the API at %s: %w", listener.Addr(), err)
-	}
-	return nil
+	return group.Wait()
 }

@@ -10,10 +10,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -64,7 +67,28 @@ func newWorld(t *testing.T, cfg Config) (w *world, stop func()) {
 		ended <- err
 		t.Fatalf("the cluster did not start: %v", err)
 	}
+	w.follow("all nodes are ready", w.nodesReady)
 	return w, stop
+}
+
+func (w *world) nodesReady() bool {
+	w.t.Helper()
+	list, err := w.client.CoreV1().Nodes().List(w.ctx, metav1.ListOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range list.Items {
+		if len(list.Items[i].Spec.Taints) > 0 || !nodeReady(&list.Items[i]) {
+			return false
+		}
+	}
+	return len(list.Items) >= len(w.cluster.nodes)
+}
+
+func nodeReady(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // openDoor serves the handler over pipes and connects the clients to it.
@@ -135,6 +159,27 @@ func (w *world) within(d time.Duration, what string, holds func() bool) {
 			w.t.Fatalf("not within %s: %s", d, what)
 		}
 	}
+}
+
+// patience is how long a test on real time waits before it fails.
+const patience = 30 * time.Second
+
+// follow waits for what the log brings.
+func (w *world) follow(what string, holds func() bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	fold := w.cluster.ledgers.events()
+	// The newest transaction is told again, so that holds is asked once at least.
+	for _, err := range fold.Watch(ctx, fold.Position().Seq-1) {
+		if err != nil {
+			w.t.Fatalf("%s: %v", what, err)
+		}
+		if holds() {
+			return
+		}
+	}
+	w.t.Fatalf("it never came to pass: %s", what)
 }
 
 // ask reads JSON from a path of the API.
