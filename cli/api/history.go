@@ -100,7 +100,7 @@ func (c *call) versions(key proto.ObjectKey, standard int) (found []history.Vers
 		return nil, false, err
 	}
 	if len(found) == 0 {
-		return nil, false, apierrors.NewNotFound(c.groupResource(), key.Name)
+		return nil, false, apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
 	}
 	return found, limit > 0 && len(found) > limit, nil
 }

@@ -7,7 +7,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"segno/cli/api/table"
 	"segno/events"
@@ -41,7 +40,7 @@ func (c *call) object() (events.Object, time.Time, error) {
 		return nil, at, fmt.Errorf("read %s: %w", c.key(), err)
 	}
 	if obj == nil {
-		return nil, at, apierrors.NewNotFound(c.groupResource(), c.target.Name)
+		return nil, at, apierrors.NewNotFound(c.kind.GroupResource(), c.target.Name)
 	}
 	return obj, at, nil
 }
@@ -52,10 +51,6 @@ func (c *call) key() proto.ObjectKey {
 		return c.kind.Resource.Key("", c.target.Name)
 	}
 	return c.kind.Resource.Key(c.target.Namespace, c.target.Name)
-}
-
-func (c *call) groupResource() schema.GroupResource {
-	return schema.GroupResource{Group: c.kind.Resource.Group, Resource: c.kind.Resource.Name}
 }
 
 // answerObject writes one object in the shape asked for.

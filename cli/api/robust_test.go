@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -201,5 +202,35 @@ func BenchmarkWatchers(b *testing.B) {
 			<-seen
 		}
 		i++
+	}
+}
+
+// TestRandomRequests sends thousands of odd requests: none may make the server
+// panic or call its own fault what is the client's.
+func TestRandomRequests(t *testing.T) {
+	c := client{t, apitest.New(t, nil)}
+	c.Create(t, podNamed("p", "c"))
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(of ...string) string { return of[random.IntN(len(of))] }
+	for range 3000 {
+		path := ""
+		for range random.IntN(7) {
+			path += "/" + pick("api", "apis", "v1", "apps", "namespaces", "default", "pods", "p", "deployments", "status", "scale", "log", "exec", "", "..", "%2F", "%00", "at", "1", "10m", "openapi", "v3", "history.segno", "events", "why", "x")
+		}
+		query := ""
+		for range random.IntN(4) {
+			query += "&" + pick("limit", "continue", "resourceVersion", "resourceVersionMatch", "labelSelector", "fieldSelector", "timeoutSeconds", "dryRun", "pretty", "name", "resource", "from", "sendInitialEvents", "container") +
+				"=" + pick("", "1", "-1", "x", "true", "Exact", "NotOlderThan", "a%3Db", "%00", "99999999999999999999", "All", "eyJzIjoxLCJuIjoiYSJ9")
+		}
+		method := pick("GET", "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+		body := pick("", "{}", "[]", "null", "{", "k8s\x00", `{"metadata":{"name":"p"}}`, `{"metadata":null}`, "\xff")
+		media := pick("application/json", "application/yaml", "application/merge-patch+json", "application/json-patch+json", "application/vnd.kubernetes.protobuf", "application/apply-patch+yaml", "x")
+		if method == "GET" || method == "HEAD" {
+			body = ""
+		}
+		got := c.do(method, "/"+strings.TrimPrefix(path, "/")+"?"+strings.TrimPrefix(query, "&"), body, "Content-Type: "+media)
+		if got.code == 500 {
+			t.Errorf("%s %s?%s %q as %s: %s", method, path, query, body, media, got.body)
+		}
 	}
 }

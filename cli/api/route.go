@@ -20,6 +20,9 @@ func (c *call) serveResource() error {
 	if t.Group == historyGroup {
 		return c.serveHistory()
 	}
+	if t.Group == customKindsGroup && t.Version == "v1" && t.Resource == "customresourcedefinitions" && t.Name == "" && t.Verb == verbList {
+		return c.customKinds()
+	}
 	if t.Group == "" && t.Resource == "bindings" && t.Name == "" && t.Verb == verbCreate {
 		c.kind = c.api.cfg.Table.Of(proto.Resource{Name: "pods"})
 		return c.bind()

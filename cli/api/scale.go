@@ -20,7 +20,7 @@ func (c *call) serveScale() error {
 		}
 		scale, ok := events.ScaleOf(obj)
 		if !ok {
-			return apierrors.NewNotFound(c.groupResource(), c.target.Name)
+			return apierrors.NewNotFound(c.kind.GroupResource(), c.target.Name)
 		}
 		return c.answerScale(scale)
 	case verbUpdate:

@@ -14,41 +14,45 @@ import (
 
 // selection is which objects a list or watch is about.
 type selection struct {
-	kind      *events.Kind
-	namespace string
-	labels    labels.Selector
-	fields    fields.Selector
-	name      string // set when the fields demand one name
+	kind  *events.Kind
+	query events.Query
+	name  string // set when the fields demand one name
 }
 
 // selectionOf reads the selectors of a request. A name in the path counts as
 // a field selector: watching one object is watching a list of it.
 func selectionOf(c *call) (selection, error) {
-	query := c.r.URL.Query()
-	s := selection{kind: c.kind, labels: labels.Everything(), fields: fields.Everything()}
+	params := c.r.URL.Query()
+	s := selection{kind: c.kind, query: events.Query{Resource: c.kind.Resource}}
 	if c.kind.Namespaced {
-		s.namespace = c.target.Namespace
+		s.query.Namespace = c.target.Namespace
 	}
-	var err error
-	if text := query.Get("labelSelector"); text != "" {
-		if s.labels, err = labels.Parse(text); err != nil {
+	if text := params.Get("labelSelector"); text != "" {
+		parsed, err := labels.Parse(text)
+		if err != nil {
 			return s, badRequest("labelSelector %q: %s", text, err)
 		}
+		s.query.Labels = parsed
 	}
-	if text := query.Get("fieldSelector"); text != "" {
-		if s.fields, err = fields.ParseSelector(text); err != nil {
+	wanted := fields.Everything()
+	if text := params.Get("fieldSelector"); text != "" {
+		var err error
+		if wanted, err = fields.ParseSelector(text); err != nil {
 			return s, badRequest("fieldSelector %q: %s", text, err)
 		}
-		if err := knownFields(c.kind, s.fields); err != nil {
+		if err := knownFields(c.kind, wanted); err != nil {
 			return s, err
 		}
 	}
 	if c.target.Name != "" {
-		s.fields = fields.AndSelectors(s.fields, fields.OneTermEqualSelector("metadata.name", c.target.Name))
+		wanted = fields.AndSelectors(wanted, fields.OneTermEqualSelector("metadata.name", c.target.Name))
 	}
-	s.name, _ = s.fields.RequiresExactMatch("metadata.name")
-	if ns, ok := s.fields.RequiresExactMatch("metadata.namespace"); ok && s.namespace == "" && c.kind.Namespaced {
-		s.namespace = ns
+	s.name, _ = wanted.RequiresExactMatch("metadata.name")
+	if ns, ok := wanted.RequiresExactMatch("metadata.namespace"); ok && s.query.Namespace == "" && c.kind.Namespaced {
+		s.query.Namespace = ns
+	}
+	if !wanted.Empty() {
+		s.query.Fields = wanted
 	}
 	return s, nil
 }
@@ -73,49 +77,22 @@ func quoted(names []string) string {
 	return strings.Join(out, ", ")
 }
 
-// query is the selection as a view understands it.
-func (s selection) query() events.Query {
-	q := events.Query{Resource: s.kind.Resource, Namespace: s.namespace}
-	if !s.labels.Empty() {
-		q.Labels = s.labels
-	}
-	if !s.fields.Empty() {
-		q.Fields = s.fields
-	}
-	return q
-}
-
 // covers tells by the key alone whether an object may match.
 func (s selection) covers(key proto.ObjectKey) bool {
 	return key.Resource == s.kind.Resource &&
-		(s.namespace == "" || s.namespace == key.Namespace) &&
+		(s.query.Namespace == "" || s.query.Namespace == key.Namespace) &&
 		(s.name == "" || s.name == key.Name)
 }
 
 // matches tells whether the object is selected.
-func (s selection) matches(obj events.Object) bool {
-	if !s.labels.Empty() && !s.labels.Matches(labels.Set(obj.GetLabels())) {
-		return false
-	}
-	if s.fields.Empty() {
-		return true
-	}
-	set := fields.Set{}
-	if s.kind.Fields != nil {
-		for name, value := range s.kind.Fields(obj) {
-			set[name] = value
-		}
-	}
-	set["metadata.name"], set["metadata.namespace"] = obj.GetName(), obj.GetNamespace()
-	return s.fields.Matches(set)
-}
+func (s selection) matches(obj events.Object) bool { return s.query.Matches(s.kind, obj) }
 
 // one answers the single object that can match, when the selection names one.
 func (s selection) one(view events.View) (page events.Page, ok bool, err error) {
-	if s.name == "" || (s.kind.Namespaced && s.namespace == "") {
+	if s.name == "" || (s.kind.Namespaced && s.query.Namespace == "") {
 		return page, false, nil
 	}
-	obj, err := view.Get(s.kind.Resource.Key(s.namespace, s.name))
+	obj, err := view.Get(s.kind.Resource.Key(s.query.Namespace, s.name))
 	if err != nil || obj == nil || !s.matches(obj) {
 		return page, true, err
 	}
@@ -131,7 +108,7 @@ func (s selection) in(view events.View, limit int, after proto.ObjectKey) (event
 		}
 		return page, nil
 	}
-	q := s.query()
+	q := s.query
 	q.Limit, q.After = limit, after
 	page, err := view.List(q)
 	if err != nil {
