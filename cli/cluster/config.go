@@ -94,5 +94,11 @@ func (c Config) complete() (Config, error) {
 	if c.Nodes > 0 && c.Runtime == RuntimeDocker {
 		return c, fmt.Errorf("%d nodes on the runtime docker: only simulated nodes come in numbers; leave --nodes out, or take --runtime simulated", c.Nodes)
 	}
+	if c.NodeGrace != 0 && c.NodeGrace <= beat {
+		return c, fmt.Errorf("a grace of %s for silent nodes: must be longer than the %s between two of their heartbeats", c.NodeGrace, beat)
+	}
 	return c, nil
 }
+
+// beat is the time between two heartbeats of a node.
+const beat = 10 * time.Second
