@@ -228,3 +228,20 @@ func (c *cluster) with(name string, test func(c *cluster)) {
 		test(&part)
 	})
 }
+
+// settled is what verify says of the EVENTS log when nothing more happens.
+func settled(c *cluster) (verified string) {
+	c.Helper()
+	c.await("nothing more happens", func() bool {
+		last := verified
+		verified = ofEvents(c.segno("verify"))
+		return verified == last
+	})
+	return verified
+}
+
+// ofEvents cuts verify's answer down to the log that is the truth.
+func ofEvents(text string) string {
+	events, _, _ := strings.Cut(text, "NOTES")
+	return strings.TrimSpace(events)
+}
