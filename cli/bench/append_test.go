@@ -34,6 +34,7 @@ type figures struct {
 	Seconds float64 `json:"seconds"`
 	P50     float64 `json:"p50ms"`
 	P99     float64 `json:"p99ms"`
+	cost    float64 // CPU time of the server for one write, in microseconds
 }
 
 func (f figures) rate() float64 { return float64(f.Writes) / f.Seconds }
@@ -55,24 +56,37 @@ func BenchmarkAppend(b *testing.B) {
 func compareAppends(b *testing.B, writers int) {
 	c := startCluster(b, cluster.Config{DataDir: b.TempDir(), Runtime: cluster.RuntimeSimulated})
 	other := startEtcd(b)
+	self := process{pid: os.Getpid()}
 	var ours, theirs []figures
 	for round := range appendRounds {
-		ours = append(ours, appendAll(b, c, round, writers))
+		ours = append(ours, costing(b, self, func() figures { return appendAll(b, c, round, writers) }))
 		if other != nil {
-			theirs = append(theirs, other.load(b, round, writers))
+			theirs = append(theirs, costing(b, other.process, func() figures { return other.load(b, round, writers) }))
 		}
 	}
 	one := median(ours)
 	b.ReportMetric(one.rate(), "appends/s")
 	b.ReportMetric(one.P50, "p50-ms")
 	b.ReportMetric(one.P99, "p99-ms")
+	b.ReportMetric(one.cost, "cpu-µs/append")
 	if other != nil {
 		two := median(theirs)
 		b.ReportMetric(two.rate(), "etcd/s")
 		b.ReportMetric(two.P50, "etcd-p50-ms")
 		b.ReportMetric(two.P99, "etcd-p99-ms")
+		b.ReportMetric(two.cost, "etcd-cpu-µs/append")
 		b.ReportMetric(one.rate()/two.rate(), "times-etcd")
 	}
+}
+
+// costing adds what the work cost the process. Our writers live in the process
+// that they write to, those of etcd do not.
+func costing(b *testing.B, p process, work func() figures) figures {
+	b.Helper()
+	before := p.cpu(b)
+	f := work()
+	f.cost = float64((p.cpu(b) - before).Microseconds()) / float64(f.Writes)
+	return f
 }
 
 func median(all []figures) figures {

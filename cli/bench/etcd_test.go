@@ -38,15 +38,16 @@ func startEtcd(b *testing.B) *etcd {
 		b.Fatalf("build the load for etcd: %v\n%s", err, out)
 	}
 	client, peer := "http://"+e.endpoint, "http://"+freePort(b)
-	e.cmd = exec.Command(program, "--data-dir", filepath.Join(dir, "data"), "--log-level", "error",
+	cmd := exec.Command(program, "--data-dir", filepath.Join(dir, "data"), "--log-level", "error",
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
-	if err := e.cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	e.process = process{pid: cmd.Process.Pid}
 	b.Cleanup(func() {
 		e.signal(b, syscall.SIGTERM)
-		_ = e.cmd.Wait() // by the signal
+		_ = cmd.Wait() // by the signal
 	})
 	eventually(b, "etcd", func(ctx context.Context) (bool, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, client+"/health", nil)

@@ -19,21 +19,19 @@ import (
 )
 
 // process is a program under measurement.
-type process struct {
-	cmd *exec.Cmd
-}
+type process struct{ pid int }
 
-func (p process) signal(b *testing.B, sig os.Signal) {
+func (p process) signal(b *testing.B, sig syscall.Signal) {
 	b.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		b.Fatalf("signal %s: %v", p.cmd.Path, err)
+	if err := syscall.Kill(p.pid, sig); err != nil {
+		b.Fatalf("signal process %d: %v", p.pid, err)
 	}
 }
 
 // cpu is the CPU time that the process has used, of proc(5).
 func (p process) cpu(b *testing.B) time.Duration {
 	b.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -55,7 +53,7 @@ func (p process) cpu(b *testing.B) time.Duration {
 // VmRSS, which is now.
 func (p process) memory(b *testing.B, line string) float64 {
 	b.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,19 +78,20 @@ func startServer(b *testing.B, nodes int) *server {
 	b.Helper()
 	dir := b.TempDir()
 	began := time.Now()
-	s := &server{process: process{cmd: exec.Command(os.Args[0])}}
-	s.cmd.Env = append(os.Environ(), envData+"="+dir, envNodes+"="+strconv.Itoa(nodes))
-	s.cmd.Stderr = os.Stderr
-	out, err := s.cmd.StdoutPipe()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), envData+"="+dir, envNodes+"="+strconv.Itoa(nodes))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := s.cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	s := &server{process: process{pid: cmd.Process.Pid}}
 	b.Cleanup(func() {
 		s.signal(b, syscall.SIGTERM)
-		if err := s.cmd.Wait(); err != nil {
+		if err := cmd.Wait(); err != nil {
 			b.Errorf("the cluster ends: %v", err)
 		}
 	})
