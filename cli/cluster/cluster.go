@@ -37,6 +37,7 @@ type Cluster struct {
 	logs      *logs.Logs
 	api       *api.API
 	https     net.Listener
+	busPort   net.Listener // keeps the port of the bus until the server takes it
 	nodes     []*node
 	why       string // the runtime is not Docker
 	ready     readiness
@@ -75,6 +76,7 @@ func (c *Cluster) close() {
 	if c.https != nil {
 		_ = c.https.Close() // Serve has closed it already when it ran
 	}
+	c.freeBusPort()
 	c.ledgers.close()
 	if c.lock != nil {
 		_ = c.lock.Close()
@@ -85,25 +87,14 @@ func (c *Cluster) close() {
 // makes going on impossible.
 func (c *Cluster) Run(ctx context.Context) error {
 	defer c.close()
-	// The bus outlives its users: what was decided is still appended and
-	// answered while they stop.
-	busCtx, stopBus := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBus()
-	base, busCtx := errgroup.WithContext(busCtx)
-	base.Go(func() error { return c.server.Run(busCtx) })
+	base := floors{server: newFloor(ctx), doors: newFloor(ctx)}
+	c.freeBusPort()
+	base.server.run(c.server.Run)
 	top, ctx := errgroup.WithContext(ctx)
-	top.Go(func() error { // the fall of the bus takes all down
-		select {
-		case <-busCtx.Done():
-			return errors.New("the bus has stopped")
-		case <-ctx.Done():
-			return nil
-		}
-	})
-	top.Go(func() error { return c.serve(ctx, busCtx, base, top) })
+	top.Go(func() error { return base.watch(ctx) })
+	top.Go(func() error { return c.serve(ctx, base, top) })
 	err := top.Wait()
-	stopBus()
-	if fall := base.Wait(); fall != nil {
+	if fall := base.end(); fall != nil {
 		return fall // the cause of the other
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -113,7 +104,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 }
 
 // serve brings everything up in order and then leaves it running in top.
-func (c *Cluster) serve(ctx, busCtx context.Context, base, top *errgroup.Group) error {
+func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) error {
 	if err := c.server.Ready(ctx); err != nil {
 		return err
 	}
@@ -121,9 +112,9 @@ func (c *Cluster) serve(ctx, busCtx context.Context, base, top *errgroup.Group) 
 	if c.control, err = c.server.Connect("control"); err != nil {
 		return err
 	}
-	context.AfterFunc(busCtx, c.control.Close)
+	context.AfterFunc(base.server.ctx, c.control.Close)
 	for _, l := range c.ledgers {
-		base.Go(func() error { return l.door.Run(busCtx) })
+		base.doors.run(l.door.Run)
 	}
 	for _, l := range c.ledgers {
 		if err := l.door.Ready(ctx); err != nil {

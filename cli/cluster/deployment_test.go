@@ -59,14 +59,18 @@ func (w *world) checkRollout(r *record, leastReady, mostPods int) {
 		if ready(pods, oldImage) > 0 && ready(pods, newImage) > 0 {
 			mixed++
 		}
-		alive := 0
-		for i := range pods {
-			if pods[i].DeletionTimestamp == nil {
-				alive++
-			}
+		if begun && ready(pods, "") < leastReady {
+			w.t.Errorf("at %d: %d pods are ready, want %d at least", seq, ready(pods, ""), leastReady)
 		}
-		if begun && (ready(pods, "") < leastReady || alive > mostPods) {
-			w.t.Errorf("at %d: %d ready of %d pods, want %d at least of %d at most", seq, ready(pods, ""), alive, leastReady, mostPods)
+		// What counts is what the sets are to have: they grow and shrink beside one another.
+		var sets appsv1.ReplicaSetList
+		w.ask(&sets, "/at/%d/apis/apps/v1/namespaces/%s/replicasets", seq, space)
+		wanted := 0
+		for i := range sets.Items {
+			wanted += int(*sets.Items[i].Spec.Replicas)
+		}
+		if wanted > mostPods {
+			w.t.Errorf("at %d: %d pods are wanted, want %d at most", seq, wanted, mostPods)
 		}
 	})
 	if mixed < 3 {

@@ -47,8 +47,7 @@ func (c *Cluster) openDoors() error {
 	if c.https, err = listen(c.cfg.Listen, before.Server, usualPort); err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
-	busAddress, err := freeAddress(c.busListen(), before.Bus.URL, usualBusPort)
-	if err != nil {
+	if c.busPort, err = listen(c.busListen(), before.Bus.URL, usualBusPort); err != nil {
 		return fmt.Errorf("find a port for the bus: %w", err)
 	}
 	certificate, err := c.authority.Server("server", hostNames(c.cfg.Listen, c.cfg.BusListen))
@@ -60,7 +59,7 @@ func (c *Cluster) openDoors() error {
 		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: c.authority.Pool(),
 	})
 	c.server, err = bus.NewServer(bus.ServerConfig{
-		Name: c.cfg.Name, StoreDir: filepath.Join(c.cfg.DataDir, "log"), Listen: busAddress,
+		Name: c.cfg.Name, StoreDir: filepath.Join(c.cfg.DataDir, "log"), Listen: c.busPort.Addr().String(),
 		TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		Authority: c.authority.PEM(), Log: c.log,
 	})
@@ -124,26 +123,25 @@ func (c *Cluster) busListen() string {
 	return net.JoinHostPort(host, "0")
 }
 
+// freeBusPort gives the port of the bus to the server, which listens itself.
+func (c *Cluster) freeBusPort() {
+	if c.busPort != nil {
+		_ = c.busPort.Close() // nobody was accepted
+	}
+}
+
 // listen takes the address that was asked for; without a port the one that
 // was used before, the usual one, or any that is free.
 func listen(asked, before string, usual int) (net.Listener, error) {
-	address, err := freeAddress(asked, before, usual)
-	if err != nil {
-		return nil, err
-	}
-	return net.Listen("tcp", address)
-}
-
-func freeAddress(asked, before string, usual int) (string, error) {
 	host, port := "127.0.0.1", "0"
 	if asked != "" {
 		var err error
 		if host, port, err = net.SplitHostPort(asked); err != nil {
-			return "", fmt.Errorf("address %q: want host:port, such as 127.0.0.1:6443: %w", asked, err)
+			return nil, fmt.Errorf("address %q: want host:port, such as 127.0.0.1:6443: %w", asked, err)
 		}
 	}
 	if port != "0" {
-		return net.JoinHostPort(host, port), nil
+		return net.Listen("tcp", net.JoinHostPort(host, port))
 	}
 	var problems error
 	for _, try := range []string{portOf(before), strconv.Itoa(usual), "0"} {
@@ -151,14 +149,12 @@ func freeAddress(asked, before string, usual int) (string, error) {
 			continue
 		}
 		l, err := net.Listen("tcp", net.JoinHostPort(host, try))
-		if err != nil {
-			problems = errors.Join(problems, err)
-			continue
+		if err == nil {
+			return l, nil
 		}
-		defer l.Close()
-		return l.Addr().String(), nil
+		problems = errors.Join(problems, err)
 	}
-	return "", problems
+	return nil, problems
 }
 
 // hostNames is everything that a certificate should be good for.
