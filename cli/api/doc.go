@@ -11,7 +11,8 @@
 // while a client reads, or trust in a header about who is asking.
 //
 // Start with api.go (configuration and the way of a request), then target.go
-// (what a path means), route.go (which verb goes where), read.go, write.go and
-// watch.go. Subpackages: table (what kubectl prints), discovery and openapi (what
-// there is).
+// (what a path means), route.go (which verb goes where), read.go, write.go,
+// watch.go, and relay.go for streams. Subpackages: table (what kubectl prints),
+// discovery and openapi (what there is), history (the past as JSON), logs (the
+// Store over projections), apitest (a cluster for tests).
 package api

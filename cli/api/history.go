@@ -28,8 +28,9 @@ type History interface {
 	// Events yields the transactions from one on, in order; follow waits for more
 	// until ctx ends. The last thing it yields may be an error.
 	Events(ctx context.Context, stream string, from proto.Seq, follow bool) iter.Seq2[*proto.Envelope, error]
-	// Verify proves every log and reports as it goes on.
-	Verify(ctx context.Context, report func(history.Verification)) error
+	// Verify proves every log and reports as it goes on. at is a moment of EVENTS
+	// whose state hash is wanted, too; 0 is none.
+	Verify(ctx context.Context, at proto.Seq, report func(history.Verification)) error
 }
 
 // serveHistory answers the questions of the group.

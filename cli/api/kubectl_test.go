@@ -191,6 +191,8 @@ func TestO10Kubectl(t *testing.T) {
 			k.ok("delete -f d.yaml --wait=false", "deleted")
 			k.ok("get cm --chunk-size=1", "")
 			k.ok("delete pods --all --wait=false", "deleted")
+			k.write("job.yaml", "apiVersion: batch/v9\nkind: Nonsense\nmetadata: {name: j}\n")
+			k.refused("apply -f job.yaml", `no matches for kind "Nonsense" in version "batch/v9"`)
 			k.refused("get nonsense", "the server doesn't have a resource type \"nonsense\"")
 		})
 	}

@@ -231,10 +231,18 @@ func (c *call) kindIn(stream string) *events.Kind {
 
 // verify proves the logs, and tells how far it is, a line at a time.
 func (c *call) verify() error {
+	var at proto.Seq
+	if c.past != nil {
+		var err error
+		kind := c.api.cfg.Table.Of(proto.Resource{Name: "namespaces"}) // any of EVENTS
+		if at, _, err = c.api.cfg.Store.Resolve(c.r.Context(), kind, *c.past); err != nil {
+			return err
+		}
+	}
 	out := c.lines()
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
-	err := c.api.cfg.History.Verify(ctx, func(v history.Verification) {
+	err := c.api.cfg.History.Verify(ctx, at, func(v history.Verification) {
 		if out.write(v) != nil || out.flush() != nil {
 			cancel()
 		}

@@ -78,7 +78,7 @@ func (l *Logs) Events(ctx context.Context, stream string, from proto.Seq, follow
 }
 
 // Verify implements api.History: every log, EVENTS first.
-func (l *Logs) Verify(ctx context.Context, report func(history.Verification)) error {
+func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Verification)) error {
 	for _, stream := range []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases} {
 		fold := l.logs[stream].Fold
 		if fold == nil {
@@ -95,6 +95,13 @@ func (l *Logs) Verify(ctx context.Context, report func(history.Verification)) er
 		result := &history.Result{
 			Seq: found.Position.Seq, Hash: found.Position.Hash.String(), StateHash: found.StateHash.String(),
 			Events: found.Events, Rows: found.Rows,
+		}
+		if at > 0 && stream == proto.StreamEvents {
+			then, err := fold.StateHashAt(at)
+			if err != nil {
+				return fmt.Errorf("verify %s: %w", stream, err)
+			}
+			result.At, result.AtHash = at, then.String()
 		}
 		if found.Problem != nil {
 			result.Problem = found.Problem.String()
