@@ -2,12 +2,10 @@ package cluster
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"segno/bus"
@@ -18,8 +16,8 @@ import (
 
 // Ports that are taken when nobody names one and they are free.
 const (
-	usualPort    = 6443
-	usualBusPort = 4222
+	usualPort    = "6443"
+	usualBusPort = "4222"
 )
 
 // adminUser is the person who started the cluster.
@@ -44,7 +42,7 @@ func (c *Cluster) openDoors() error {
 		return err
 	}
 	before := c.before()
-	if c.https, err = listen(c.cfg.Listen, before.Server, usualPort); err != nil {
+	if c.https, err = listen(c.cfg.Listen, portOf(before.Server), usualPort); err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
 	if c.busPort, err = listen(c.busListen(), before.Bus.URL, usualBusPort); err != nil {
@@ -130,9 +128,9 @@ func (c *Cluster) freeBusPort() {
 	}
 }
 
-// listen takes the address that was asked for; without a port the one that
-// was used before, the usual one, or any that is free.
-func listen(asked, before string, usual int) (net.Listener, error) {
+// listen takes the address that was asked for; without a port the first of the
+// tried ones that is free, or any.
+func listen(asked string, tries ...string) (net.Listener, error) {
 	host, port := "127.0.0.1", "0"
 	if asked != "" {
 		var err error
@@ -143,18 +141,40 @@ func listen(asked, before string, usual int) (net.Listener, error) {
 	if port != "0" {
 		return net.Listen("tcp", net.JoinHostPort(host, port))
 	}
-	var problems error
-	for _, try := range []string{portOf(before), strconv.Itoa(usual), "0"} {
+	for _, try := range tries {
 		if try == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, try))
-		if err == nil {
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, try)); err == nil {
 			return l, nil
 		}
-		problems = errors.Join(problems, err)
 	}
-	return nil, problems
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}
+
+// busAddress finds the address for the bus, which takes it later. A port that
+// nobody named and that was never used is left to the kernel then, so that
+// clusters which start at the same time do not meet on one; only the cluster
+// of the default folder has a usual one.
+func (c *Cluster) busAddress(before string) (string, error) {
+	usual := ""
+	if c.cfg.DataDir == contexts.DataDir() {
+		usual = usualBusPort
+	}
+	l, err := listen(c.busListen(), portOf(before), usual)
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return "", fmt.Errorf("read the address %s: %w", l.Addr(), err)
+	}
+	_, asked, _ := net.SplitHostPort(c.busListen()) // "" when there is none
+	if port != asked && port != portOf(before) && port != usual {
+		port = "0"
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // hostNames is everything that a certificate should be good for.
