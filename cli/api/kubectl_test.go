@@ -125,6 +125,7 @@ spec:
 func TestO10Kubectl(t *testing.T) {
 	for _, program := range clients {
 		t.Run(program, func(t *testing.T) {
+			t.Parallel()
 			c := apitest.New(t, nil)
 			k := newKubectl(t, c, program)
 			new := program != "kubectl-1.20"

@@ -248,6 +248,7 @@ func forwarded(t *testing.T, dialer httpstream.Dialer) {
 func TestP11Kubectl(t *testing.T) {
 	for _, program := range clients {
 		t.Run(program, func(t *testing.T) {
+			t.Parallel()
 			k := newKubectl(t, streaming(t), program)
 			k.ok("logs p -c web", "log of web\nlast line")
 			k.ok("logs p -c side --tail=1", "last line")

@@ -15,10 +15,10 @@ type Verification struct {
 // Result is what verifying one log found.
 type Result struct {
 	Seq       proto.Seq `json:"seq"`
-	Hash      string    `json:"hash"`      // of the chain
-	StateHash string    `json:"stateHash"` // of all current objects
-	Events    int       `json:"events"`    // transactions whose chain was checked
-	Rows      int       `json:"rows"`      // rows compared with a fold from nothing
+	Hash      string    `json:"hash"`             // of the chain
+	StateHash string    `json:"stateHash"`        // of all current objects
+	Events    int       `json:"events"`           // transactions whose chain was checked
+	Rows      int       `json:"rows"`             // rows compared with a fold from nothing
 	At        proto.Seq `json:"at,omitempty"`     // a moment that was asked about
 	AtHash    string    `json:"atHash,omitempty"` // of all objects as they were then
 	Problem   string    `json:"problem,omitempty"`
