@@ -19,7 +19,8 @@ const groupBytes = 2 << 20
 // references to the entries: they must not be written to any more.
 //
 // After an error the position tells how far Commit came; what is behind it may
-// be committed again.
+// be committed again, unless it was the write that failed: what then lies on
+// disk only opening again can tell, and every further Commit fails.
 func (p *Projection) Commit(entries []proto.Entry) error {
 	if err := p.enter(); err != nil {
 		return err
@@ -27,6 +28,9 @@ func (p *Projection) Commit(entries []proto.Entry) error {
 	defer p.leave()
 	p.folding.Lock()
 	defer p.folding.Unlock()
+	if p.broken != nil {
+		return fmt.Errorf("commit after a failed write: %w", p.broken)
+	}
 	entries, err := p.admit(entries)
 	if err != nil {
 		return err
@@ -86,7 +90,8 @@ func (p *Projection) commit(entries []proto.Entry, size int) error {
 	}
 	p.recent.add(g.recent)
 	if err := p.db.Apply(g.batch, p.write); err != nil {
-		return fmt.Errorf("write the batch: %w", err)
+		p.broken = fmt.Errorf("write the batch: %w", err)
+		return p.broken
 	}
 	p.publish(g)
 	return nil

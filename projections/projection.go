@@ -35,6 +35,8 @@ type Config struct {
 	// current objects; 0 keeps everything. It needs Retained.
 	Window int
 
+	// The sizes are bounds, filled as the cluster grows; a log of notes or leases
+	// does with a quarter of the defaults.
 	CacheBytes   int64 // blocks of rows; default 32 MiB
 	RecordBytes  int   // newest records, for the fold; default 64 MiB
 	FeedBytes    int   // changes kept for live watchers; default 8 MiB
@@ -82,6 +84,7 @@ type Projection struct {
 	verifying sync.Mutex // one scratch folder at a time
 	folding   sync.Mutex // held across a commit: rows, position and feed move together
 	group     *group     // reused by every commit; folding's
+	broken    error      // a write that failed; folding's
 	state     atomic.Pointer[state]
 
 	records *generations[proto.ObjectKey, *row]         // newest rows

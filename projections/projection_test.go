@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/events"
@@ -96,5 +98,36 @@ func TestNothingWorksOnceClosed(t *testing.T) {
 	}
 	if _, err := Open(Config{}); err == nil {
 		t.Error("opened without a table of kinds")
+	}
+}
+
+// What a failed write left on disk is not known: going on could fold it twice.
+func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
+	p := open(t, Config{})
+	var s script
+	commit(t, p, s.add(specified(configMap("a", "m", "u", "1"))))
+	fs, writable := vfs.NewMem(), p.db
+	empty, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{}})
+	if err == nil {
+		err = empty.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	readOnly, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{}, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.db = readOnly
+	second := s.add(specified(configMap("a", "m", "u", "2")))
+	if err := p.Commit([]proto.Entry{second}); !errors.Is(err, pebble.ErrReadOnly) || p.Position().Seq != 1 {
+		t.Errorf("a write that fails: %v, position %s", err, p.Position().Seq)
+	}
+	p.db = writable
+	if err := readOnly.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Commit([]proto.Entry{second}); !errors.Is(err, pebble.ErrReadOnly) || p.Position().Seq != 1 {
+		t.Errorf("after a write that failed: %v, position %s", err, p.Position().Seq)
 	}
 }

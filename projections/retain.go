@@ -82,7 +82,8 @@ func (p *Projection) dropSpan(st state, entries []proto.Entry, expire bool) erro
 	// Published first: who no longer finds the rows then knows that it is too old.
 	p.state.Store(&d.state)
 	if err := p.db.Apply(batch, pebble.NoSync); err != nil {
-		return fmt.Errorf("write the batch: %w", err)
+		p.broken = fmt.Errorf("write the batch: %w", err)
+		return p.broken
 	}
 	for _, key := range d.expired {
 		p.records.drop(key)
