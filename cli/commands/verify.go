@@ -15,8 +15,8 @@ import (
 func newVerify(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	return &cobra.Command{
 		Use: "verify", Short: "Prove that the log is whole and the state follows from it",
-		Long:    "Check the hash chain of every log, fold its events again from nothing, and compare the result with the state.\nThe first thing that is wrong is named, and the exit status is 1.",
-		Example: "  segno verify",
+		Long:    "Check the hash chain of every log, fold its events again from nothing, and compare the result with the state.\nThe first thing that is wrong is named, and the exit status is 1.\nWith --at the state hash of that moment is shown as well: a sequence has the same one for ever.",
+		Example: "  segno verify\n  segno verify --at 1042",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			bar := &progressBar{out: streams.ErrOut}
@@ -50,6 +50,9 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 	}
 	fmt.Fprintf(out, "%-7s  sequence %d, %d transactions in the chain, %d rows compared\n         chain %s\n         state %s\n",
 		v.Stream, v.Result.Seq, v.Result.Events, v.Result.Rows, v.Result.Hash, v.Result.StateHash)
+	if v.Result.At != 0 {
+		fmt.Fprintf(out, "         state %s at sequence %d\n", v.Result.AtHash, v.Result.At)
+	}
 	if v.Result.Problem != "" {
 		fmt.Fprintf(out, "         WRONG: %s\n", v.Result.Problem)
 		wrong = append(wrong, v.Stream+": "+v.Result.Problem)
