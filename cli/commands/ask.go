@@ -106,6 +106,9 @@ func (c *client) object(args []string) (proto.ObjectKey, error) {
 	if meta.IsNoMatchError(err) {
 		found, err = mapper.ResourceFor(group.WithVersion(""))
 	}
+	if meta.IsNoMatchError(err) {
+		return proto.ObjectKey{}, fmt.Errorf("the server doesn't have a resource type %q; those it has: segno api-resources", kind)
+	}
 	if err != nil {
 		return proto.ObjectKey{}, err
 	}

@@ -2,22 +2,24 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 
 	"segno/bus"
-	"segno/cli/api"
 	"segno/cli/contexts"
 	"segno/proto"
 )
@@ -45,24 +47,71 @@ func newClient(streams genericiooptions.IOStreams) *client {
 	if name := os.Getenv(contexts.EnvContext); name != "" {
 		*c.Context = name
 	}
+	*c.CacheDir = filepath.Join(contexts.Home(), "cache")
 	return c
+}
+
+// choose finds a cluster of this machine where nothing says which is meant.
+func (c *client) choose() error {
+	if *c.Context != "" || *c.APIServer != "" || *c.ClusterName != "" {
+		return nil
+	}
+	raw, err := c.ToRawKubeConfigLoader().RawConfig()
+	if err != nil || raw.CurrentContext != "" {
+		return nil // an unreadable file is told of when it is needed
+	}
+	runs, err := contexts.Runs()
+	if err != nil {
+		return err
+	}
+	var found []string
+	for _, run := range runs {
+		if _, known := raw.Contexts[run.Name]; known && run.Alive() {
+			found = append(found, run.Name)
+		}
+	}
+	if len(found) == 1 {
+		*c.Context = found[0]
+	}
+	return nil
+}
+
+// reachable tells early, and in plain words, that there is no cluster to ask:
+// discovery would try again and again, and log each time.
+func (c *client) reachable() error {
+	if _, err := c.openTunnel(); err != nil {
+		return err
+	}
+	if *c.APIServer != "" {
+		return nil
+	}
+	if raw, err := c.ToRawKubeConfigLoader().RawConfig(); err == nil && len(raw.Clusters) == 0 {
+		return errNoCluster
+	}
+	return nil
+}
+
+var errNoCluster = errors.New("there is no cluster to ask\nStart one with: segno up\nOr name one with --context, --kubeconfig or --server")
+
+// ToDiscoveryClient is kubectl's, once there is a cluster to ask.
+func (c *client) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
+	if err := c.reachable(); err != nil {
+		return nil, err
+	}
+	return c.ConfigFlags.ToDiscoveryClient()
+}
+
+// ToRESTMapper is kubectl's, once there is a cluster to ask.
+func (c *client) ToRESTMapper() (meta.RESTMapper, error) {
+	if err := c.reachable(); err != nil {
+		return nil, err
+	}
+	return c.ConfigFlags.ToRESTMapper()
 }
 
 func (c *client) addFlags(flags *pflag.FlagSet) {
 	c.AddFlags(flags)
 	flags.StringVar(&c.at, "at", "", "Read as of a moment in the past: a sequence (1042), a time (2026-11-23T10:00:00Z) or a duration ago (10m)")
-}
-
-// checkMoment refuses what is no moment before anything is asked: kubectl's
-// discovery would come first, and would not tell why it failed.
-func (c *client) checkMoment() error {
-	if c.at == "" {
-		return nil
-	}
-	if _, err := api.ParseMoment(c.at, time.Now()); err != nil {
-		return fmt.Errorf("--at: %w", err)
-	}
-	return nil
 }
 
 // wrap turns a kubeconfig's REST configuration into segno's: the path of the
@@ -72,6 +121,9 @@ func (c *client) wrap(config *rest.Config) *rest.Config {
 		config.Host = strings.TrimSuffix(config.Host, "/") + "/at/" + url.PathEscape(c.at)
 	}
 	tun, err := c.openTunnel()
+	if err == nil {
+		err = c.reachable()
+	}
 	switch {
 	case err != nil:
 		config.Transport = failing{err}
@@ -108,22 +160,27 @@ func (c *client) dialTunnel() (*tunnel, error) {
 		URL: found.URL, CA: found.CA, Seed: found.Seed, Name: found.User, Actor: proto.Actor("user:" + found.User),
 	})
 	if err != nil {
-		return nil, notRunning(found.URL, err)
+		name := *c.Context
+		if name == "" {
+			name = raw.CurrentContext
+		}
+		return nil, notRunning(name, found.URL, err)
 	}
 	return &tunnel{conn: conn, subject: proto.UserDial(found.User)}, nil
 }
 
 // notRunning says what to do when nothing answers at the bus of a context.
-func notRunning(address string, err error) error {
+func notRunning(name, address string, err error) error {
+	hint := "Is it running? Start it with: segno up"
 	runs, listErr := contexts.Runs()
 	if listErr == nil {
 		for _, run := range runs {
 			if run.Alive() && run.Bus != address {
-				return fmt.Errorf("connect to %s: %w\nThe cluster %q runs on this machine: try --context %s, or segno config use-context %s", address, err, run.Name, run.Name, run.Name)
+				hint = fmt.Sprintf("The cluster %q runs on this machine: try --context %s, or: segno config use-context %s", run.Name, run.Name, run.Name)
 			}
 		}
 	}
-	return fmt.Errorf("connect to %s: %w\nIs the cluster running? Start one with: segno up", address, err)
+	return fmt.Errorf("the cluster %q does not answer: %w\n%s", name, err, hint)
 }
 
 // failing answers every request with the reason why there is no connection.

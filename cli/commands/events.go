@@ -26,6 +26,9 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
   segno events --from 10m --actor user:admin -A -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("output", output, "lines", "json"); err != nil {
+				return err
+			}
 			params := url.Values{"from": {from}, "to": {to}, "actor": {actor}, "verb": {verb}, "fact": {fact}, "name": {name}}
 			if follow {
 				params.Set("follow", "true")
@@ -56,7 +59,8 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&kind, "kind", "", "Only objects of this kind")
 	flags.StringVar(&name, "name", "", "Only objects of this name")
 	flags.BoolVarP(&everywhere, "all-namespaces", "A", false, "All namespaces, whatever -n says; the default without -n")
-	flags.StringVarP(&output, "output", "o", "", "Output format: lines or json")
+	flags.StringVarP(&output, "output", "o", "lines", "Output format: lines or json")
+	completeChoices(cmd, "output", "lines", "json")
 	return cmd
 }
 

@@ -3,17 +3,22 @@ package commands
 import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	utilcomp "k8s.io/kubectl/pkg/util/completion"
 	"k8s.io/kubectl/pkg/util/templates"
 )
 
 // ownGroups are segno's own commands.
-func ownGroups(c *client, streams genericiooptions.IOStreams) templates.CommandGroups {
+func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
+	history, why := newHistory(c, streams), newWhy(c, streams)
+	history.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
+	why.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
 			newUp(streams), newStatus(c, streams), newDown(streams), newToken(c, streams), newJoin(streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
-			newHistory(c, streams), newWhy(c, streams), newEvents(c, streams), newVerify(c, streams),
+			history, why, newEvents(c, streams), newVerify(c, streams),
 		}},
 	}
 }

@@ -22,6 +22,9 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
   segno history pod web-7d9c5-abcde -o json
   segno history deployment/web --at 10m`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("output", output, "table", "json"); err != nil {
+				return err
+			}
 			key, err := c.object(args)
 			if err != nil {
 				return err
@@ -38,8 +41,9 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			return writeHistory(streams.Out, list)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "Output format: table or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "Output format: table or json")
 	cmd.Flags().IntVar(&limit, "limit", 0, "Only the newest revisions, this many")
+	completeChoices(cmd, "output", "table", "json")
 	return cmd
 }
 

@@ -10,8 +10,6 @@ import (
 	"k8s.io/kubectl/pkg/cmd/attach"
 	"k8s.io/kubectl/pkg/cmd/auth"
 	"k8s.io/kubectl/pkg/cmd/autoscale"
-	"k8s.io/kubectl/pkg/cmd/clusterinfo"
-	"k8s.io/kubectl/pkg/cmd/completion"
 	"k8s.io/kubectl/pkg/cmd/config"
 	"k8s.io/kubectl/pkg/cmd/cp"
 	"k8s.io/kubectl/pkg/cmd/create"
@@ -49,7 +47,7 @@ const program = "segno"
 
 // kubectlGroups are kubectl's commands, as they are. Of its own, segno has
 // delete (for whole clusters too), events and version.
-func kubectlGroups(f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
+func kubectlGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
 	utilcomp.SetFactoryForCompletion(f)
 	getCmd := get.NewCmdGet(program, f, streams)
 	getCmd.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
@@ -74,18 +72,17 @@ func kubectlGroups(f cmdutil.Factory, streams genericiooptions.IOStreams) templa
 		{Message: "Nodes and access:", Commands: []*cobra.Command{
 			drain.NewCmdCordon(f, streams), drain.NewCmdUncordon(f, streams), drain.NewCmdDrain(f, streams),
 			taint.NewCmdTaint(f, streams), top.NewCmdTop(f, streams), auth.NewCmdAuth(f, streams),
-			clusterinfo.NewCmdClusterInfo(f, streams), proxy.NewCmdProxy(f, streams),
+			newClusterInfo(c, streams), proxy.NewCmdProxy(f, streams),
 		}},
 	}
 }
 
 // addOthers adds what belongs to no group.
-func addOthers(root *cobra.Command, c *client, streams genericiooptions.IOStreams) {
-	f := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c))
+func addOthers(root *cobra.Command, c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) {
 	root.AddCommand(
 		apiresources.NewCmdAPIResources(c, streams), apiresources.NewCmdAPIVersions(c, streams),
 		config.NewCmdConfig(c, clientcmd.NewDefaultPathOptions(), streams),
-		completion.NewCmdCompletion(streams.Out, ""),
+		newCompletion(streams),
 		options.NewCmdOptions(streams.Out), newVersion(f, streams),
 	)
 }

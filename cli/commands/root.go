@@ -62,24 +62,19 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	headers := &genericclioptions.CommandHeaderRoundTripper{}
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		headers.ParseCommandHeaders(cmd, args)
-		return c.checkMoment()
+		return errors.Join(c.choose(), c.checkMoment(cmd))
 	}
 	c.headers = func(next http.RoundTripper) http.RoundTripper {
 		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}
 	}
-	groups := append(ownGroups(c, streams), kubectlGroups(cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c)), streams)...)
+	f := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c))
+	groups := append(ownGroups(c, f, streams), kubectlGroups(c, f, streams)...)
 	groups.Add(root)
 	templates.ActsAsRootCommand(root, []string{"options"}, groups...)
-	addOthers(root, c, streams)
+	addOthers(root, c, f, streams)
+	if err := completeFlags(root, f); err != nil {
+		panic(err) // a flag of our own that does not exist
+	}
 	speakOfSegno(root)
 	return root
-}
-
-// speakOfSegno puts our name into the help that kubectl's commands bring.
-func speakOfSegno(cmd *cobra.Command) {
-	cmd.Example = strings.ReplaceAll(cmd.Example, "kubectl ", "segno ")
-	cmd.Long = strings.ReplaceAll(cmd.Long, "kubectl ", "segno ")
-	for _, sub := range cmd.Commands() {
-		speakOfSegno(sub)
-	}
 }

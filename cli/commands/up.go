@@ -56,6 +56,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
+	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
 	return cmd
 }
 

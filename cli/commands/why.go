@@ -18,6 +18,9 @@ func newWhy(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Long:    "Show the chain of causes as a tree, from the person's request, or the failure, down to what it did to the object.",
 		Example: "  segno why pod/web-7d9c5-abcde\n  segno why deployment/web --at 1042",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("output", output, "tree", "json"); err != nil {
+				return err
+			}
 			key, err := c.object(args)
 			if err != nil {
 				return err
@@ -35,7 +38,8 @@ func newWhy(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "Output format: tree or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "tree", "Output format: tree or json")
+	completeChoices(cmd, "output", "tree", "json")
 	return cmd
 }
 
