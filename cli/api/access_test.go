@@ -37,6 +37,7 @@ func TestN5Access(t *testing.T) {
 	c.status(c.do("PATCH", "/apis/apps/v1/namespaces/x/deployments/web/scale", "{}", asJane), 403, metav1.StatusReasonForbidden,
 		`deployments.apps "web" is forbidden: User "jane" cannot patch resource "deployments/scale" in API group "apps" in the namespace "x"`)
 	c.status(c.do("POST", "/nonsense", "{}", asJane), 403, metav1.StatusReasonForbidden, `forbidden: User "jane" cannot post path "/nonsense"`)
+	c.status(c.get("/api/v1/pods", "Impersonate-User: jane"), 403, metav1.StatusReasonForbidden, "impersonation is not served")
 	if got := c.get("/apis/apps/v1", asJane); got.code != 200 {
 		t.Errorf("discovery: %d", got.code)
 	}

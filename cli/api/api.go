@@ -132,6 +132,9 @@ func (c *call) serve() error {
 	if err := c.sameSite(); err != nil {
 		return err
 	}
+	if err := c.impersonated(); err != nil {
+		return err
+	}
 	target, shaped := targetOf(c.r)
 	if c.target = target; !shaped {
 		return notServed()

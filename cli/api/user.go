@@ -62,3 +62,17 @@ func (u User) Actor() proto.Actor {
 
 // listed tells whether the user's credential names the group.
 func (u User) listed(group string) bool { return slices.Contains(u.Groups, group) }
+
+// impersonation is how a client asks to act as somebody else.
+const impersonation = "Impersonate-"
+
+// impersonated refuses to act as somebody else: a request that was answered
+// as its sender would tell a lie about what that other may do.
+func (c *call) impersonated() error {
+	for name := range c.r.Header {
+		if strings.HasPrefix(name, impersonation) {
+			return forbiddenPath(c.user, Target{Verb: "impersonate", Path: c.r.URL.Path}, "impersonation is not served; ask with that user's own credential")
+		}
+	}
+	return nil
+}
