@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -140,6 +141,11 @@ func foldersWithGo(t *testing.T) []string {
 		}
 		if entry.IsDir() && path != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
 			return fs.SkipDir
+		}
+		if entry.IsDir() && path != "." {
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil {
+				return fs.SkipDir // a module of its own
+			}
 		}
 		folder, _, below := strings.Cut(path, string(filepath.Separator))
 		if below && strings.HasSuffix(path, ".go") && !slices.Contains(folders, folder) {

@@ -45,7 +45,7 @@ func (c *Cluster) openDoors() error {
 	if c.https, err = listen(c.cfg.Listen, portOf(before.Server), usualPort); err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
-	if c.busPort, err = listen(c.busListen(), before.Bus.URL, usualBusPort); err != nil {
+	if c.busPort, err = listen(c.busListen(), portOf(before.Bus.URL), c.usualBusPort()); err != nil {
 		return fmt.Errorf("find a port for the bus: %w", err)
 	}
 	certificate, err := c.authority.Server("server", hostNames(c.cfg.Listen, c.cfg.BusListen))
@@ -128,6 +128,16 @@ func (c *Cluster) freeBusPort() {
 	}
 }
 
+// usualBusPort is for the cluster of the default folder alone: others that
+// start at the same time would meet on it, since the server takes the port
+// itself, a moment after it was found free.
+func (c *Cluster) usualBusPort() string {
+	if c.cfg.DataDir == contexts.DataDir() {
+		return usualBusPort
+	}
+	return ""
+}
+
 // listen takes the address that was asked for; without a port the first of the
 // tried ones that is free, or any.
 func listen(asked string, tries ...string) (net.Listener, error) {
@@ -150,31 +160,6 @@ func listen(asked string, tries ...string) (net.Listener, error) {
 		}
 	}
 	return net.Listen("tcp", net.JoinHostPort(host, "0"))
-}
-
-// busAddress finds the address for the bus, which takes it later. A port that
-// nobody named and that was never used is left to the kernel then, so that
-// clusters which start at the same time do not meet on one; only the cluster
-// of the default folder has a usual one.
-func (c *Cluster) busAddress(before string) (string, error) {
-	usual := ""
-	if c.cfg.DataDir == contexts.DataDir() {
-		usual = usualBusPort
-	}
-	l, err := listen(c.busListen(), portOf(before), usual)
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	host, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return "", fmt.Errorf("read the address %s: %w", l.Addr(), err)
-	}
-	_, asked, _ := net.SplitHostPort(c.busListen()) // "" when there is none
-	if port != asked && port != portOf(before) && port != usual {
-		port = "0"
-	}
-	return net.JoinHostPort(host, port), nil
 }
 
 // hostNames is everything that a certificate should be good for.
