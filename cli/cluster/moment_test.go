@@ -176,7 +176,7 @@ func TestO3NamespaceGoesWithAllThatIsInIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.within(time.Minute, "all pods serve", func() bool {
-			endpoints, err := core.Endpoints("team").Get(w.ctx, "web", metav1.GetOptions{}) //nolint:staticcheck // old clients read them
+			endpoints, err := core.Endpoints("team").Get(w.ctx, "web", metav1.GetOptions{})
 			return err == nil && len(endpoints.Subsets) == 1 && len(endpoints.Subsets[0].Addresses) == 5
 		})
 		if have := w.inNamespace("team"); len(have) < 12 { // 5 pods, and what they came from
