@@ -119,7 +119,7 @@ func (s *story) looked() {
 	}
 	out, status := s.try(s.client, "-n", s.space, "exec", s.pod, "--", "sh", "-c", "echo to-stderr >&2; exit 7")
 	s.says(out, "to-stderr")
-	if status != 7 && s.client != "kubectl-1.20" || status == 0 { // the old one answers 7, too, when it feels like it
+	if status != 7 {
 		s.Errorf("exec of exit 7 has status %d", status)
 	}
 	if got, _ := s.feed(s.client, []byte("over and back"), "-n", s.space, "exec", "-i", s.pod, "--", "cat"); got != "over and back" {
