@@ -73,7 +73,8 @@ func program(b runtimetest.Behaviour, spec *runtime.ContainerSpec) {
 	switch {
 	case b.OOM:
 		spec.Resources.Memory = 16 << 20
-		script = append(script, "exec tail -c 200m /dev/zero")
+		// The engine does not notice what happens before the start has returned.
+		script = append(script, "sleep 2", "exec tail -c 200m /dev/zero")
 	case b.Forever:
 		script = append(script, "while :; do sleep 0.1; done")
 	default:
