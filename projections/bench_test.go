@@ -3,6 +3,7 @@ package projections
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,36 +65,48 @@ func benchPod(ns, name, uid string) *corev1.Pod {
 	return p
 }
 
-// BenchmarkFold replays a log of encoded envelopes in groups of 256: decoding,
-// hashing, folding, writing.
+// BenchmarkFold replays a log of encoded envelopes in groups: decoding, hashing,
+// folding, writing.
 func BenchmarkFold(b *testing.B) {
 	for _, objects := range []int{5_000, 100_000} {
-		for _, sync := range []bool{false, true} {
-			b.Run(fmt.Sprintf("objects=%d/sync=%t", objects, sync), func(b *testing.B) {
-				encoded := benchLog(b.N, objects)
-				size := 0
-				for _, data := range encoded {
-					size += len(data)
-				}
-				p := open(b, Config{Dir: b.TempDir(), Sync: sync})
-				b.ResetTimer()
-				before := cpuTime()
-				for len(encoded) > 0 {
-					group := encoded[:min(256, len(encoded))]
-					encoded = encoded[len(group):]
-					entries := make([]proto.Entry, len(group))
-					for i, data := range group {
-						entries[i] = entryOf(data)
-					}
-					commit(b, p, entries...)
-				}
-				b.StopTimer()
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-				b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/event")
-				b.ReportMetric(float64(size)/float64(b.N), "log-bytes/event")
+		for _, c := range []struct {
+			sync  bool
+			group int
+		}{{false, 256}, {true, 256}, {true, 2048}} {
+			b.Run(fmt.Sprintf("objects=%d/sync=%t/group=%d", objects, c.sync, c.group), func(b *testing.B) {
+				benchFold(b, objects, c.sync, c.group)
 			})
 		}
 	}
+}
+
+func benchFold(b *testing.B, objects int, sync bool, group int) {
+	encoded := benchLog(b.N, objects)
+	size := 0
+	for _, data := range encoded {
+		size += len(data)
+	}
+	p := open(b, Config{Dir: b.TempDir(), Sync: sync})
+	b.ResetTimer()
+	before := cpuTime()
+	groups := make(chan []proto.Entry, 1) // the next group is decoded while one is folded
+	go func() {
+		defer close(groups)
+		for some := range slices.Chunk(encoded, group) {
+			entries := make([]proto.Entry, len(some))
+			for i, data := range some {
+				entries[i] = entryOf(data)
+			}
+			groups <- entries
+		}
+	}()
+	for entries := range groups {
+		commit(b, p, entries...)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/event")
+	b.ReportMetric(float64(size)/float64(b.N), "log-bytes/event")
 }
 
 // benchReads is a projection of 100,000 ConfigMaps in 100 namespaces, each changed
