@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -141,7 +140,7 @@ func (f *feed) event(env *proto.Envelope, i int) CloudEvent {
 		Cause:       env.Cause.Request,
 		Correlation: env.Correlation,
 		UID:         ev.UID,
-		Section:     sectionName(ev.Section),
+		Section:     ev.Section.Name(),
 	}
 	if env.Cause.Seq != 0 {
 		data.Cause = env.Cause.Seq.String()
@@ -172,19 +171,4 @@ func (f *feed) body(ev *proto.Event) (json.RawMessage, []byte) {
 		}
 	}
 	return nil, ev.Body
-}
-
-func sectionName(s proto.Section) string {
-	switch s {
-	case proto.SectionSpec:
-		return "spec"
-	case proto.SectionStatus:
-		return "status"
-	case proto.SectionGone:
-		return "gone"
-	case proto.SectionMark:
-		return "mark"
-	default:
-		return strconv.Itoa(int(s))
-	}
 }

@@ -147,7 +147,7 @@ func (s *script) answer(w words, action Action) string {
 	}
 	var b strings.Builder
 	for _, e := range d.Events {
-		fmt.Fprintf(&b, "%s %s: %s\n", sectionName(e.Section), e.Kind, e.Reason)
+		fmt.Fprintf(&b, "%s %s: %s\n", e.Section.Name(), e.Kind, e.Reason)
 	}
 	if len(d.Events) == 0 {
 		b.WriteString("nothing changes\n")
@@ -162,21 +162,6 @@ func (s *script) answer(w words, action Action) string {
 		fmt.Fprintf(&b, "created %s\n", d.Object.GetName())
 	}
 	return b.String()
-}
-
-func sectionName(s proto.Section) string {
-	switch s {
-	case proto.SectionSpec:
-		return "spec"
-	case proto.SectionStatus:
-		return "status"
-	case proto.SectionGone:
-		return "gone"
-	case proto.SectionMark:
-		return "mark"
-	default:
-		return "?"
-	}
 }
 
 func answerError(err error) string {

@@ -51,6 +51,22 @@ const (
 	SectionMark   Section = 4 // about the log itself, not an object; no body
 )
 
+// Name is the section in one word, for people.
+func (s Section) Name() string {
+	switch s {
+	case SectionSpec:
+		return "spec"
+	case SectionStatus:
+		return "status"
+	case SectionGone:
+		return "gone"
+	case SectionMark:
+		return "mark"
+	default:
+		return "unknown"
+	}
+}
+
 // Encoding says how an event's body is written.
 type Encoding uint8
 

@@ -67,22 +67,7 @@ func Of(stream string, env *proto.Envelope, keep func(*proto.Event) bool) Transa
 }
 
 func eventOf(ev *proto.Event) Event {
-	return Event{Fact: ev.Kind, Reason: ev.Reason, Object: ObjectOf(ev.Key), UID: ev.UID, Section: sectionName(ev.Section)}
-}
-
-func sectionName(s proto.Section) string {
-	switch s {
-	case proto.SectionSpec:
-		return "spec"
-	case proto.SectionStatus:
-		return "status"
-	case proto.SectionGone:
-		return "gone"
-	case proto.SectionMark:
-		return "mark"
-	default:
-		return fmt.Sprintf("section %d", s)
-	}
+	return Event{Fact: ev.Kind, Reason: ev.Reason, Object: ObjectOf(ev.Key), UID: ev.UID, Section: ev.Section.Name()}
 }
 
 // Render makes the section that an event carries readable. It answers nil for
