@@ -27,6 +27,10 @@ type WantPod struct {
 // (Reply) only once durable; until then the node keeps it and sends it again.
 type Report struct {
 	Items []ReportItem `msgpack:"i"`
+	// Notes are for people. They happened before what Items say, and are gone
+	// once the report is answered, written or not.
+	Notes   []NodeNote `msgpack:"o,omitempty"`
+	Dropped uint64     `msgpack:"d,omitempty"` // notes that the node had no room for
 }
 
 // ReportItem is the newest status of one object of the node: a pod, or the Node itself.
