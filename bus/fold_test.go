@@ -198,7 +198,8 @@ func (f *testFold) Encoded(seq proto.Seq) ([]byte, error) {
 	return data, nil
 }
 
-// Watch follows the changes, as a projection does.
+// Watch follows the changes, as a projection does: of those that one transaction
+// makes to an object it yields the last.
 func (f *testFold) Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
 	return func(yield func(events.Change, error) bool) {
 		for next := 0; ctx.Err() == nil; {
@@ -206,7 +207,10 @@ func (f *testFold) Watch(ctx context.Context, after proto.Seq, resources ...prot
 			behind, changed := f.changes[next:], f.changed
 			f.mu.Unlock()
 			next += len(behind)
-			for _, c := range behind {
+			for i, c := range behind {
+				if i+1 < len(behind) && behind[i+1].Seq == c.Seq && behind[i+1].Event.Key == c.Event.Key {
+					continue
+				}
 				if c.Seq > after && slices.Contains(resources, c.Event.Key.Resource) && !yield(c, nil) {
 					return
 				}

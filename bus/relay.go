@@ -19,7 +19,8 @@ import (
 // Follower is the events' log as the relay follows it: a projection.
 type Follower interface {
 	View() events.View
-	// Watch yields every change behind the sequence, of these resources.
+	// Watch yields every change behind the sequence, of these resources: one for
+	// an object and a transaction, from before it to after it.
 	Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error]
 }
 
@@ -100,7 +101,8 @@ func (r *Relay) of(node proto.NodeName) *relayed {
 	return to
 }
 
-// change relays one change to the node that it concerns, if any.
+// change relays one change to the node that it concerns, if any. Words of others
+// in a pod's status are for the node, too: it passes on their conditions.
 func (r *Relay) change(c events.Change) error {
 	if c.After == nil {
 		return nil

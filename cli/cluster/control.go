@@ -2,11 +2,15 @@ package cluster
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"segno/bus"
+	"segno/events"
+	"segno/projections"
+	"segno/proto"
 	"segno/reconcilers"
 	"segno/reconcilers/deployment"
 	"segno/reconcilers/endpoints"
@@ -36,7 +40,7 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 		}
 		group.Go(func() error { return loop.Run(ctx) })
 	}
-	relay, err := bus.NewRelay(bus.RelayConfig{Conn: c.control, Events: c.ledgers.events(), Table: c.table, Log: c.log})
+	relay, err := bus.NewRelay(bus.RelayConfig{Conn: c.control, Events: objects{c.ledgers.events()}, Table: c.table, Log: c.log})
 	if err != nil {
 		return err
 	}
@@ -58,4 +62,32 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return c.followIdentities(ctx) })
 	group.Go(func() error { return c.dropNotes(ctx) })
 	return nil
+}
+
+// objects is a log as the relay follows it: what a transaction does to an object
+// is one change.
+type objects struct{ *projections.Projection }
+
+// Watch implements bus.Follower.
+func (o objects) Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
+	return func(yield func(events.Change, error) bool) {
+		sub, err := o.Subscribe(after, projections.Filter{Resources: resources, Objects: true})
+		if err != nil {
+			yield(events.Change{}, err)
+			return
+		}
+		defer sub.Close()
+		for {
+			changes, err := sub.Next(ctx)
+			if err != nil {
+				yield(events.Change{}, err)
+				return
+			}
+			for _, c := range changes {
+				if !yield(c, nil) {
+					return
+				}
+			}
+		}
+	}
 }
