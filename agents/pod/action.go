@@ -19,6 +19,7 @@ const (
 	AttachNetwork   Verb = "attach network"
 	Release         Verb = "release network and volumes"
 	GetImage        Verb = "get image"
+	PullImage       Verb = "pull image"
 	CreateContainer Verb = "create container"
 	StartContainer  Verb = "start container"
 	StopContainer   Verb = "stop container"
@@ -41,7 +42,7 @@ func (a Action) String() string {
 	switch a.Verb {
 	case CreateSandbox:
 		return fmt.Sprintf("%s %d", a.Verb, a.Sandbox)
-	case GetImage, CreateContainer, StartContainer, StopContainer, KillContainer, RemoveContainer:
+	case GetImage, PullImage, CreateContainer, StartContainer, StopContainer, KillContainer, RemoveContainer:
 		return fmt.Sprintf("%s %s/%d", a.Verb, a.Ref.Container, a.Ref.Attempt)
 	default:
 		return string(a.Verb)

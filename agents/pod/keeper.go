@@ -35,6 +35,8 @@ type Config struct {
 	Concurrency int
 	// Tell is given each new status, in order for each pod.
 	Tell func(proto.ReportItem)
+	// Note is given what people should read about a pod; nil drops it.
+	Note func(proto.NodeNote)
 	// Forget is called when nothing is left of a pod.
 	Forget func(uid string)
 	// Observe sees each action that had an effect; for logs and tests.
@@ -66,6 +68,9 @@ func New(cfg Config) (*Keeper, error) {
 	}
 	if cfg.Forget == nil {
 		cfg.Forget = func(string) {}
+	}
+	if cfg.Note == nil {
+		cfg.Note = func(proto.NodeNote) {}
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, Action, error) {}

@@ -74,7 +74,7 @@ func (k *Keeper) current(l *life) (want Want, fresh bool) {
 	return l.want, fresh
 }
 
-// step looks, decides, tells and acts, once each.
+// step looks, decides, tells, notes and acts, once each.
 func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (more bool, err error) {
 	have, err := k.cfg.Runtime.Inspect(ctx, l.uid)
 	if err != nil {
@@ -83,6 +83,8 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 	l.state.Runtime = have
 	k.watchHealth(ctx, l, want)
 	action := Next(want, l.state, now)
+	k.note(notesBefore(want, l.state, action, now))
+	l.state.Memory = l.state.Memory.noted(want, l.state, now)
 	k.tell(l, want, now, action)
 	switch action.Verb {
 	case Nothing:
@@ -96,9 +98,15 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 		return false, nil
 	default:
 	}
-	err = k.perform(ctx, l, want, action)
+	var out outcome
+	out.missing, out.err = k.perform(ctx, l, want, action)
+	after := time.Now()
+	out.took, err = after.Sub(now), out.err
 	k.cfg.Observe(l.uid, action, err)
-	l.state.Memory = l.state.Memory.after(action, err, time.Now())
+	if ctx.Err() == nil {
+		k.note(notesAfter(want, action, out, after))
+	}
+	l.state.Memory = l.state.Memory.after(action, out, after)
 	if err != nil && action.ofContainer() && !errors.Is(err, runtime.ErrDown) {
 		return true, nil // its trouble is remembered; the rest of the pod goes on
 	}
@@ -107,7 +115,13 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 
 // ofContainer says that a failure holds up only one container of the pod.
 func (a Action) ofContainer() bool {
-	return a.Verb == GetImage || a.Verb == CreateContainer || a.Verb == StartContainer
+	return a.Verb == GetImage || a.Verb == PullImage || a.Verb == CreateContainer || a.Verb == StartContainer
+}
+
+func (k *Keeper) note(notes []proto.NodeNote) {
+	for _, n := range notes {
+		k.cfg.Note(n)
+	}
 }
 
 func (k *Keeper) tendAt(ctx context.Context, l *life, at time.Time) {
@@ -191,8 +205,16 @@ func nameOf(want Want, uid string) string {
 	return want.Pod.Namespace + "/" + want.Pod.Name
 }
 
-// perform has the one effect of a step.
-func (k *Keeper) perform(ctx context.Context, l *life, want Want, action Action) error {
+// perform has the one effect of a step. Missing is an answer of GetImage.
+func (k *Keeper) perform(ctx context.Context, l *life, want Want, action Action) (missing bool, err error) {
+	if action.Verb == GetImage {
+		c := containerNamed(want.Pod, action.Ref.Container)
+		return k.findImage(ctx, c.Image, c.ImagePullPolicy)
+	}
+	return false, k.effect(ctx, l, want, action)
+}
+
+func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) error {
 	rt := k.cfg.Runtime
 	switch action.Verb {
 	case CreateSandbox:
@@ -210,9 +232,8 @@ func (k *Keeper) perform(ctx context.Context, l *life, want Want, action Action)
 			return err
 		}
 		return k.volumes.remove(l.uid)
-	case GetImage:
-		c := containerNamed(want.Pod, action.Ref.Container)
-		return k.getImage(ctx, c.Image, c.ImagePullPolicy)
+	case PullImage:
+		return k.pullImage(ctx, containerNamed(want.Pod, action.Ref.Container).Image)
 	case CreateContainer:
 		spec, err := containerSpec(want, l.state, k.volumes, action)
 		if err != nil {
@@ -227,7 +248,7 @@ func (k *Keeper) perform(ctx context.Context, l *life, want Want, action Action)
 		return rt.StopContainer(ctx, action.Ref, true)
 	case RemoveContainer:
 		return rt.RemoveContainer(ctx, action.Ref)
-	case Nothing, Wait, End:
+	case Nothing, Wait, GetImage, End:
 	}
 	return nil
 }
@@ -244,19 +265,22 @@ func (k *Keeper) createSandbox(ctx context.Context, want Want, action Action) er
 	return k.cfg.Runtime.CreateSandbox(ctx, spec)
 }
 
-// getImage follows the pull policy.
-func (k *Keeper) getImage(ctx context.Context, image string, policy corev1.PullPolicy) error {
-	if policy != corev1.PullAlways {
-		_, err := k.cfg.Runtime.Image(ctx, image)
-		switch {
-		case errors.Is(err, runtime.ErrImageName):
-			return because(invalidImageName, "%w", err)
-		case err == nil || !errors.Is(err, runtime.ErrNoImage):
-			return err
-		case policy == corev1.PullNever:
-			return because(errImageNeverPull, "Container image %q is not present with pull policy of Never", image)
-		}
+// findImage tells whether an image must be pulled, as far as the policy lets it.
+func (k *Keeper) findImage(ctx context.Context, image string, policy corev1.PullPolicy) (missing bool, err error) {
+	_, err = k.cfg.Runtime.Image(ctx, image)
+	switch {
+	case errors.Is(err, runtime.ErrImageName):
+		return false, because(invalidImageName, "%w", err)
+	case err == nil || !errors.Is(err, runtime.ErrNoImage):
+		return false, err
+	case policy == corev1.PullNever:
+		return false, because(errImageNeverPull, "Container image %q is not present with pull policy of Never", image)
+	default:
+		return true, nil
 	}
+}
+
+func (k *Keeper) pullImage(ctx context.Context, image string) error {
 	err := k.cfg.Runtime.PullImage(ctx, image)
 	switch {
 	case err == nil || errors.Is(err, runtime.ErrDown):

@@ -40,6 +40,7 @@ type stage struct {
 	lines  []string
 	status map[string]corev1.PodStatus
 	forgot []string
+	notes  []string
 }
 
 func play(t *testing.T, cfg simulated.Config) *stage {
@@ -59,7 +60,7 @@ func (s *stage) start() {
 	keeper, err := pod.New(pod.Config{
 		Node: pod.Node{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 1 << 30}, Runtime: s.runtime, Network: net,
 		Tell: s.tell, Observe: s.observe, VolumeDir: filepath.Join(s.t.TempDir(), "volumes"),
-		Forget: s.forget,
+		Forget: s.forget, Note: s.heard,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -82,6 +83,26 @@ func (s *stage) forget(uid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forgot = append(s.forgot, uid)
+}
+
+// heard writes notes down apart from what is done.
+func (s *stage) heard(n proto.NodeNote) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := time.Unix(0, n.First).Sub(s.begun).Round(time.Second)
+	s.notes = append(s.notes, fmt.Sprintf("%6s %s %s", at, n.Reason, n.Message))
+}
+
+// expectNotes is expect, of notes.
+func (s *stage) expectNotes(want string) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := strings.Join(s.notes, "\n")
+	s.notes = nil
+	if got != strings.Trim(want, "\n") {
+		s.t.Errorf("got:\n%s\n\nwant:\n%s", got, strings.Trim(want, "\n"))
+	}
 }
 
 func (s *stage) note(format string, args ...any) {
@@ -404,13 +425,16 @@ func TestP7ImageThatCannotBeHad(t *testing.T) {
     0s   PodAccepted Pending c=ContainerCreating/0
     0s create sandbox 0
     0s attach network
-    0s get image c/0: manifest for app:1 not found
+    0s get image c/0
+    0s pull image c/0: manifest for app:1 not found
     0s   ContainerWaiting Pending c=ErrImagePull/0
     2s   ContainerWaiting Pending c=ImagePullBackOff/0
-   10s get image c/0: manifest for app:1 not found
+   10s get image c/0
+   10s pull image c/0: manifest for app:1 not found
    10s   ContainerWaiting Pending c=ErrImagePull/0
    12s   ContainerWaiting Pending c=ImagePullBackOff/0
-   30s get image c/0: manifest for app:1 not found
+   30s get image c/0
+   30s pull image c/0: manifest for app:1 not found
    30s   ContainerWaiting Pending c=ErrImagePull/0
    32s   ContainerWaiting Pending c=ImagePullBackOff/0
 `)
@@ -776,5 +800,47 @@ func TestP8WhatIsNotSupportedSaysSo(t *testing.T) {
 		if w == nil || w.Reason != "CreateContainerConfigError" || w.Message != "envFrom is not supported by this version of segno" {
 			t.Errorf("%+v", w)
 		}
+	})
+}
+
+func TestP11ALifeInNotes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var missing atomic.Bool
+		missing.Store(true)
+		s := play(t, simulated.Config{NoImage: func(string) error {
+			if missing.Load() {
+				return errors.New("manifest for app:1 not found")
+			}
+			return nil
+		}})
+		defer func() { s.stop() }()
+		s.want(newPod(scripted(simulated.ExitCode, "1")))
+		s.pass(5 * time.Second)
+		missing.Store(false)
+		s.pass(40 * time.Second)
+		s.want(newPod(scripted(simulated.ExitCode, "1"), deleted(30)))
+		s.pass(time.Minute)
+		s.expectNotes(`
+    0s Pulling Pulling image "app:1"
+    0s Failed Failed to pull image "app:1": manifest for app:1 not found
+    0s Failed Error: ErrImagePull
+    2s BackOff Back-off pulling image "app:1"
+    2s Failed Error: ImagePullBackOff
+   10s Pulled Container image "app:1" already present on machine
+   10s Created Created container: c
+   10s Started Started container c
+   10s Pulled Container image "app:1" already present on machine
+   10s Created Created container: c
+   10s Started Started container c
+   10s BackOff Back-off restarting failed container c in pod p_default(u)
+   20s Pulled Container image "app:1" already present on machine
+   20s Created Created container: c
+   20s Started Started container c
+   20s BackOff Back-off restarting failed container c in pod p_default(u)
+   40s Pulled Container image "app:1" already present on machine
+   40s Created Created container: c
+   40s Started Started container c
+   40s BackOff Back-off restarting failed container c in pod p_default(u)
+`)
 	})
 }

@@ -242,7 +242,7 @@ func (d *decision) restart(spec *corev1.Container, policy corev1.RestartPolicy, 
 	return d.make(spec, latest.Ref.Attempt+1, streakOf(latest)+1)
 }
 
-// make gets the image, then creates the attempt.
+// make gets the image, pulling it when it must, then creates the attempt.
 func (d *decision) make(spec *corev1.Container, attempt, streak int) (Action, bool) {
 	if t, ok := d.have.Memory.Trouble[spec.Name]; ok && d.now.Before(t.Retry) {
 		d.later(t.Retry)
@@ -255,6 +255,8 @@ func (d *decision) make(spec *corev1.Container, attempt, streak int) (Action, bo
 	action := Action{Verb: GetImage, Ref: ref, Sandbox: d.have.Runtime.Sandbox.Attempt, Streak: streak}
 	if ready, ok := d.have.Memory.Ready[spec.Name]; ok && ready == attempt {
 		action.Verb = CreateContainer
+	} else if d.have.Memory.Missing[spec.Name] || spec.ImagePullPolicy == corev1.PullAlways {
+		action.Verb = PullImage
 	}
 	return action, true
 }

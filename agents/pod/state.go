@@ -67,6 +67,9 @@ type Memory struct {
 	Attached string             // id of the sandbox whose network is up
 	Released bool               // network and volumes are given back
 	Ready    map[string]int     // container: attempt for which its image is there
+	Missing  map[string]bool    // container: its image is to be pulled
+	Starting runtime.Ref        // whose start was asked for in the step before
+	Noted    map[string]bool    // back-offs that people were told of
 	Trouble  map[string]Trouble // container, or "" for the pod: what failed last
 	Stops    map[runtime.Ref]Stop
 	Health   map[string]Health // container id: what probes found
@@ -97,6 +100,7 @@ func newMemory(want Want, now time.Time) Memory {
 	m := Memory{
 		Since:   now,
 		Ready:   map[string]int{},
+		Missing: map[string]bool{},
 		Trouble: map[string]Trouble{},
 		Stops:   map[runtime.Ref]Stop{},
 		Health:  map[string]Health{},

@@ -33,13 +33,21 @@ func because(reason, format string, args ...any) error {
 	return &reasoned{reason: reason, err: fmt.Errorf(format, args...)}
 }
 
-// after is the memory after an action, which failed unless err is nil. The
-// maps are the keeper's own and changed in place.
-func (m Memory) after(action Action, err error, now time.Time) Memory {
-	key := ""
+// after is the memory after an action and what came of it. The maps are the
+// keeper's own and changed in place.
+func (m Memory) after(action Action, out outcome, now time.Time) Memory {
+	key, err := "", out.err
 	switch action.Verb {
-	case GetImage, CreateContainer, StartContainer:
+	case GetImage, CreateContainer:
 		key = action.Ref.Container
+	case PullImage:
+		key = action.Ref.Container
+		delete(m.Missing, key) // somebody may load it by hand: it is looked for before the next try
+	case StartContainer:
+		key = action.Ref.Container
+		if err == nil {
+			m.Starting = action.Ref
+		}
 	case StopContainer:
 		if err == nil {
 			m.Stops[action.Ref] = Stop{Asked: now}
@@ -62,7 +70,11 @@ func (m Memory) after(action Action, err error, now time.Time) Memory {
 		m.failed(key, action, err, now)
 		return m
 	}
-	if action.Verb == GetImage {
+	switch {
+	case action.Verb == GetImage && out.missing:
+		m.Missing[key] = true
+		return m
+	case action.Verb == GetImage, action.Verb == PullImage:
 		m.Ready[key] = action.Ref.Attempt
 		return m
 	}

@@ -83,6 +83,7 @@ func (k *Keeper) startProbes(ctx context.Context, l *life, want Want, c *corev1.
 				k.enqueue(l)
 			}
 		},
+		unwell: func(probe string, err error) { k.cfg.Note(unhealthy(want.Pod, c.Name, probe, err, time.Now())) },
 	}
 	k.probing.Go(func() {
 		defer cancel()
@@ -98,7 +99,15 @@ type prober struct {
 	started bool // an earlier agent found so
 	target  probe.Target
 	found   func(change func(*Health))
+	unwell  func(probe string, err error) // each time that one fails
 }
+
+// The probes, as messages call them.
+const (
+	startupProbe   = "Startup"
+	readinessProbe = "Readiness"
+	livenessProbe  = "Liveness"
+)
 
 func (p *prober) run(ctx context.Context) {
 	if !p.startup(ctx) {
@@ -108,7 +117,7 @@ func (p *prober) run(ctx context.Context) {
 	var both sync.WaitGroup
 	if p.spec.ReadinessProbe != nil {
 		both.Go(func() {
-			p.loop(ctx, p.spec.ReadinessProbe, func(err error) (more bool) {
+			p.loop(ctx, readinessProbe, p.spec.ReadinessProbe, func(err error) (more bool) {
 				p.found(func(h *Health) { h.Ready = err == nil })
 				return true
 			})
@@ -116,9 +125,9 @@ func (p *prober) run(ctx context.Context) {
 	}
 	if p.spec.LivenessProbe != nil {
 		both.Go(func() {
-			p.loop(ctx, p.spec.LivenessProbe, func(err error) (more bool) {
+			p.loop(ctx, livenessProbe, p.spec.LivenessProbe, func(err error) (more bool) {
 				if err != nil {
-					p.failed("Liveness", err)
+					p.failed(livenessProbe, err)
 				}
 				return err == nil
 			})
@@ -132,9 +141,9 @@ func (p *prober) startup(ctx context.Context) (up bool) {
 	if p.spec.StartupProbe == nil || p.started {
 		return true
 	}
-	p.loop(ctx, p.spec.StartupProbe, func(err error) (more bool) {
+	p.loop(ctx, startupProbe, p.spec.StartupProbe, func(err error) (more bool) {
 		if up = err == nil; !up {
-			p.failed("Startup", err)
+			p.failed(startupProbe, err)
 		}
 		return false
 	})
@@ -147,7 +156,7 @@ func (p *prober) failed(which string, err error) {
 
 // loop asks again and again, and says what it finds each time that enough
 // answers in a row agree.
-func (p *prober) loop(ctx context.Context, spec *corev1.Probe, verdict func(error) (more bool)) {
+func (p *prober) loop(ctx context.Context, which string, spec *corev1.Probe, verdict func(error) (more bool)) {
 	const usualPeriod, usualFailures = 10, 3
 	period := seconds(int64(orElse(spec.PeriodSeconds, usualPeriod)))
 	next := p.since.Add(seconds(int64(spec.InitialDelaySeconds)))
@@ -169,6 +178,7 @@ func (p *prober) loop(ctx context.Context, spec *corev1.Probe, verdict func(erro
 			good, bad = good+1, 0
 		} else {
 			good, bad = 0, bad+1
+			p.unwell(which, err)
 		}
 		if good >= int(orElse(spec.SuccessThreshold, 1)) || bad >= int(orElse(spec.FailureThreshold, usualFailures)) {
 			if !verdict(err) {

@@ -99,6 +99,19 @@ func TestP3Liveness(t *testing.T) {
 		s.pass(31 * time.Second)
 		e.answer("alive", 0)
 		s.pass(time.Minute)
+		s.expectNotes(`
+    0s Pulled Container image "app:1" already present on machine
+    0s Created Created container: c
+    0s Started Started container c
+ 1m10s Unhealthy Liveness probe failed: exit status 1: 
+ 1m20s Unhealthy Liveness probe failed: exit status 1: 
+ 1m30s Unhealthy Liveness probe failed: exit status 1: 
+ 1m30s Killing Container c failed liveness probe, will be restarted
+ 1m30s Pulled Container image "app:1" already present on machine
+ 1m30s Created Created container: c
+ 1m30s Started Started container c
+ 1m30s Unhealthy Liveness probe failed: exit status 1: 
+`)
 		s.expect(`
  1m30s stop container c/0
  1m30s   ContainerDied Running c=Error:143/0
