@@ -345,6 +345,22 @@ func TestN5CertificateIsCheckedAgainstTheCA(t *testing.T) {
 	}
 }
 
+func TestU4ServerTakesAnotherPortWhenItMay(t *testing.T) {
+	first := startServer(t, ServerConfig{Listen: "127.0.0.1:0"})
+	second := startServer(t, ServerConfig{Listen: first.Addr().String(), Elsewhere: true})
+	if second.Addr().String() == first.Addr().String() {
+		t.Fatalf("both listen at %s", first.Addr())
+	}
+	conn, err := net.Dial("tcp", second.Addr().String())
+	if err != nil {
+		t.Fatalf("the second server does not answer: %v", err)
+	}
+	_ = conn.Close()
+	if _, err := second.Connect("test"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestU5ServerTellsWhyItDoesNotStart(t *testing.T) {
 	first := startServer(t, ServerConfig{Listen: "127.0.0.1:0"})
 	second, err := NewServer(ServerConfig{Memory: true, Listen: first.Addr().String()})

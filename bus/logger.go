@@ -33,13 +33,33 @@ func (l *logger) Tracef(format string, v ...any) { l.log.Debug("nats: " + fmt.Sp
 func (l *logger) Fatalf(format string, v ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil {
-		l.err = fmt.Errorf(format, v...)
+	if l.err != nil {
+		return
 	}
+	f := fatal{text: fmt.Sprintf(format, v...)}
+	for _, arg := range v {
+		if cause, ok := arg.(error); ok {
+			f.cause = cause
+		}
+	}
+	l.err = f
 }
 
+// fatal answers the first fatal line and forgets it.
 func (l *logger) fatal() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.err
+	err := l.err
+	l.err = nil
+	return err
 }
+
+// fatal is a line of a server that gives up, with the error that it tells of.
+type fatal struct {
+	text  string
+	cause error
+}
+
+func (f fatal) Error() string { return f.text }
+
+func (f fatal) Unwrap() error { return f.cause }

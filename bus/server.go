@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	natsd "github.com/nats-io/nats-server/v2/server"
@@ -30,6 +31,7 @@ type ServerConfig struct {
 	StoreDir     string        // of JetStream; required unless Memory
 	Memory       bool          // nothing lasts: streams live in memory
 	Listen       string        // host:port, port 0 picks one; "" accepts in-process connections only
+	Elsewhere    bool          // another port of the host will do when that of Listen is taken
 	TLS          *tls.Config   // for Listen
 	Authority    []byte        // PEM of the CA, shown with the server's certificate to those who know its fingerprint only
 	SyncInterval time.Duration // of the log's files; 1 s
@@ -39,7 +41,9 @@ type ServerConfig struct {
 
 // Server is an embedded nats-server with JetStream.
 type Server struct {
-	natsd      *natsd.Server
+	natsd      *natsd.Server // once started, the one that did
+	opts       *natsd.Options
+	elsewhere  bool
 	identities *Identities
 	own        Credential // the control plane's, made anew at each start
 	memory     bool
@@ -51,7 +55,7 @@ type Server struct {
 
 // NewServer checks the configuration and prepares the server; Run starts it.
 func NewServer(cfg ServerConfig) (*Server, error) {
-	s := &Server{identities: cfg.Identities, memory: cfg.Memory, started: make(chan struct{})}
+	s := &Server{identities: cfg.Identities, memory: cfg.Memory, elsewhere: cfg.Elsewhere, started: make(chan struct{})}
 	if s.identities == nil {
 		s.identities = NewIdentities()
 	}
@@ -61,17 +65,25 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	s.own = own
-	opts, err := s.options(cfg)
-	if err != nil {
+	if s.opts, err = s.options(cfg); err != nil {
 		return nil, err
 	}
-	if s.natsd, err = natsd.NewServer(opts); err != nil {
+	if err := s.prepare(); err != nil {
 		s.clean()
-		return nil, fmt.Errorf("prepare the NATS server: %w", err)
+		return nil, err
 	}
-	s.natsd.SetLoggerV2(s.logger, false, false, false)
-	s.identities.serve(s.natsd, s.own.Public)
 	return s, nil
+}
+
+func (s *Server) prepare() error {
+	server, err := natsd.NewServer(s.opts)
+	if err != nil {
+		return fmt.Errorf("prepare the NATS server: %w", err)
+	}
+	server.SetLoggerV2(s.logger, false, false, false)
+	s.identities.serve(server, s.own.Public)
+	s.natsd = server
+	return nil
 }
 
 func (s *Server) options(cfg ServerConfig) (*natsd.Options, error) {
@@ -135,21 +147,39 @@ func (s *Server) options(cfg ServerConfig) (*natsd.Options, error) {
 // Run starts the server and blocks until ctx ends; then it stops cleanly.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.clean()
-	s.natsd.Start()
-	s.failed = s.logger.fatal()
-	if s.failed == nil && !s.natsd.JetStreamEnabled() {
-		s.failed = errors.New("JetStream did not start")
+	s.failed = s.start()
+	if s.elsewhere && errors.Is(s.failed, syscall.EADDRINUSE) {
+		s.opts = s.opts.Clone() // the first server still has the old ones
+		s.opts.Port = natsd.RANDOM_PORT
+		if s.failed = s.prepare(); s.failed == nil {
+			s.failed = s.start()
+		}
 	}
 	close(s.started)
-	if s.failed == nil {
-		<-ctx.Done()
-	}
-	s.natsd.Shutdown()
-	s.natsd.WaitForShutdown()
 	if s.failed != nil {
 		return fmt.Errorf("start the NATS server: %w", s.failed)
 	}
+	<-ctx.Done()
+	s.stop()
 	return nil
+}
+
+// start leaves nothing running when it fails.
+func (s *Server) start() error {
+	s.natsd.Start()
+	err := s.logger.fatal()
+	if err == nil && !s.natsd.JetStreamEnabled() {
+		err = errors.New("JetStream did not start")
+	}
+	if err != nil {
+		s.stop()
+	}
+	return err
+}
+
+func (s *Server) stop() {
+	s.natsd.Shutdown()
+	s.natsd.WaitForShutdown()
 }
 
 func (s *Server) clean() {

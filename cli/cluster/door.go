@@ -45,7 +45,7 @@ func (c *Cluster) openDoors() error {
 	if c.https, err = listen(c.cfg.Listen, portOf(before.Server), usualPort); err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
-	if c.busPort, err = listen(c.busListen(), portOf(before.Bus.URL), c.usualBusPort()); err != nil {
+	if c.busPort, err = listen(c.busListen(), portOf(before.Bus.URL), usualBusPort); err != nil {
 		return fmt.Errorf("find a port for the bus: %w", err)
 	}
 	certificate, err := c.authority.Server("server", hostNames(c.cfg.Listen, c.cfg.BusListen))
@@ -58,6 +58,7 @@ func (c *Cluster) openDoors() error {
 	})
 	c.server, err = bus.NewServer(bus.ServerConfig{
 		Name: c.cfg.Name, StoreDir: filepath.Join(c.cfg.DataDir, "log"), Listen: c.busPort.Addr().String(),
+		Elsewhere: anyPort(c.busListen()),
 		TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		Authority: c.authority.PEM(), Log: c.log,
 	})
@@ -122,20 +123,18 @@ func (c *Cluster) busListen() string {
 }
 
 // freeBusPort gives the port of the bus to the server, which listens itself.
+// Another program may be quicker; the server then goes elsewhere, unless it was
+// told where.
 func (c *Cluster) freeBusPort() {
 	if c.busPort != nil {
 		_ = c.busPort.Close() // nobody was accepted
 	}
 }
 
-// usualBusPort is for the cluster of the default folder alone: others that
-// start at the same time would meet on it, since the server takes the port
-// itself, a moment after it was found free.
-func (c *Cluster) usualBusPort() string {
-	if c.cfg.DataDir == contexts.DataDir() {
-		return usualBusPort
-	}
-	return ""
+// anyPort says that the address names no port.
+func anyPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return address == "" || err == nil && port == "0"
 }
 
 // listen takes the address that was asked for; without a port the first of the
