@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"segno/events"
@@ -26,7 +28,11 @@ type IntakeConfig struct {
 	Cluster    Cluster
 	Relay      *Relay      // tells the counter of what was relayed; nil is none
 	Identities *Identities // knows the nodes' keys; nil is none
-	Log        *slog.Logger
+	// Settle brings a Node's spec in line with its conditions, in place, and
+	// answers what becomes of the pods on it: with what a node says of itself it
+	// is one transaction. nil is nothing.
+	Settle func(view events.View, node *corev1.Node, at time.Time) ([]events.Action, error)
+	Log    *slog.Logger
 }
 
 // Intake is where nodes speak to the control plane: registrations, reports and
