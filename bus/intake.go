@@ -32,7 +32,9 @@ type IntakeConfig struct {
 	// answers what becomes of the pods on it: with what a node says of itself it
 	// is one transaction. nil is nothing.
 	Settle func(view events.View, node *corev1.Node, at time.Time) ([]events.Action, error)
-	Log    *slog.Logger
+	// Notes writes lines for people, of a node about its own; nil drops them.
+	Notes func(ctx context.Context, node proto.NodeName, notes []NodeNote) error
+	Log   *slog.Logger
 }
 
 // Intake is where nodes speak to the control plane: registrations, reports and
@@ -42,7 +44,9 @@ type Intake struct {
 	cfg   IntakeConfig
 	log   *slog.Logger
 	lanes *lanes
-	beats *lanes // apart: a long report must not make a node look silent
+	// telling is apart: nobody waits for what people read.
+	telling *lanes
+	beats   *lanes // apart: a long report must not make a node look silent
 }
 
 // NewIntake checks the configuration.
@@ -50,7 +54,7 @@ func NewIntake(cfg IntakeConfig) (*Intake, error) {
 	if cfg.Conn == nil || cfg.Cluster == nil {
 		return nil, errors.New("intake: Conn and Cluster are needed")
 	}
-	return &Intake{cfg: cfg, log: orDefault(cfg.Log), lanes: newLanes(), beats: newLanes()}, nil
+	return &Intake{cfg: cfg, log: orDefault(cfg.Log), lanes: newLanes(), telling: newLanes(), beats: newLanes()}, nil
 }
 
 // Run serves nodes until ctx ends, and then finishes what it has begun.
@@ -67,6 +71,7 @@ func (in *Intake) Run(ctx context.Context) error {
 		}
 		in.lanes.all.Wait()
 		in.beats.all.Wait()
+		in.telling.all.Wait()
 	}()
 	for what, act := range serve {
 		lanes := in.lanes

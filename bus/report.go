@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +29,7 @@ func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) 
 	if err := proto.Unpack(data, &report); err != nil {
 		return proto.Reply{Retry: err.Error()}
 	}
+	notes := in.notes(node, &report, time.Now()) // before items end the pods that they are about
 	reply := proto.Reply{Errors: make([]string, len(report.Items))}
 	var group errgroup.Group
 	group.SetLimit(itemsAtOnce)
@@ -46,6 +48,7 @@ func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) 
 	if err := group.Wait(); err != nil {
 		return proto.Reply{Retry: err.Error()} // repeating the others is harmless
 	}
+	in.tellNotes(ctx, node, notes)
 	return reply
 }
 

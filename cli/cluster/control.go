@@ -45,7 +45,7 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	intake, err := bus.NewIntake(bus.IntakeConfig{
-		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(), Settle: life.Settle, Log: c.log,
+		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(), Notes: c.tellNotes, Settle: life.Settle, Log: c.log,
 	})
 	if err != nil {
 		return err
