@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,6 +48,8 @@ type Intake struct {
 	// telling is apart: nobody waits for what people read.
 	telling *lanes
 	beats   *lanes // apart: a long report must not make a node look silent
+
+	registered sync.Map // by name: the nodes that have registered since the start
 }
 
 // NewIntake checks the configuration.

@@ -54,7 +54,15 @@ func (in *Intake) register(ctx context.Context, node proto.NodeName, data []byte
 	if data, err = have.Marshal(); err != nil {
 		return proto.Registered{Error: err.Error()}
 	}
+	in.registered.Store(node, true)
 	return proto.Registered{Node: data}
+}
+
+// Registered tells whether a node has registered since the intake began: what
+// the log says of it is then its own word.
+func (in *Intake) Registered(node proto.NodeName) bool {
+	_, known := in.registered.Load(node)
+	return known
 }
 
 // own takes out of a node's description what is not its to say, and puts in
