@@ -35,6 +35,7 @@ type Agent struct {
 	mu     sync.Mutex
 	node   *corev1.Node // as the control plane last answered; nil before
 	health health
+	noted  corev1.ConditionStatus // the node's readiness that people were told of
 }
 
 // New answers an agent that knows what an earlier one on the same StateDir knew.
@@ -42,7 +43,7 @@ func New(cfg Config) (*Agent, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1), health: startingHealth()}
+	a := &Agent{cfg: cfg, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 	var err error
 	for name, folder := range map[string]*disk.Folder{"pods": &a.wanted, "told": &a.told, "node": &a.self} {
 		if *folder, err = disk.Open(cfg.below(name)); err != nil {
@@ -56,11 +57,12 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
 	}
 	a.info = readFacts(&a.cfg)
+	a.health = startingHealth(&a.info)
 	a.pods, err = pod.New(pod.Config{
 		Node:    pod.Node{Name: cfg.Node, Address: cfg.Address, Memory: a.info.capacity.Memory().Value()},
 		Runtime: cfg.Runtime, Network: cfg.Network, VolumeDir: cfg.below("volumes"), Concurrency: cfg.Concurrency,
 		AlwaysHealthy: a.info.simulated,
-		Tell:          a.tell, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,
+		Tell:          a.tell, Note: a.outbox.Note, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)

@@ -65,6 +65,9 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("subscribe to wants: %w", err)
 	}
+	if err := a.recall(ctx); err != nil {
+		return false, err
+	}
 	if err := a.register(ctx); err != nil {
 		return false, err
 	}

@@ -25,13 +25,16 @@ type condition struct {
 	at     time.Time
 }
 
-var (
-	errEngineUnknown = errors.New("the container engine has not answered yet")
-	errNoCIDR        = errors.New("the node has no pod CIDR yet")
-)
+var errNoCIDR = errors.New("the node has no pod CIDR yet")
 
-func startingHealth() health {
-	return health{engine: errEngineUnknown, network: errNoCIDR, since: map[corev1.NodeConditionType]condition{}}
+// startingHealth is what is known before anything has changed: a node's first
+// word about itself has to be true already.
+func startingHealth(info *facts) health {
+	h := health{engine: info.engine, network: errNoCIDR, since: map[corev1.NodeConditionType]condition{}}
+	if pressure, err := info.machine.Pressure(); err == nil {
+		h.pressure = pressure
+	}
+	return h
 }
 
 // conditions is called with the agent's lock held.

@@ -33,12 +33,13 @@ type facts struct {
 	simulated bool
 	system    corev1.NodeSystemInfo
 	capacity  corev1.ResourceList
+	engine    error // why the engine did not answer
 }
 
 // readFacts also names the container engine, if it answers at this moment.
 func readFacts(cfg *Config) facts {
 	info, err := cfg.Runtime.Info(context.Background())
-	f := facts{machine: cfg.Machine, simulated: info.Simulated}
+	f := facts{machine: cfg.Machine, simulated: info.Simulated, engine: err}
 	switch {
 	case f.machine == nil && info.Simulated:
 		f.machine = SimulatedMachine{}

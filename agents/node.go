@@ -62,7 +62,9 @@ func (a *Agent) report() {
 	if node == nil {
 		return // registration carries it
 	}
-	body, err := (&corev1.Node{Status: a.status()}).Marshal()
+	status := a.status()
+	a.noteNode(string(node.UID), status)
+	body, err := (&corev1.Node{Status: status}).Marshal()
 	if err != nil {
 		a.cfg.Logger.Error("encode the node's status", "error", err)
 		return
@@ -107,11 +109,44 @@ func (a *Agent) rememberNode() error {
 	return nil
 }
 
+// recall learns what this node was before, where nothing is kept of it: its
+// network is then up when it registers, and it need not say that it is not ready.
+func (a *Agent) recall(ctx context.Context) error {
+	a.mu.Lock()
+	known := a.node != nil
+	a.mu.Unlock()
+	if known {
+		return nil
+	}
+	all, err := a.cfg.Link.Sync(ctx)
+	if err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	for i := range all.Pods {
+		p, node := &all.Pods[i], &corev1.Node{}
+		if p.Key.Resource != nodes || p.Gone {
+			continue
+		}
+		if err := node.Unmarshal(p.Body); err != nil {
+			return fmt.Errorf("decode %s: %w", p.Key, err)
+		}
+		a.setUpNetworkOf(ctx, node)
+	}
+	return nil
+}
+
 // setUpNetwork readies the network once CIDR and engine are known, and wakes
 // the pods that wait for it.
 func (a *Agent) setUpNetwork(ctx context.Context) {
 	a.mu.Lock()
-	node, up := a.node, a.health.networkUp
+	node := a.node
+	a.mu.Unlock()
+	a.setUpNetworkOf(ctx, node)
+}
+
+func (a *Agent) setUpNetworkOf(ctx context.Context, node *corev1.Node) {
+	a.mu.Lock()
+	up := a.health.networkUp
 	a.mu.Unlock()
 	if up || node == nil || node.Spec.PodCIDR == "" {
 		return

@@ -23,11 +23,12 @@ type world struct {
 	events *Sequencer
 	beats  *Sequencer
 	relay  *Relay
+	notes  chan []NodeNote // that the intake let through
 }
 
 func newWorld(t testing.TB, server *Server) *world {
 	t.Helper()
-	w := &world{t: t, parties: parties{server: server}, fold: newTestFoldOf(kinds.Table()), leases: newTestFoldOf(kinds.Table())}
+	w := &world{t: t, parties: parties{server: server}, fold: newTestFoldOf(kinds.Table()), leases: newTestFoldOf(kinds.Table()), notes: make(chan []NodeNote, 100)}
 	w.events = w.sequencer(proto.StreamEvents, w.fold)
 	w.beats = w.sequencer(proto.StreamLeases, w.leases)
 	var err error
@@ -38,7 +39,7 @@ func newWorld(t testing.TB, server *Server) *world {
 	if w.relay, err = NewRelay(RelayConfig{Conn: w.control, Events: w.fold, Table: w.fold.table}); err != nil {
 		t.Fatal(err)
 	}
-	intake, err := NewIntake(IntakeConfig{Conn: w.control, Cluster: w, Relay: w.relay, Identities: server.Identities()})
+	intake, err := NewIntake(IntakeConfig{Conn: w.control, Cluster: w, Relay: w.relay, Identities: server.Identities(), Notes: w.write})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +67,11 @@ func (w *world) sequencer(stream string, fold *testFold) *Sequencer {
 	}
 	w.while(seq.Run)
 	return seq
+}
+
+func (w *world) write(_ context.Context, _ proto.NodeName, notes []NodeNote) error {
+	w.notes <- notes
+	return nil
 }
 
 // Submit implements Cluster.

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"segno/events"
@@ -26,7 +29,13 @@ type IntakeConfig struct {
 	Cluster    Cluster
 	Relay      *Relay      // tells the counter of what was relayed; nil is none
 	Identities *Identities // knows the nodes' keys; nil is none
-	Log        *slog.Logger
+	// Settle brings a Node's spec in line with its conditions, in place, and
+	// answers what becomes of the pods on it: with what a node says of itself it
+	// is one transaction. nil is nothing.
+	Settle func(view events.View, node *corev1.Node, at time.Time) ([]events.Action, error)
+	// Notes writes lines for people, of a node about its own; nil drops them.
+	Notes func(ctx context.Context, node proto.NodeName, notes []NodeNote) error
+	Log   *slog.Logger
 }
 
 // Intake is where nodes speak to the control plane: registrations, reports and
@@ -36,7 +45,11 @@ type Intake struct {
 	cfg   IntakeConfig
 	log   *slog.Logger
 	lanes *lanes
-	beats *lanes // apart: a long report must not make a node look silent
+	// telling is apart: nobody waits for what people read.
+	telling *lanes
+	beats   *lanes // apart: a long report must not make a node look silent
+
+	registered sync.Map // by name: the nodes that have registered since the start
 }
 
 // NewIntake checks the configuration.
@@ -44,7 +57,7 @@ func NewIntake(cfg IntakeConfig) (*Intake, error) {
 	if cfg.Conn == nil || cfg.Cluster == nil {
 		return nil, errors.New("intake: Conn and Cluster are needed")
 	}
-	return &Intake{cfg: cfg, log: orDefault(cfg.Log), lanes: newLanes(), beats: newLanes()}, nil
+	return &Intake{cfg: cfg, log: orDefault(cfg.Log), lanes: newLanes(), telling: newLanes(), beats: newLanes()}, nil
 }
 
 // Run serves nodes until ctx ends, and then finishes what it has begun.
@@ -61,6 +74,7 @@ func (in *Intake) Run(ctx context.Context) error {
 		}
 		in.lanes.all.Wait()
 		in.beats.all.Wait()
+		in.telling.all.Wait()
 	}()
 	for what, act := range serve {
 		lanes := in.lanes

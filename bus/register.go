@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -52,7 +54,15 @@ func (in *Intake) register(ctx context.Context, node proto.NodeName, data []byte
 	if data, err = have.Marshal(); err != nil {
 		return proto.Registered{Error: err.Error()}
 	}
+	in.registered.Store(node, true)
 	return proto.Registered{Node: data}
+}
+
+// Registered tells whether a node has registered since the intake began: what
+// the log says of it is then its own word.
+func (in *Intake) Registered(node proto.NodeName) bool {
+	_, known := in.registered.Load(node)
+	return known
 }
 
 // own takes out of a node's description what is not its to say, and puts in
@@ -70,50 +80,127 @@ func (in *Intake) own(node proto.NodeName, given *corev1.Node) {
 	}
 }
 
-// enroll tries again when somebody else changed the object meanwhile.
+// enroll makes the Node object, or lays what the node says over the one that is
+// there: its spec is left to people and reconcilers.
 func (in *Intake) enroll(ctx context.Context, node proto.NodeName, given *corev1.Node) (*corev1.Node, error) {
 	key := nodeResource.Key("", string(node))
+	cmd := events.Command{Actor: nodeActor(node), Via: "node agent", Manager: "segno-agent", Reason: "Registered"}
+	err := in.speak(ctx, key, cmd, func(have *corev1.Node) (*corev1.Node, error) {
+		if have == nil {
+			return given, nil
+		}
+		is := events.Copy(have)
+		is.Labels = merged(is.Labels, given.Labels)
+		is.Annotations = merged(is.Annotations, given.Annotations)
+		given.Status.DeepCopyInto(&is.Status)
+		return is, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("register node %s: %w", node, err)
+	}
+	have, found, err := events.GetAs[*corev1.Node](in.cfg.Cluster.View(), key)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	case !found:
+		return nil, fmt.Errorf("register node %s: somebody deleted it at once", node)
+	default:
+		return have, nil
+	}
+}
+
+// speakAttempts is how often a node's words are tried on a Node object that
+// others change.
+const speakAttempts = 5
+
+// speak makes a Node what say makes of it (nil stands for none, and for nothing
+// to be done), together with what follows from it, in one transaction.
+func (in *Intake) speak(ctx context.Context, key proto.ObjectKey, cmd events.Command, say func(have *corev1.Node) (*corev1.Node, error)) error {
 	for attempt := 1; ; attempt++ {
-		have, found, err := events.GetAs[*corev1.Node](in.cfg.Cluster.View(), key)
+		view := in.cfg.Cluster.View()
+		have, _, err := events.GetAs[*corev1.Node](view, key)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", key, err)
+			return fmt.Errorf("read %s: %w", key, err)
 		}
-		var action events.Action = events.Create{Key: key, Object: given, UID: uuid.NewUUID()}
-		if found {
-			action = refreshed(key, have, given)
+		is, err := say(have)
+		if err != nil || is == nil {
+			return err
 		}
-		_, err = in.cfg.Cluster.Submit(ctx, events.Command{
-			Actor: nodeActor(node), Via: "node agent", Manager: "segno-agent", Reason: "Registered", Action: action,
-		})
-		changed := apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) || apierrors.IsNotFound(err)
-		if changed && attempt < 5 {
-			continue
+		if cmd.Action, err = in.becomes(view, key, have, is); err != nil {
+			return err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("register node %s: %w", node, err)
-		}
-		have, found, err = events.GetAs[*corev1.Node](in.cfg.Cluster.View(), key)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("read %s: %w", key, err)
-		case !found:
-			return nil, fmt.Errorf("register node %s: somebody deleted it at once", node)
+		_, err = in.cfg.Cluster.Submit(ctx, cmd)
+		switch changed := apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) || apierrors.IsNotFound(err); {
+		case changed && attempt < speakAttempts:
+		case changed:
+			return fmt.Errorf("others change %s all the time: %s", key, err) //nolint:errorlint // it passes: no refusal
 		default:
-			return have, nil
+			return err
 		}
 	}
 }
 
-// refreshed brings a known Node up to date: labels and annotations of the node
-// are laid over those that it has, the spec is left to people and reconcilers.
-func refreshed(key proto.ObjectKey, have, given *corev1.Node) events.Action {
-	spec := events.Copy(have)
-	spec.Labels = merged(spec.Labels, given.Labels)
-	spec.Annotations = merged(spec.Annotations, given.Annotations)
-	status := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: have.Name, UID: have.UID}, Status: given.Status}
-	return events.Batch{
-		events.Update{Key: key, Object: spec},
+// becomes is the action that makes a Node, nil when there is none, what it is.
+func (in *Intake) becomes(view events.View, key proto.ObjectKey, have, is *corev1.Node) (events.Action, error) {
+	if have != nil {
+		steady(&have.Status, &is.Status)
+	}
+	var pods []events.Action
+	if in.cfg.Settle != nil {
+		is = events.Copy(is)
+		var err error
+		if pods, err = in.cfg.Settle(view, is, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	if have == nil {
+		return append(events.Batch{events.Create{Key: key, Object: is, UID: uuid.NewUUID()}}, pods...), nil
+	}
+	status := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: have.Name, UID: have.UID, ResourceVersion: have.ResourceVersion}, Status: is.Status,
+	}
+	spec := events.Copy(is)
+	spec.ResourceVersion = "" // the status, in the same transaction, has checked it
+	return append(events.Batch{
 		events.Update{Key: key, Subresource: events.SubStatus, Object: status},
+		events.Update{Key: key, Object: spec},
+	}, pods...), nil
+}
+
+// nodeStatus takes what a node reports of itself; what is about an earlier Node
+// of the name is moot.
+func (in *Intake) nodeStatus(ctx context.Context, item *proto.ReportItem, cmd events.Command) error {
+	told := &corev1.Node{}
+	if err := told.Unmarshal(item.Status); err != nil {
+		return malformed(item, err)
+	}
+	return in.speak(ctx, item.Key, cmd, func(have *corev1.Node) (*corev1.Node, error) {
+		if have == nil || string(have.UID) != item.UID {
+			return nil, nil
+		}
+		is := events.Copy(have)
+		told.Status.DeepCopyInto(&is.Status)
+		return is, nil
+	})
+}
+
+// steady keeps of a status what says nothing new: since when a condition is as
+// it was, and, where all else is the same, when that was said. That a node still
+// says it is a heartbeat's to tell, and no event.
+func steady(have, given *corev1.NodeStatus) {
+	same := given.DeepCopy()
+	for i := range given.Conditions {
+		of := given.Conditions[i].Type
+		at := slices.IndexFunc(have.Conditions, func(c corev1.NodeCondition) bool { return c.Type == of })
+		if at < 0 || have.Conditions[at].Status != given.Conditions[i].Status {
+			continue
+		}
+		since := have.Conditions[at].LastTransitionTime
+		given.Conditions[i].LastTransitionTime, same.Conditions[i].LastTransitionTime = since, since
+		same.Conditions[i].LastHeartbeatTime = have.Conditions[at].LastHeartbeatTime
+	}
+	if equality.Semantic.DeepEqual(have, same) {
+		have.DeepCopyInto(given)
 	}
 }
 

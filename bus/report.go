@@ -3,13 +3,13 @@ package bus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
 	"segno/proto"
@@ -29,6 +29,7 @@ func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) 
 	if err := proto.Unpack(data, &report); err != nil {
 		return proto.Reply{Retry: err.Error()}
 	}
+	notes := in.notes(node, &report, time.Now()) // before items end the pods that they are about
 	reply := proto.Reply{Errors: make([]string, len(report.Items))}
 	var group errgroup.Group
 	group.SetLimit(itemsAtOnce)
@@ -47,33 +48,33 @@ func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) 
 	if err := group.Wait(); err != nil {
 		return proto.Reply{Retry: err.Error()} // repeating the others is harmless
 	}
+	in.tellNotes(ctx, node, notes)
 	return reply
 }
 
 // item takes one status. What is about an object that is gone is moot, and
 // so done.
 func (in *Intake) item(ctx context.Context, node proto.NodeName, item *proto.ReportItem) error {
-	var action events.Action
-	var err error
-	switch {
-	case item.Key == nodeResource.Key("", string(node)):
-		action, err = nodeStatus(item)
-	case item.Key.Resource == podResource:
-		action, err = in.podStatus(node, item)
-	default:
-		err = notIts(node, item.Key)
-	}
-	if err != nil || action == nil {
-		return err
-	}
-	_, err = in.cfg.Cluster.Submit(ctx, events.Command{
+	cmd := events.Command{
 		Actor:   nodeActor(node),
 		Cause:   proto.Cause{Seq: item.Cause},
 		Via:     "node agent",
 		Manager: "segno-agent",
 		Reason:  item.Reason,
-		Action:  action,
-	})
+	}
+	var err error
+	switch {
+	case item.Key == nodeResource.Key("", string(node)):
+		return in.nodeStatus(ctx, item, cmd)
+	case item.Key.Resource == podResource:
+		cmd.Action, err = in.podStatus(node, item)
+	default:
+		err = notIts(node, item.Key)
+	}
+	if err != nil || cmd.Action == nil {
+		return err
+	}
+	_, err = in.cfg.Cluster.Submit(ctx, cmd)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // no version is given: it is the UID
 		return nil
 	}
@@ -86,15 +87,6 @@ func notIts(node proto.NodeName, key proto.ObjectKey) error {
 
 func malformed(item *proto.ReportItem, err error) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("status of %s: %v", item.Key, err))
-}
-
-func nodeStatus(item *proto.ReportItem) (events.Action, error) {
-	node := &corev1.Node{}
-	if err := node.Unmarshal(item.Status); err != nil {
-		return nil, malformed(item, err)
-	}
-	node.ObjectMeta = metav1.ObjectMeta{Name: item.Key.Name, UID: types.UID(item.UID)}
-	return events.Update{Key: item.Key, Subresource: events.SubStatus, Object: node}, nil
 }
 
 // podStatus answers what the item asks for, nil when it is moot.

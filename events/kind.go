@@ -51,6 +51,9 @@ type Kind struct {
 	// Admit is the part of admission that needs the cluster: allocation and
 	// uniqueness. It may change obj. old is nil on create.
 	Admit func(view View, obj, old Object) error
+	// Warn answers what the author of an accepted object should know: fields that
+	// nothing acts on. old is nil on create; what did not change is not said again.
+	Warn func(obj, old Object) []string
 	// Grace is the number of seconds between a delete and the end of the
 	// object; nil or 0 ends it at once.
 	Grace func(obj Object, asked *int64) int64

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -24,6 +25,11 @@ type Note struct {
 	Message string
 	Count   int32  // how often it happened; 0 is once
 	From    string // the component that says so; default: <reconciler>-controller
+	Host    string // the node on which it does; "" is none
+	// Similar notes differ only in their message: they are one, with the newest.
+	Similar bool
+	// First and Last say when it happened; zero is now.
+	First, Last time.Time
 	// Needs, when set, is an object that a command of the same decision is
 	// about: the note is told only when that command was accepted.
 	Needs proto.ObjectKey
@@ -45,7 +51,15 @@ const longestNoteSubject = 253 - 1 - 16
 // key is where the note is kept: its name follows from what it says, so that
 // the same note again finds the one before.
 func (n *Note) key() proto.ObjectKey {
-	sum := digest(n.From, n.About.Kind, n.About.Namespace, n.About.Name, n.About.UID, n.Warning, n.Reason, n.Message)
+	message := n.Message
+	if n.Similar {
+		message = similar
+	}
+	parts := []any{n.From, n.About.Kind, n.About.Namespace, n.About.Name, n.About.UID, n.Warning, n.Reason, message}
+	if n.About.FieldPath != "" {
+		parts = append(parts, n.About.FieldPath)
+	}
+	sum := digest(parts...)
 	subject := n.About.Name
 	if len(subject) > longestNoteSubject {
 		subject = subject[:longestNoteSubject]
@@ -57,11 +71,32 @@ func (n *Note) key() proto.ObjectKey {
 	return Events.Key(namespace, subject+"."+hex.EncodeToString(sum[:8]))
 }
 
+// similar is how the message of a note begins that stands for many.
+const similar = "(combined from similar events)"
+
+// text is the message that people see.
+func (n *Note) text() string {
+	if n.Similar {
+		return similar + ": " + n.Message
+	}
+	return n.Message
+}
+
+// happened fills in the times that were left out.
+func (n *Note) happened(at time.Time) {
+	if n.First.IsZero() {
+		n.First = at
+	}
+	if n.Last.IsZero() {
+		n.Last = at
+	}
+}
+
 // times is Count with its default.
 func (n *Note) times() int32 { return max(1, n.Count) }
 
 // object is the Event that a first note makes.
-func (n *Note) object(key proto.ObjectKey, at time.Time) *corev1.Event {
+func (n *Note) object(key proto.ObjectKey) *corev1.Event {
 	kind := corev1.EventTypeNormal
 	if n.Warning {
 		kind = corev1.EventTypeWarning
@@ -69,11 +104,11 @@ func (n *Note) object(key proto.ObjectKey, at time.Time) *corev1.Event {
 	return &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
 		InvolvedObject: n.About,
-		Reason:         n.Reason, Message: n.Message, Type: kind,
-		Source:         corev1.EventSource{Component: n.From},
-		FirstTimestamp: Stamp(at), LastTimestamp: Stamp(at),
+		Reason:         n.Reason, Message: n.text(), Type: kind,
+		Source:         corev1.EventSource{Component: n.From, Host: n.Host},
+		FirstTimestamp: Stamp(n.First), LastTimestamp: Stamp(n.Last),
 		Count:               n.times(),
-		ReportingController: n.From,
+		ReportingController: n.From, ReportingInstance: n.Host,
 	}
 }
 
@@ -86,8 +121,10 @@ func Tell(view events.View, notes []Note, at time.Time) ([]events.Action, error)
 	for _, n := range notes {
 		key := n.key()
 		n.Count = n.times()
+		n.happened(at)
 		if same, ok := merged[key]; ok {
 			n.Count += same.Count
+			n.First = same.First
 		}
 		merged[key] = n
 	}
@@ -111,12 +148,12 @@ func Tell(view events.View, notes []Note, at time.Time) ([]events.Action, error)
 		}
 		if !ok {
 			uid := UID("note", key, at.UnixNano())
-			actions = append(actions, events.Create{Key: key, Object: n.object(key, at), UID: uid})
+			actions = append(actions, events.Create{Key: key, Object: n.object(key), UID: uid})
 			continue
 		}
 		again := events.Copy(found)
-		again.Count += n.Count
-		again.LastTimestamp = Stamp(at)
+		again.Count = int32(min(int64(again.Count)+int64(n.Count), math.MaxInt32))
+		again.Message, again.LastTimestamp = n.text(), Stamp(n.Last)
 		actions = append(actions, events.Update{Key: key, Object: again})
 	}
 	return actions, nil

@@ -107,6 +107,16 @@ func TestN6NotesAreNamedByWhatTheySay(t *testing.T) {
 	if problems := validation.IsDNS1123Subdomain(note.key().Name); len(problems) > 0 {
 		t.Errorf("%q: %v", note.key().Name, problems)
 	}
+	first := note.key()
+	note.About.FieldPath = "spec.containers{a}"
+	if note.key() == first {
+		t.Error("a note about a container and one about its pod are one")
+	}
+	other, note.Similar, other.Similar = note, true, true
+	other.Message = "another"
+	if note.key() != other.key() {
+		t.Error("similar notes are not one")
+	}
 	note.About.Namespace = ""
 	if note.key().Namespace != "default" {
 		t.Errorf("a note about a node is in %q, want default", note.key().Namespace)

@@ -1,11 +1,14 @@
 // Package outbox delivers statuses to the control plane: the newest of each
-// object, again and again until it is acknowledged.
+// object, again and again until it is acknowledged. Notes for people go along;
+// they are counted when they repeat, and the oldest are dropped when there are
+// too many.
 //
-// What comes in: report items, in order for each object. What goes out:
-// batches of them. What never happens here: an older status after a newer
-// one, a loss by a crash of the agent, a refused item sent twice.
+// What comes in: report items, in order for each object, and notes. What goes
+// out: batches of them. What never happens here: an older status after a newer
+// one, a loss of one by a crash of the agent, a refused item sent twice. Notes
+// are in memory only, and may be lost.
 //
-// All of it is in this file; package disk keeps the items.
+// Start with this file; notes.go keeps the notes, and package disk the items.
 package outbox
 
 import (
@@ -50,6 +53,7 @@ type Outbox struct {
 	entries map[string]*entry // by UID
 	order   []string          // UIDs by the time of their first unacknowledged item
 	version uint64
+	notes   notebook
 }
 
 type entry struct {
@@ -75,7 +79,7 @@ func New(cfg Config) (*Outbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Outbox{cfg: cfg, folder: folder, signal: make(chan struct{}, 1), entries: map[string]*entry{}}
+	o := &Outbox{cfg: cfg, folder: folder, signal: make(chan struct{}, 1), entries: map[string]*entry{}, notes: newNotebook()}
 	return o, o.load()
 }
 
@@ -108,15 +112,27 @@ func (o *Outbox) Put(item proto.ReportItem) error {
 		return nil
 	}
 	o.keep(item)
-	select {
-	case o.signal <- struct{}{}:
-	default:
-	}
+	o.wake()
 	if o.cfg.Dir == "" {
 		return nil
 	}
 	// Under the lock: files of one object must be written in the order of its items.
 	return o.folder.Put(item.UID, proto.Pack(item))
+}
+
+// Note takes a line for people. It is told soon, unless the agent ends before.
+func (o *Outbox) Note(n proto.NodeNote) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.notes.put(n, time.Now())
+	o.wake()
+}
+
+func (o *Outbox) wake() {
+	select {
+	case o.signal <- struct{}{}:
+	default:
+	}
 }
 
 func (o *Outbox) keep(item proto.ReportItem) {
@@ -156,10 +172,8 @@ func (o *Outbox) Run(ctx context.Context) error {
 			continue
 		default:
 			failures = 0
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-o.signal:
+			if err := o.idle(ctx); err != nil {
+				return err
 			}
 			wait = o.cfg.Linger
 		}
@@ -167,6 +181,26 @@ func (o *Outbox) Run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// idle waits for the next item, or until a note is due.
+func (o *Outbox) idle(ctx context.Context) error {
+	o.mu.Lock()
+	due, waits := o.notes.next()
+	o.mu.Unlock()
+	var timer <-chan time.Time
+	if waits {
+		t := time.NewTimer(time.Until(due))
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-o.signal:
+	case <-timer:
+	}
+	return nil
 }
 
 // retryAfter doubles, and spreads the nodes of a cluster over time.
@@ -189,15 +223,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 // Step delivers one batch; more says that there is another one.
 func (o *Outbox) Step(ctx context.Context) (more bool, err error) {
 	batch, versions := o.batch()
-	if len(batch) == 0 {
+	report := proto.Report{Items: batch}
+	o.takeNotes(&report)
+	if len(batch) == 0 && len(report.Notes) == 0 && report.Dropped == 0 {
 		return false, nil
 	}
-	reply, err := o.cfg.Send(ctx, proto.Report{Items: batch})
-	if err != nil {
-		return false, err
+	reply, err := o.cfg.Send(ctx, report)
+	if err == nil && reply.Retry != "" {
+		err = errors.New(reply.Retry)
 	}
-	if reply.Retry != "" {
-		return false, errors.New(reply.Retry)
+	if err != nil {
+		o.returnNotes(report)
+		return false, err
 	}
 	for i := range batch {
 		if i < len(reply.Errors) && reply.Errors[i] != "" {
@@ -205,6 +242,18 @@ func (o *Outbox) Step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	return o.acknowledge(batch, versions), nil
+}
+
+func (o *Outbox) takeNotes(report *proto.Report) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	report.Notes, report.Dropped = o.notes.take(report.Items, time.Now())
+}
+
+func (o *Outbox) returnNotes(report proto.Report) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.notes.giveBack(report.Notes, report.Dropped, time.Now())
 }
 
 func (o *Outbox) batch() (items []proto.ReportItem, versions []uint64) {

@@ -32,6 +32,7 @@ func (c *call) create() error {
 	if err != nil {
 		return err
 	}
+	c.advise(out.Object, nil)
 	return c.answerObject(http.StatusCreated, out.Object, c.api.cfg.Now(), a)
 }
 
@@ -59,10 +60,15 @@ func (c *call) update() error {
 	default:
 		return badRequest("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), c.target.Name)
 	}
+	before, err := c.before()
+	if err != nil {
+		return err
+	}
 	out, err := c.submit(c.r.Context(), events.Update{Key: c.key(), Subresource: c.target.Subresource, Object: obj}, opts.dryRun)
 	if err != nil {
 		return err
 	}
+	c.advise(out.Object, before)
 	return c.answerOutcome(out, a)
 }
 

@@ -19,10 +19,15 @@ func (c *call) patch() error {
 	if err != nil {
 		return err
 	}
+	before, err := c.before()
+	if err != nil {
+		return err
+	}
 	out, err := c.submit(c.r.Context(), action, opts.dryRun)
 	if err != nil {
 		return err
 	}
+	c.advise(out.Object, before)
 	return c.answerOutcome(out, a)
 }
 

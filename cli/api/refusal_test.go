@@ -100,6 +100,35 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestO10WarningsOfWhatNothingActsOn come with what is accepted, by whichever
+// verb, and not with what leaves the field alone.
+func TestO10WarningsOfWhatNothingActsOn(t *testing.T) {
+	c := client{t, apitest.New(t, nil)}
+	const warning = `299 - "spec.template.spec.imagePullSecrets: not acted on by this version"`
+	body := strings.Replace(deploymentJSON, `"containers"`, `"imagePullSecrets":[{"name":"s"}],"containers"`, 1)
+	if body == deploymentJSON {
+		t.Fatal("the test changes nothing in the body")
+	}
+	steps := []struct {
+		name, method, path, body, media, want string
+	}{
+		{"dry run", "POST", deploymentsPath + "?dryRun=All", body, "application/json", warning},
+		{"create", "POST", deploymentsPath, body, "application/json", warning},
+		{"the same again", "PUT", deploymentsPath + "/web", body, "application/json", ""},
+		{"a label", "PATCH", deploymentsPath + "/web", `{"metadata":{"labels":{"a":"b"}}}`, "application/merge-patch+json", ""},
+		{"scale", "PATCH", deploymentsPath + "/web/scale", `{"spec":{"replicas":2}}`, "application/merge-patch+json", ""},
+		{"another image", "PATCH", deploymentsPath + "/web", `{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"other"}]}}}}`, "application/strategic-merge-patch+json", warning},
+		{"without the field", "PATCH", deploymentsPath + "/web", `{"spec":{"template":{"spec":{"imagePullSecrets":null}}}}`, "application/merge-patch+json", ""},
+		{"refused", "PUT", deploymentsPath + "/none", body, "application/json", ""},
+	}
+	for _, step := range steps {
+		got := c.do(step.method, step.path, step.body, "Content-Type: "+step.media)
+		if (got.code > 299) != (step.name == "refused") || got.header.Get("Warning") != step.want {
+			t.Errorf("%s: %d %q, want %q\n%s", step.name, got.code, got.header.Get("Warning"), step.want, got.body)
+		}
+	}
+}
+
 // endless is a body without an end that counts what was read of it.
 type endless struct{ read, limit int64 }
 

@@ -104,7 +104,7 @@ func (c *call) serveSubresource() error {
 }
 
 // serveSection serves the subresources that are the object itself, of which
-// only a part may change: status, finalize, ephemeralcontainers, resize.
+// only a part may change: status, finalize.
 func (c *call) serveSection() error {
 	switch c.target.Verb {
 	case verbGet:

@@ -41,6 +41,7 @@ type Cluster struct {
 	nodes     []*node
 	why       string // the runtime is not Docker
 	ready     readiness
+	intake    *bus.Intake // set before the nodes run
 }
 
 // New opens everything that can be opened without running: folds, ports,
@@ -140,6 +141,9 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 		return err
 	}
 	c.ready.set()
+	if err := c.awaitNodes(ctx); err != nil {
+		return err
+	}
 	c.cfg.Ready(c.Info())
 	return nil
 }

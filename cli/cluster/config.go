@@ -45,7 +45,8 @@ type Config struct {
 	Log       *slog.Logger
 	// Progress is told how far a long start is: refolding or repairing a log.
 	Progress func(log string, done, total proto.Seq)
-	// Ready is called once, when the API answers.
+	// Ready is called once, when the API answers and the nodes of this process
+	// are ready.
 	Ready func(Info)
 }
 

@@ -44,8 +44,8 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	intake, err := bus.NewIntake(bus.IntakeConfig{
-		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(), Log: c.log,
+	c.intake, err = bus.NewIntake(bus.IntakeConfig{
+		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(), Notes: c.tellNotes, Settle: life.Settle, Log: c.log,
 	})
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	group.Go(func() error { return relay.Run(ctx) })
-	group.Go(func() error { return intake.Run(ctx) })
+	group.Go(func() error { return c.intake.Run(ctx) })
 	group.Go(func() error { return joins.Run(ctx) })
 	group.Go(func() error { return c.followIdentities(ctx) })
 	group.Go(func() error { return c.dropNotes(ctx) })

@@ -232,3 +232,77 @@ func TestN1DeletedNodeOfThisProcessRegistersAgain(t *testing.T) {
 		}
 	})
 }
+
+// notes are what people read about an object, as describe asks for it.
+func (w *world) notes(name string) map[string]corev1.Event {
+	w.t.Helper()
+	list, err := w.client.CoreV1().Events(space).List(w.ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := map[string]corev1.Event{}
+	for _, event := range list.Items {
+		if event.Source.Component == kubelet {
+			out[event.Reason] = event
+		}
+	}
+	return out
+}
+
+func TestP11NotesTellAPodsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newWorld(t, Config{})
+		pods := w.client.CoreV1().Pods(space)
+		crashing, err := pods.Create(w.ctx, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "crash", Annotations: map[string]string{simulated.ExitCode: "1", simulated.RunFor: "1s"}},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "app:1"}}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Minute) // a start and 7 restarts, most of them after a back-off
+		before := w.notes("crash")
+		time.Sleep(30 * time.Minute) // 6 more
+		notes := w.notes("crash")
+		for _, reason := range []string{"Pulled", "Created", "Started", "BackOff"} {
+			n := notes[reason]
+			if n.Count < 10 || n.Count > 15 || n.Count <= before[reason].Count || n.UID != before[reason].UID {
+				t.Errorf("%s: ×%d became ×%d", reason, before[reason].Count, n.Count)
+			}
+			if n.InvolvedObject.UID != crashing.UID || n.InvolvedObject.FieldPath != "spec.containers{main}" || n.InvolvedObject.Kind != "Pod" {
+				t.Errorf("%s is about %+v", reason, n.InvolvedObject)
+			}
+			if n.Source.Host != "sim-1" || n.ReportingController != kubelet || n.ReportingInstance != "sim-1" {
+				t.Errorf("%s is from %+v, %s, %s", reason, n.Source, n.ReportingController, n.ReportingInstance)
+			}
+			if span := n.LastTimestamp.Sub(n.FirstTimestamp.Time); span < 30*time.Minute || n.FirstTimestamp.Before(&crashing.CreationTimestamp) {
+				t.Errorf("%s happened from %s to %s", reason, n.FirstTimestamp, n.LastTimestamp)
+			}
+		}
+		if len(notes) != 4 || notes["BackOff"].Type != corev1.EventTypeWarning || notes["Created"].Type != corev1.EventTypeNormal {
+			t.Errorf("%d notes: %v", len(notes), notes)
+		}
+		if n := notes["BackOff"]; n.Message != "Back-off restarting failed container main in pod crash_default("+string(crashing.UID)+")" {
+			t.Errorf("message: %s", n.Message)
+		}
+	})
+}
+
+func TestP11LastNotesOutliveThePod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newWorld(t, Config{})
+		w.create(web(1, oldImage))
+		w.settled(1, oldImage)
+		name := w.pods()[0].Name
+		if err := w.client.CoreV1().Pods(space).Delete(w.ctx, name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n := w.notes(name)["Killing"]; n.Count != 1 || n.Message != "Stopping container main" {
+			t.Errorf("%+v", n)
+		}
+		if n := w.notes("sim-1"); n["Starting"].Count != 1 || n["NodeReady"].Count != 1 {
+			t.Errorf("about the node: %+v", n)
+		}
+	})
+}

@@ -2,10 +2,16 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"segno/bus"
+	"segno/events"
 	"segno/proto"
+	"segno/reconcilers"
 )
 
 // Notes are kept for thirty days; they are looked at once an hour.
@@ -26,6 +32,37 @@ func (c *Cluster) dropNotes(ctx context.Context) error {
 			if err := c.ledgers[proto.StreamNotes].fold.DropOlder(now.Add(-notesKept)); err != nil {
 				return fmt.Errorf("drop old notes: %w", err)
 			}
+		}
+	}
+}
+
+// kubelet is what the world's tools call the agent of a node.
+const kubelet = "kubelet"
+
+// tellNotes writes what a node says about its own, as the reconcilers' notes
+// are written. It decides again when a namespace goes meanwhile, or somebody
+// removes the note that is to be counted up.
+func (c *Cluster) tellNotes(ctx context.Context, node proto.NodeName, said []bus.NodeNote) error {
+	notes := make([]reconcilers.Note, 0, len(said))
+	for i := range said {
+		n := &said[i]
+		notes = append(notes, reconcilers.Note{
+			About: n.About, Warning: n.Warning, Reason: n.Reason, Message: n.Message, Count: n.Count,
+			From: kubelet, Host: string(node), Similar: n.Similar, First: n.First, Last: n.Last,
+		})
+	}
+	const tries = 3
+	for try := 1; ; try++ {
+		actions, err := reconcilers.Tell(c.View(), notes, time.Now())
+		if err != nil || len(actions) == 0 {
+			return err
+		}
+		_, err = c.Submit(ctx, events.Command{
+			Actor: proto.Actor("node:" + node), Via: "node agent", Manager: "segno-agent", Action: events.Batch(actions),
+		})
+		var status apierrors.APIStatus
+		if err == nil || try == tries || !errors.As(err, &status) {
+			return err
 		}
 	}
 }

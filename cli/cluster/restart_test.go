@@ -38,6 +38,7 @@ func TestE3RestartsAndALostFoldKeepEverything(t *testing.T) {
 	w.setImage(newImage)
 	w.follow("three new pods", func() bool { return w.isSettled(3, newImage) })
 	before, pods := newest(w.cluster.ledgers.events()), w.pods()
+	said := len(w.said("sim-1"))
 	if _, err := New(cfg); err == nil {
 		t.Error("a second cluster on the same data directory was let in")
 	}
@@ -65,6 +66,9 @@ func TestE3RestartsAndALostFoldKeepEverything(t *testing.T) {
 		if now := w.pods(); names(now) != names(pods) {
 			t.Errorf("after a restart without %q there are the pods\n%swant\n%s", lost, names(now), names(pods))
 		}
+		// A simulated node has a new key in each process; that is all there is to say.
+		w.wantSaid("sim-1", said, "AnnotationsChanged")
+		said++
 		w.verify()
 		w.checkHTTPS()
 		stop()

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -15,14 +17,18 @@ import (
 func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	var output string
 	var limit int
+	var full bool
 	cmd := &cobra.Command{
 		Use: "history OBJECT", Short: "Show who changed an object, when, and what",
-		Long: "Show every revision of an object, oldest first: sequence, time, actor, fact and the changed fields.\nObjects that no longer exist have a history too.",
+		Long: "Show the revisions of an object, oldest first: who changed it, when, and the fields that matter most.\n" +
+			"Reports of a component that follow each other are one line; --full has every revision and every field.\n" +
+			"Objects that no longer exist have a history too.",
 		Example: `  segno history deployment/web
-  segno history pod web-7d9c5-abcde -o json
+  segno history deployment/web --full
+  segno history pod web-7d9c5-abcde -o yaml
   segno history deployment/web --at 10m`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("output", output, "table", "json"); err != nil {
+			if err := oneOf("output", output, "table", "json", "yaml"); err != nil {
 				return err
 			}
 			key, err := c.object(args)
@@ -35,23 +41,43 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			if err := c.askJSON(cmd.Context(), "history", params, &list); err != nil {
 				return err
 			}
-			if output == "json" {
-				return writeJSON(streams.Out, list)
+			switch {
+			case output != "table":
+				return writeAs(streams.Out, output, list)
+			case full:
+				return writeFullHistory(streams.Out, list)
+			default:
+				return writeHistory(streams.Out, list, time.Now())
 			}
-			return writeHistory(streams.Out, list)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "Output format: table or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "Output format: table, json or yaml")
+	cmd.Flags().BoolVar(&full, "full", false, "Every revision with its cause, and every field that changed")
 	cmd.Flags().IntVar(&limit, "limit", 0, "Only the newest revisions, this many")
-	completeChoices(cmd, "output", "table", "json")
+	completeChoices(cmd, "output", "table", "json", "yaml")
 	return cmd
 }
 
-// writeHistory prints a row a revision, and a line a changed field below it.
-func writeHistory(out io.Writer, list history.List) error {
+// writeHistory prints what people look for first, a line each.
+func writeHistory(out io.Writer, list history.List, now time.Time) error {
+	tellMore(out, list)
+	table := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
+	fmt.Fprintln(table, "SEQ\tTIME\tACTOR\tFACT\tREASON\tCHANGED")
+	for _, r := range rowsOf(list.Revisions) {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.seqs(), when(r.Time, now), r.Actor, r.fact(), strings.Join(r.reasons, ","), r.change())
+	}
+	return table.Flush()
+}
+
+func tellMore(out io.Writer, list history.List) {
 	if list.More {
 		fmt.Fprintln(out, "(older revisions are left out; see --limit)")
 	}
+}
+
+// writeFullHistory prints a row a revision, and a line a changed field below it.
+func writeFullHistory(out io.Writer, list history.List) error {
+	tellMore(out, list)
 	table := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(table, "SEQ\tTIME\tACTOR\tFACT\tREASON\tCAUSE\tVIA")
 	for _, r := range list.Revisions {
@@ -67,7 +93,7 @@ func writeHistory(out io.Writer, list history.List) error {
 		}
 		fmt.Fprintf(out, "\n%d:\n", r.Seq)
 		for _, change := range r.Changes {
-			fmt.Fprintf(out, "  %s: %s -> %s\n", change.Path, shortened(change.Old), shortened(change.New))
+			fmt.Fprintf(out, "  .%s: %s → %s\n", change.Path, shortened(change.Old), shortened(change.New))
 		}
 	}
 	return nil
@@ -75,13 +101,8 @@ func writeHistory(out io.Writer, list history.List) error {
 
 // shortened keeps a value on its line.
 func shortened(value json.RawMessage) string {
-	const most = 100
-	text := string(value)
-	if text == "" {
+	if len(value) == 0 {
 		return "(none)"
 	}
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
+	return cut(string(value), 100)
 }

@@ -30,7 +30,6 @@ import (
 	"k8s.io/kubectl/pkg/cmd/portforward"
 	"k8s.io/kubectl/pkg/cmd/proxy"
 	"k8s.io/kubectl/pkg/cmd/replace"
-	"k8s.io/kubectl/pkg/cmd/rollout"
 	"k8s.io/kubectl/pkg/cmd/run"
 	"k8s.io/kubectl/pkg/cmd/scale"
 	"k8s.io/kubectl/pkg/cmd/set"
@@ -63,7 +62,7 @@ func kubectlGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStre
 			label.NewCmdLabel(f, streams), annotate.NewCmdAnnotate(program, f, streams),
 		}},
 		{Message: "Deployments:", Commands: []*cobra.Command{
-			rollout.NewCmdRollout(program, f, streams), scale.NewCmdScale(f, streams), autoscale.NewCmdAutoscale(f, streams),
+			newRollout(c, f, streams), scale.NewCmdScale(f, streams), autoscale.NewCmdAutoscale(f, streams),
 		}},
 		{Message: "Containers:", Commands: []*cobra.Command{
 			logs.NewCmdLogs(f, streams), cmdexec.NewCmdExec(f, streams), attach.NewCmdAttach(f, streams),

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/yaml"
+
 	"segno/cli/api/history"
 )
 
@@ -48,6 +50,19 @@ func writeJSON(out io.Writer, value any) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
+}
+
+// writeAs writes a value as JSON or YAML.
+func writeAs(out io.Writer, format string, value any) error {
+	if format == "json" {
+		return writeJSON(out, value)
+	}
+	data, err := yaml.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("write it as YAML: %w", err)
+	}
+	_, err = out.Write(data)
+	return err
 }
 
 // oneOf checks a flag that takes one of a few words.

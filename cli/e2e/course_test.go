@@ -182,9 +182,9 @@ func (s *story) rolled() {
 	s.serve(4, "nginx:1.9.1")
 	after := s.seq()
 
-	history := s.segno("history", course, "-n", s.space)
+	history := s.segno("history", course, "--full", "-n", s.space)
 	s.says(history, "user:admin", "DeploymentCreated", "DeploymentScaled", "ImageChanged", "system:deployment",
-		s.typed("apply"), s.typed("scale"), s.typed("set image"), `nginx:1.7.9" -> "nginx:1.9.1"`)
+		s.typed("apply"), s.typed("scale"), s.typed("set image"), `nginx:1.7.9" → "nginx:1.9.1"`)
 	if got := s.pods("{.metadata.name}", fmt.Sprint(s.before)); !slices.Equal(got, old) {
 		s.Errorf("pods before the roll: %v, want %v", got, old)
 	}

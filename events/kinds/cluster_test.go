@@ -2,13 +2,16 @@ package kinds_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
+	"segno/events/kinds"
 	"segno/proto"
 )
 
@@ -152,6 +155,32 @@ func TestN3PodCIDR(t *testing.T) {
 		node(fmt.Sprintf("n%d", i), "")
 	}
 	expect(node("more", ""), "10.245.4.0/24") // four go to a, b, c and d, one came back, one is c's second half
+}
+
+// TestN3PodCIDRsOfAnotherNetwork: a cluster may have its own.
+func TestN3PodCIDRsOfAnotherNetwork(t *testing.T) {
+	c := newCluster(t)
+	c.create("{apiVersion: v1, kind: Namespace, metadata: {name: kube-system, annotations: {segno/pod-network-cidr: 10.3.254.0/23}}}")
+	for i, want := range []string{"10.3.254.0/24", "10.3.255.0/24"} {
+		if obj := c.create(fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: n%d}}", i)).(*corev1.Node); obj.Spec.PodCIDR != want {
+			t.Errorf("node %d has %s, want %s", i, obj.Spec.PodCIDR, want)
+		}
+	}
+	full := events.Create{Key: proto.Resource{Name: "nodes"}.Key("", "c"), Object: &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "c"}}, UID: "c"}
+	if _, err := c.do(full); err == nil || !strings.Contains(err.Error(), "all 2 pod networks of the cluster are in use") {
+		t.Errorf("a third node: %v", err)
+	}
+}
+
+func TestN3PodNetworks(t *testing.T) {
+	for text, says := range map[string]string{
+		"10.244.0.0/16": "", "172.16.0.0/24": "", "": "want a network such as 10.244.0.0/16", "10.244.0.0": "want a network",
+		"10.244.1.0/16": "the network itself is 10.244.0.0/16", "10.0.0.0/25": "too small", "fd00::/48": "only IPv4", "10.0.0.0/8": "overlaps 10.96.0.0/16",
+	} {
+		if _, err := kinds.ParsePodNetwork(text); (err == nil) != (says == "") || (err != nil && !strings.Contains(err.Error(), says)) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 // TestP5Grace: how long a pod has to end.

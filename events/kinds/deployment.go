@@ -45,7 +45,13 @@ func deploymentKind() *events.Kind {
 		Validate:       check(validateDeployment),
 		ValidateUpdate: compare(validateDeploymentUpdate),
 		ValidateStatus: compare(validateDeploymentStatus),
-		Classify:       classify(classifyDeployment),
+		Warn: warn(func(obj, old *appsv1.Deployment) []string {
+			if old == nil {
+				return warnPodTemplate(&obj.Spec.Template, nil)
+			}
+			return warnPodTemplate(&obj.Spec.Template, &old.Spec.Template)
+		}),
+		Classify: classify(classifyDeployment),
 		Columns: slices.Concat([]metav1.TableColumnDefinition{
 			nameColumn,
 			text("Ready", "Number of the pod with ready state"),

@@ -10,13 +10,6 @@ import (
 	"segno/events"
 )
 
-// Pod networks of nodes are handed out from 10.244.0.0 upwards; the first 256
-// lie in 10.244.0.0/16, the usual pod network, and a larger cluster goes on behind it.
-var firstPodNetwork = netip.MustParsePrefix("10.244.0.0/24")
-
-// maxPodNetworks ends the range at 10.255.255.0/24.
-const maxPodNetworks = 12 * 256
-
 // admitNode gives a new node the first free pod network.
 func admitNode(view events.View, node, old *corev1.Node) error {
 	if old != nil || node.Spec.PodCIDR != "" {
@@ -34,22 +27,18 @@ func admitNode(view events.View, node, old *corev1.Node) error {
 			}
 		}
 	}
-	for n := range maxPodNetworks {
-		if network := podNetwork(n); !overlaps(taken, network) {
+	all, err := podNetworks(view)
+	if err != nil {
+		return err
+	}
+	for n := range all.size {
+		if network := all.at(n); !overlaps(taken, network) {
 			node.Spec.PodCIDR = network.String()
 			node.Spec.PodCIDRs = []string{node.Spec.PodCIDR}
 			return nil
 		}
 	}
-	return apierrors.NewForbidden(groupResource(nodeResource), node.Name, fmt.Errorf("all %d pod networks of the cluster are in use", maxPodNetworks))
-}
-
-// podNetwork is the n-th /24 of the range.
-func podNetwork(n int) netip.Prefix {
-	bytes := firstPodNetwork.Addr().As4()
-	bytes[1] += byte(n / 256)
-	bytes[2] = byte(n % 256)
-	return netip.PrefixFrom(netip.AddrFrom4(bytes), firstPodNetwork.Bits())
+	return apierrors.NewForbidden(groupResource(nodeResource), node.Name, fmt.Errorf("all %d pod networks of the cluster are in use", all.size))
 }
 
 // overlaps looks the network itself up first: almost always that settles it.

@@ -24,7 +24,7 @@ func podKind() *events.Kind {
 		NewList: func() runtime.Object { return &corev1.PodList{} },
 
 		HasStatus:    true,
-		Subresources: []string{"attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward"},
+		Subresources: []string{"attach", "binding", "eviction", "exec", "log", "portforward"},
 
 		Name:           apivalidation.NameIsDNSSubdomain,
 		Default:        one(defaultPod),
@@ -34,6 +34,7 @@ func podKind() *events.Kind {
 		Validate:       check(validatePod),
 		ValidateUpdate: compare(validatePodUpdate),
 		ValidateStatus: compare(validatePodStatus),
+		Warn:           warn(warnPod),
 		Grace:          podGrace,
 		Classify:       classify(classifyPod),
 		Fields:         selectable(podFields),

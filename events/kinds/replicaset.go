@@ -40,7 +40,13 @@ func replicaSetKind() *events.Kind {
 		Validate:       check(validateReplicaSet),
 		ValidateUpdate: compare(validateReplicaSetUpdate),
 		ValidateStatus: compare(validateReplicaSetStatus),
-		Classify:       classify(classifyReplicaSet),
+		Warn: warn(func(obj, old *appsv1.ReplicaSet) []string {
+			if old == nil {
+				return warnPodTemplate(&obj.Spec.Template, nil)
+			}
+			return warnPodTemplate(&obj.Spec.Template, &old.Spec.Template)
+		}),
+		Classify: classify(classifyReplicaSet),
 		Fields: selectable(func(set *appsv1.ReplicaSet) fields.Set {
 			return fields.Set{"status.replicas": strconv.Itoa(int(set.Status.Replicas))}
 		}),

@@ -38,6 +38,14 @@ func admit[T events.Object](f func(view events.View, obj, old T) error) func(eve
 	}
 }
 
+// warn passes a nil old on as T's zero value.
+func warn[T events.Object](f func(obj, old T) []string) func(obj, old events.Object) []string {
+	return func(obj, old events.Object) []string {
+		before, _ := old.(T)
+		return f(obj.(T), before)
+	}
+}
+
 // classify calls f only for a change of an object that was there and still is;
 // everything else has a generic fact.
 func classify[T events.Object](f func(before, after T, section proto.Section) (fact, reason string)) func(before, after events.Object, section proto.Section) (string, string) {

@@ -93,9 +93,9 @@ func (r *Reconciler) Reconcile(view events.View, key reconcilers.Key, at time.Ti
 	if err != nil {
 		return d, fmt.Errorf("read %s: %w", key, err)
 	}
-	pods, err := events.ListAs[*corev1.Pod](view, events.Query{Resource: reconcilers.Pods, Node: proto.NodeName(key.Name)})
+	pods, err := podsOn(view, key.Name)
 	if err != nil {
-		return d, fmt.Errorf("list pods of %s: %w", key, err)
+		return d, err
 	}
 	l := &look{grace: r.cfg.Grace, since: r.cfg.Since, view: view, at: at, node: node, pods: pods}
 	if !ok {
@@ -106,4 +106,12 @@ func (r *Reconciler) Reconcile(view events.View, key reconcilers.Key, at time.Ti
 		return d, err
 	}
 	return l.decision, l.evict()
+}
+
+func podsOn(view events.View, node string) ([]*corev1.Pod, error) {
+	pods, err := events.ListAs[*corev1.Pod](view, events.Query{Resource: reconcilers.Pods, Node: proto.NodeName(node)})
+	if err != nil {
+		return nil, fmt.Errorf("list pods of node %s: %w", node, err)
+	}
+	return pods, nil
 }

@@ -1,9 +1,9 @@
 package nodelife
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +16,7 @@ import (
 
 const (
 	// beforeSilence is the annotation that keeps what a node's conditions said
-	// before it fell silent: "Ready=True,MemoryPressure=False".
+	// before it fell silent, as JSON.
 	beforeSilence = "segno/conditions-before-silence"
 	// nodeSilent is the reason of pods that are not ready because of their node.
 	nodeSilent = "NodeSilent"
@@ -34,20 +34,20 @@ var reported = []corev1.NodeConditionType{
 // this: the chain of causes begins here.
 func (l *look) fallSilent(since time.Time) {
 	node := events.Copy(l.node)
-	var said []string
+	var said []corev1.NodeCondition
 	for _, of := range reported {
 		reason, message := neverUpdated, "Kubelet never posted node status."
 		is := condition(l.node, of)
 		if is != nil {
 			reason, message = "NodeStatusUnknown", "Kubelet stopped posting node status."
-			said = append(said, fmt.Sprintf("%s=%s", of, is.Status))
+			said = append(said, corev1.NodeCondition{Type: of, Status: is.Status, Reason: is.Reason, Message: is.Message})
 		}
 		setCondition(node, of, corev1.ConditionUnknown, reason, message, l.at)
 	}
 	if node.Annotations == nil {
 		node.Annotations = map[string]string{}
 	}
-	node.Annotations[beforeSilence] = strings.Join(said, ",")
+	node.Annotations[beforeSilence] = remembered(said)
 	l.write(node, "NodeSilent")
 	l.begin("silence", since)
 	l.tell("NodeNotReady")
@@ -58,13 +58,14 @@ func (l *look) fallSilent(since time.Time) {
 // now, it reports itself.
 func (l *look) speakAgain(heard time.Time) {
 	node := events.Copy(l.node)
-	for _, pair := range strings.Split(node.Annotations[beforeSilence], ",") {
-		of, status, ok := strings.Cut(pair, "=")
-		is := condition(node, corev1.NodeConditionType(of))
-		if !ok || is == nil || is.Status != corev1.ConditionUnknown {
-			continue
+	var said []corev1.NodeCondition
+	if json.Unmarshal([]byte(node.Annotations[beforeSilence]), &said) != nil {
+		said = nil // a person wrote there: wait until the node speaks for itself
+	}
+	for _, was := range said {
+		if is := condition(node, was.Type); is != nil && is.Status == corev1.ConditionUnknown {
+			setCondition(node, was.Type, was.Status, was.Reason, was.Message, l.at)
 		}
-		setCondition(node, is.Type, corev1.ConditionStatus(status), "NodeHeardAgain", "The node is heard again; this is what it said before.", l.at)
 	}
 	if is := ready(node); is == nil || is.Status == corev1.ConditionUnknown {
 		l.decision.Look(listenAgain) // it never said that it is ready: wait until it does
@@ -83,6 +84,25 @@ func (l *look) speakAgain(heard time.Time) {
 	l.decision.Look(l.grace)
 }
 
+// remembered is what conditions said, without when.
+func remembered(said []corev1.NodeCondition) string {
+	type brief struct {
+		Type    corev1.NodeConditionType `json:"type"`
+		Status  corev1.ConditionStatus   `json:"status"`
+		Reason  string                   `json:"reason,omitempty"`
+		Message string                   `json:"message,omitempty"`
+	}
+	list := make([]brief, 0, len(said))
+	for _, c := range said {
+		list = append(list, brief{c.Type, c.Status, c.Reason, c.Message})
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		panic(fmt.Sprintf("encode conditions: %v", err)) // strings only
+	}
+	return string(text)
+}
+
 // begin makes what was just written the beginning of a chain of causes: neither
 // silence nor a heartbeat is an event of the log.
 func (l *look) begin(what string, at time.Time) {
@@ -91,14 +111,33 @@ func (l *look) begin(what string, at time.Time) {
 	first.Correlation = fmt.Sprintf("%s/%s/%d", what, l.node.Name, at.Unix())
 }
 
-// settle brings taints and pods in line with conditions that the node has
-// written itself.
+// settle brings taints and pods in line with conditions that somebody else has
+// written.
 func (l *look) settle() {
 	node := events.Copy(l.node)
+	spoken(node)
+	l.write(node, "ConditionChanged")
+}
+
+// spoken forgets what a node said before its silence, once it speaks for itself.
+func spoken(node *corev1.Node) {
 	if is := ready(node); is != nil && is.Status != corev1.ConditionUnknown {
 		delete(node.Annotations, beforeSilence)
 	}
-	l.write(node, "ConditionChanged")
+}
+
+// Settle brings a node's taints in line with its conditions, in place, and
+// answers what becomes of the pods on it: whoever takes a node's word for its
+// conditions can write all of it at once, and Reconcile then finds nothing to do.
+func (r *Reconciler) Settle(view events.View, node *corev1.Node, at time.Time) ([]events.Action, error) {
+	pods, err := podsOn(view, node.Name)
+	if err != nil {
+		return nil, err
+	}
+	spoken(node)
+	settleTaints(node, at)
+	l := &look{at: at, pods: pods}
+	return l.readiness(node), nil
 }
 
 // write brings the taints in line with the conditions, and the pods with both,
@@ -108,15 +147,15 @@ func (l *look) write(node *corev1.Node, reason string) {
 	settleTaints(node, l.at)
 	var actions []events.Action
 	statusChanged := !slices.Equal(node.Status.Conditions, l.node.Status.Conditions)
+	if statusChanged {
+		actions = append(actions, events.Update{Key: key, Subresource: events.SubStatus, Object: node})
+	}
 	if !sameWanted(node, l.node) {
-		actions = append(actions, events.Update{Key: key, Object: node})
 		if statusChanged {
 			node = events.Copy(node)
 			node.ResourceVersion = "" // the first action, in the same transaction, has checked it
 		}
-	}
-	if statusChanged {
-		actions = append(actions, events.Update{Key: key, Subresource: events.SubStatus, Object: node})
+		actions = append(actions, events.Update{Key: key, Object: node})
 	}
 	actions = append(actions, l.readiness(node)...)
 	l.decision.Do(reason, actions...)

@@ -37,17 +37,16 @@ var (
 // known describes the subresources that a kind may name; an empty kind is the
 // resource's own.
 var known = map[string]subresource{
-	"attach":              {kind: "PodAttachOptions", verbs: []string{"create", "get"}},
-	"binding":             {kind: "Binding", verbs: []string{"create"}},
-	"ephemeralcontainers": {verbs: sectionVerbs},
-	"eviction":            {kind: "Eviction", gv: schema.GroupVersion{Group: "policy", Version: "v1"}, verbs: []string{"create"}},
-	"exec":                {kind: "PodExecOptions", verbs: []string{"create", "get"}},
-	"finalize":            {verbs: []string{"update"}},
-	"log":                 {verbs: []string{"get"}},
-	"portforward":         {kind: "PodPortForwardOptions", verbs: []string{"create", "get"}},
-	"resize":              {verbs: sectionVerbs},
-	"scale":               {kind: "Scale", gv: schema.GroupVersion{Group: "autoscaling", Version: "v1"}, verbs: sectionVerbs},
-	"status":              {verbs: sectionVerbs},
+	"attach":      {kind: "PodAttachOptions", verbs: []string{"create", "get"}},
+	"binding":     {kind: "Binding", verbs: []string{"create"}},
+	"eviction":    {kind: "Eviction", gv: schema.GroupVersion{Group: "policy", Version: "v1"}, verbs: []string{"create"}},
+	"exec":        {kind: "PodExecOptions", verbs: []string{"create", "get"}},
+	"finalize":    {verbs: []string{"update"}},
+	"log":         {verbs: []string{"get"}},
+	"portforward": {kind: "PodPortForwardOptions", verbs: []string{"create", "get"}},
+	"resize":      {verbs: sectionVerbs},
+	"scale":       {kind: "Scale", gv: schema.GroupVersion{Group: "autoscaling", Version: "v1"}, verbs: sectionVerbs},
+	"status":      {verbs: sectionVerbs},
 }
 
 func resourceOf(kind *events.Kind) resource {

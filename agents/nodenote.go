@@ -1,0 +1,44 @@
+package agents
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"segno/proto"
+)
+
+// noteNode tells people when the node starts, and when it becomes ready or not.
+func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
+	ready := readiness(status)
+	a.mu.Lock()
+	before := a.noted
+	a.noted = ready
+	a.mu.Unlock()
+	if before == "" {
+		a.noteOfNode(uid, "Starting", "Starting kubelet.")
+	}
+	switch {
+	case ready == before:
+	case ready == corev1.ConditionTrue:
+		a.noteOfNode(uid, "NodeReady", "Node "+string(a.cfg.Node)+" status is now: NodeReady")
+	case before != "":
+		a.noteOfNode(uid, "NodeNotReady", "Node "+string(a.cfg.Node)+" status is now: NodeNotReady")
+	}
+}
+
+func (a *Agent) noteOfNode(uid, reason, message string) {
+	at := time.Now().UnixNano()
+	a.outbox.Note(proto.NodeNote{
+		Key: nodes.Key("", string(a.cfg.Node)), UID: uid, Reason: reason, Message: message, Count: 1, First: at, Last: at,
+	})
+}
+
+func readiness(status corev1.NodeStatus) corev1.ConditionStatus {
+	for i := range status.Conditions {
+		if status.Conditions[i].Type == corev1.NodeReady {
+			return status.Conditions[i].Status
+		}
+	}
+	return corev1.ConditionUnknown
+}
