@@ -126,9 +126,12 @@ func (p *Projection) objectOf(rec *events.Record) (events.Object, error) {
 	return obj, nil
 }
 
-// Object decodes a record of a Change, once for all followers who ask. The
-// object is shared.
+// Object decodes a record of a Change, once for all followers who ask, and for
+// those who then read it. The object is shared.
 func (p *Projection) Object(rec *events.Record) (events.Object, error) {
+	if r, ok := p.records.get(rec.Key); ok && r.rec == rec {
+		return p.objectOf(rec) // the newest one is the last of its sequence
+	}
 	if obj, ok := p.decoded.get(rec); ok {
 		return obj, nil
 	}
