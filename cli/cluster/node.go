@@ -110,7 +110,7 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (*node, error) {
 		n.network = network.HostOnly{Reason: err.Error()}
 		return n, nil
 	}
-	n.network, err = network.NewBridge(network.Config{Name: network.NameFor(string(cfg.name)), Logger: cfg.log})
+	n.network, err = network.NewBridge(network.Config{Name: network.NameFor(cfg.scope, string(cfg.name)), Cluster: cfg.scope, Logger: cfg.log})
 	return n, err
 }
 
