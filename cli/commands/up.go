@@ -20,6 +20,7 @@ import (
 
 type upOptions struct {
 	dataDir, listen, busListen, runtime, node, docker string
+	podNetwork                                        string
 	nodes                                             int
 	nodeGrace                                         time.Duration
 	detach, verbose                                   bool
@@ -53,6 +54,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.IntVar(&o.nodes, "nodes", 0, "Number of simulated nodes")
 	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default its host name)")
 	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default DOCKER_HOST)")
+	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
@@ -88,7 +90,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	var c *cluster.Cluster
 	cfg := cluster.Config{
 		Name: run.Name, DataDir: dir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
-		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, NodeGrace: o.nodeGrace,
+		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
 		Log: slog.New(slog.NewTextHandler(o.streams.ErrOut, &slog.HandlerOptions{Level: level})),
 		Progress: func(log string, done, total proto.Seq) {
 			progress.show("reading the log "+log, uint64(done), uint64(total))
