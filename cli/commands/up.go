@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -82,16 +81,12 @@ func (o *upOptions) run(ctx context.Context) error {
 	if os.Getenv(detachedVariable) != "" {
 		run.Log = o.logFile()
 	}
-	level := slog.LevelWarn
-	if o.verbose {
-		level = slog.LevelDebug
-	}
 	progress := &progressBar{out: o.streams.ErrOut}
 	var c *cluster.Cluster
 	cfg := cluster.Config{
 		Name: run.Name, DataDir: dir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
-		Log: slog.New(slog.NewTextHandler(o.streams.ErrOut, &slog.HandlerOptions{Level: level})),
+		Log: newLogger(o.streams.ErrOut, o.verbose),
 		Progress: func(log string, done, total proto.Seq) {
 			progress.show("reading the log "+log, uint64(done), uint64(total))
 		},
