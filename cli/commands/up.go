@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -62,6 +63,9 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 }
 
 func (o *upOptions) run(ctx context.Context) error {
+	if o.dataDir == "" {
+		return errors.New("data directory: must be named")
+	}
 	dir, err := filepath.Abs(o.dataDir)
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
@@ -71,25 +75,40 @@ func (o *upOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg := o.config(name)
+	if err := cfg.Check(); err != nil {
+		return err
+	}
 	if o.detach {
 		return o.runDetached(ctx)
 	}
+	return o.runHere(ctx, cfg)
+}
+
+func (o *upOptions) config(name string) cluster.Config {
+	level := slog.LevelWarn
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	return cluster.Config{
+		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
+		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, NodeGrace: o.nodeGrace,
+		Log: slog.New(slog.NewTextHandler(o.streams.ErrOut, &slog.HandlerOptions{Level: level})),
+	}
+}
+
+// runHere runs the cluster in this process until it is told to stop.
+func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	started := time.Now()
-	run := contexts.Run{Name: name, PID: os.Getpid(), DataDir: dir, Started: started.UTC()}
+	run := contexts.Run{Name: cfg.Name, PID: os.Getpid(), DataDir: o.dataDir, Started: started.UTC()}
 	if os.Getenv(detachedVariable) != "" {
 		run.Log = o.logFile()
 	}
 	progress := &progressBar{out: o.streams.ErrOut}
-	var c *cluster.Cluster
-	cfg := cluster.Config{
-		Name: run.Name, DataDir: dir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
-		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
-		Log: newLogger(o.streams.ErrOut, o.verbose),
-		Progress: func(log string, done, total proto.Seq) {
-			progress.show("reading the log "+log, uint64(done), uint64(total))
-		},
+	cfg.Progress = func(log string, done, total proto.Seq) {
+		progress.show("reading the log "+log, uint64(done), uint64(total))
 	}
 	failed := make(chan error, 1)
 	cfg.Ready = func(info cluster.Info) {
@@ -99,9 +118,10 @@ func (o *upOptions) run(ctx context.Context) error {
 			stop()
 			return
 		}
-		greet(o.streams.Out, info, dir, time.Since(started), run.Log != "")
+		greet(o.streams.Out, info, o.dataDir, time.Since(started), run.Log != "")
 	}
-	if c, err = cluster.New(cfg); err != nil {
+	c, err := cluster.New(cfg)
+	if err != nil {
 		return err
 	}
 	err = c.Run(ctx)
