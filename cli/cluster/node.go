@@ -83,7 +83,7 @@ func (c *Cluster) dockerNode(ctx context.Context) (*node, error) {
 
 // scope tells this cluster's containers from those of others on one engine.
 func (c *Cluster) scope() string {
-	return bus.Fingerprint(c.authority.Certificate())[:12]
+	return scopeOf(c.authority.Certificate())
 }
 
 type dockerNode struct {
@@ -104,6 +104,9 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (*node, error) {
 	if _, err := engine.Info(ctx); err != nil {
 		_ = engine.Close() // it never answered
 		return nil, fmt.Errorf("ask the Docker engine: %w", err)
+	}
+	if err := keepEngine(cfg.dir, engine.Host()); err != nil {
+		return nil, err
 	}
 	n := &node{name: cfg.name, runtime: engine, dir: cfg.dir}
 	if err := network.CanBridge(); err != nil {
