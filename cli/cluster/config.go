@@ -102,7 +102,7 @@ func (c Config) complete() (Config, error) {
 	if c.NodeGrace != 0 && c.NodeGrace <= beat {
 		return c, fmt.Errorf("a grace of %s for silent nodes: must be longer than the %s between two of their heartbeats", c.NodeGrace, beat)
 	}
-	return c, nil
+	return c, c.checkNames()
 }
 
 // beat is the time between two heartbeats of a node.

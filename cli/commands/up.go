@@ -86,14 +86,10 @@ func (o *upOptions) run(ctx context.Context) error {
 }
 
 func (o *upOptions) config(name string) cluster.Config {
-	level := slog.LevelWarn
-	if o.verbose {
-		level = slog.LevelDebug
-	}
 	return cluster.Config{
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
-		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, NodeGrace: o.nodeGrace,
-		Log: slog.New(slog.NewTextHandler(o.streams.ErrOut, &slog.HandlerOptions{Level: level})),
+		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
+		Log: newLogger(o.streams.ErrOut, o.verbose),
 	}
 }
 
@@ -110,6 +106,7 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 	cfg.Progress = func(log string, done, total proto.Seq) {
 		progress.show("reading the log "+log, uint64(done), uint64(total))
 	}
+	var c *cluster.Cluster
 	failed := make(chan error, 1)
 	cfg.Ready = func(info cluster.Info) {
 		progress.end()
@@ -120,8 +117,8 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 		}
 		greet(o.streams.Out, info, o.dataDir, time.Since(started), run.Log != "")
 	}
-	c, err := cluster.New(cfg)
-	if err != nil {
+	var err error
+	if c, err = cluster.New(cfg); err != nil {
 		return err
 	}
 	err = c.Run(ctx)
