@@ -33,6 +33,9 @@ type IntakeConfig struct {
 	// answers what becomes of the pods on it: with what a node says of itself it
 	// is one transaction. nil is nothing.
 	Settle func(view events.View, node *corev1.Node, at time.Time) ([]events.Action, error)
+	// History answers the newest transactions about an object, newest first; nil
+	// leaves causes as nodes name them.
+	History func(key proto.ObjectKey, limit int) ([]*proto.Envelope, error)
 	// Notes writes lines for people, of a node about its own; nil drops them.
 	Notes func(ctx context.Context, node proto.NodeName, notes []NodeNote) error
 	Log   *slog.Logger

@@ -74,6 +74,9 @@ func (in *Intake) item(ctx context.Context, node proto.NodeName, item *proto.Rep
 	if err != nil || cmd.Action == nil {
 		return err
 	}
+	if cmd.Cause.Seq, err = in.cause(node, item); err != nil {
+		return err
+	}
 	_, err = in.cfg.Cluster.Submit(ctx, cmd)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // no version is given: it is the UID
 		return nil

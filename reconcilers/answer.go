@@ -19,6 +19,13 @@ const (
 	failed          // worth another try
 )
 
+// unanswered tells whether an error leaves open what became of the command: it
+// may still be carried out.
+func unanswered(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err)
+}
+
 // classify says what an error asks for.
 func classify(err error) answer {
 	switch {

@@ -21,6 +21,9 @@ func (l *Loop) carryOut(ctx context.Context, key Key, t trigger, d Decision) *su
 	}
 	s.run(ctx, commands, d.Unordered)
 	l.committed = max(l.committed, s.newest)
+	for _, cmd := range s.unsure {
+		l.unsure[l.door(cmd.Action)] = cmd
+	}
 
 	var notes []Note
 	for _, n := range d.Notes {
@@ -33,6 +36,30 @@ func (l *Loop) carryOut(ctx context.Context, key Key, t trigger, d Decision) *su
 	}
 	l.tell(ctx, key, t, notes)
 	return s
+}
+
+// door is the log that an action's objects are of.
+func (l *Loop) door(action events.Action) string {
+	for _, key := range Targets(action) {
+		if kind := l.cfg.Table.Of(key.Resource); kind != nil {
+			return kind.Stream
+		}
+	}
+	return proto.StreamEvents
+}
+
+// ascertain asks for what became of commands that got no answer. A door takes
+// one command after the other and answers once all before it are durable: any
+// answer to a later one says that the earlier is in the view by now, or nowhere.
+func (l *Loop) ascertain(ctx context.Context) error {
+	for door, cmd := range l.unsure {
+		cmd.DryRun = true
+		if _, err := l.cfg.Submit.Submit(ctx, cmd); unanswered(err) {
+			return fmt.Errorf("ask what became of a command: %w", err)
+		}
+		delete(l.unsure, door)
+	}
+	return nil
 }
 
 // signed fills in who sends a command and why, where the reconciler has not.

@@ -6,7 +6,7 @@
 // for all writes (Submitter), and notes (Kubernetes Event objects) for people.
 //
 // What never happens here: a write to the log past the sequencer, a decision on
-// a view that is older than what the loop itself has written, or work dropped
+// a view that is older than what the loop itself has written or may have written, or work dropped
 // because of an error. A Reconciler itself reads no clock, does no I/O, starts
 // no goroutine, and keeps nothing from one call to the next.
 //

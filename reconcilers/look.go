@@ -11,6 +11,10 @@ import (
 
 // handle looks at one key and deals with what comes of it.
 func (l *Loop) handle(ctx context.Context, key Key, t trigger) {
+	if err := l.ascertain(ctx); err != nil {
+		l.again(key, t, failed, err)
+		return
+	}
 	now := time.Now()
 	view := l.cfg.Views.View()
 	if view.Seq() < l.committed {

@@ -73,6 +73,7 @@ type Loop struct {
 	from      proto.Seq // where the feed goes on after the resync
 	committed proto.Seq // newest transaction of its own
 	attempts  map[Key]attempts
+	unsure    map[string]events.Command // by log: the newest command that nobody answered
 
 	mu    sync.Mutex // held for moments only: Observe must not wait for a decision
 	queue queue
@@ -107,6 +108,7 @@ func New(cfg Config) (*Loop, error) {
 	cfg.Log = cfg.Log.With("reconciler", cfg.Reconciler.Name())
 	l := &Loop{
 		cfg: cfg, watches: map[proto.Resource][]Watch{}, wake: make(chan struct{}, 1), attempts: map[Key]attempts{},
+		unsure: map[string]events.Command{},
 	}
 	for _, w := range cfg.Reconciler.Watches() {
 		kind := cfg.Table.Of(w.Resource)

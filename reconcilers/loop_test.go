@@ -13,7 +13,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
 	"segno/proto"
@@ -394,6 +396,66 @@ func TestN6NeverDecidesOnAViewOlderThanItsOwnCommands(t *testing.T) {
 		b.run(time.Second)
 		if made != 1 {
 			t.Errorf("decided %d times to make b after the view caught up, want once", made)
+		}
+	})
+}
+
+// late answers the first commands too late: what it took is carried out before
+// whatever it is asked next, as at a door that takes one after the other.
+type late struct {
+	w       *world.World
+	silent  int // so many get no answer
+	pending []events.Command
+	asked   []string
+}
+
+func (l *late) Submit(ctx context.Context, cmd events.Command) (events.Outcome, error) {
+	l.asked = append(l.asked, fmt.Sprintf("%v dry=%t", reconcilers.Targets(cmd.Action), cmd.DryRun))
+	if l.silent > 0 {
+		l.silent--
+		l.pending = append(l.pending, cmd)
+		return events.Outcome{}, context.DeadlineExceeded
+	}
+	for _, before := range l.pending {
+		if _, err := l.w.Submit(ctx, before); err != nil {
+			return events.Outcome{}, err
+		}
+	}
+	l.pending = nil
+	return l.w.Submit(ctx, cmd)
+}
+
+func TestN6ACommandWithoutAnAnswerIsNotDoneTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b *bench
+		door := &late{silent: 3}
+		b = newBench(t, &played{
+			watches: []reconcilers.Watch{{Resource: configMaps, Keys: func(events.View, *reconcilers.Change) ([]reconcilers.Key, error) {
+				return []reconcilers.Key{keyA}, nil
+			}}},
+			decide: func(view events.View, _ reconcilers.Key, _ time.Time) (d reconcilers.Decision, err error) {
+				page, err := view.List(events.Query{Resource: configMaps, Labels: labels.SelectorFromSet(labels.Set{"made": "yes"})})
+				if err != nil || len(page.Items) > 0 {
+					return d, err
+				}
+				name := fmt.Sprintf("made-%d", view.Seq())
+				d.Do("Missing", events.Create{
+					Key: configMaps.Key("default", name), UID: types.UID(name),
+					Object: &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", Labels: map[string]string{"made": "yes"}}},
+				})
+				return d, nil
+			},
+		}, reconcilers.Config{Submit: door})
+		door.w = b.w
+		b.configMap("a")
+		for i := range 5 { // others write meanwhile: each view is another one
+			b.run(3 * time.Millisecond)
+			b.touch(keyA, fmt.Sprint(i))
+		}
+		b.run(time.Minute)
+		page, err := b.w.View().List(events.Query{Resource: configMaps, Labels: labels.SelectorFromSet(labels.Set{"made": "yes"})})
+		if err != nil || len(page.Items) != 1 {
+			t.Errorf("made %d, error %v; the door was asked for %v", len(page.Items), err, door.asked)
 		}
 	})
 }

@@ -32,6 +32,7 @@ type submission struct {
 	err      error // of worst
 	refusals []Refusal
 	without  map[proto.ObjectKey]bool // objects whose command was not accepted
+	unsure   []events.Command         // nobody said what became of them
 }
 
 // run submits the commands, in order or side by side.
@@ -110,6 +111,9 @@ func (s *submission) reject(cmd events.Command, class answer, err error) {
 	defer s.mu.Unlock()
 	if class > s.worst {
 		s.worst, s.err = class, err
+	}
+	if unanswered(err) {
+		s.unsure = append(s.unsure, cmd)
 	}
 	if class == refused {
 		s.refusals = append(s.refusals, Refusal{Command: cmd, Err: err})

@@ -23,6 +23,9 @@ type Config struct {
 	// Name of the bridge, at most 15 characters; empty is "sg0". Nodes on one
 	// machine need one each: NameFor derives it.
 	Name string
+	// Cluster whose bridge it is: another's is not taken over, and what a
+	// cluster leaves behind is found by it. Empty is nobody's.
+	Cluster string
 	// MTU of the pods' links; 0 is 1500.
 	MTU    int
 	Logger *slog.Logger
@@ -33,10 +36,15 @@ const (
 	defaultMTU  = 1500
 	longestName = 15
 	cablePrefix = "sgv"
+
+	bridgePrefix = "sg-"
+	bridgeDigits = 10
 )
 
-// NameFor is a bridge name of a node's own.
-func NameFor(node string) string { return "sg-" + digest(node, 10) }
+// NameFor is a bridge name of a node's own: nodes of two clusters may have one name.
+func NameFor(cluster, node string) string {
+	return bridgePrefix + digest(cluster+"/"+node, bridgeDigits)
+}
 
 // cableName is the host's end of a pod's link: a restarted agent finds it.
 func cableName(uid string) string { return cablePrefix + digest(uid, 12) }
@@ -86,7 +94,7 @@ func (b *Bridge) Setup(_ context.Context, cidr netip.Prefix, held map[string]net
 		return err
 	}
 	gateway := netip.PrefixFrom(pool.gateway, pool.cidr.Bits())
-	if err := b.checkOverlap(bridge, pool.cidr); err != nil {
+	if err := checkOverlap(bridge, pool.cidr); err != nil {
 		return err
 	}
 	if err := setAddress(bridge, gateway); err != nil {
@@ -111,6 +119,9 @@ func (b *Bridge) ensureBridge() (netlink.Link, error) {
 		if link.Type() != "bridge" {
 			return nil, fmt.Errorf("bridge %s: there is a %s of that name", b.cfg.Name, link.Type())
 		}
+		if owner := ownerOf(link); owner != b.cfg.Cluster {
+			return nil, fmt.Errorf("bridge %s: it is cluster %q's", b.cfg.Name, owner)
+		}
 		return link, nil
 	}
 	if !errors.As(err, &netlink.LinkNotFoundError{}) {
@@ -118,31 +129,29 @@ func (b *Bridge) ensureBridge() (netlink.Link, error) {
 	}
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.MTU = b.cfg.Name, b.cfg.MTU
-	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attributes}); err != nil {
+	made := &netlink.Bridge{LinkAttrs: attributes}
+	if err := netlink.LinkAdd(made); err != nil {
 		return nil, fmt.Errorf("make bridge %s: %w", b.cfg.Name, err)
+	}
+	if b.cfg.Cluster != "" {
+		if err := netlink.LinkSetAlias(made, aliasPrefix+b.cfg.Cluster); err != nil {
+			return nil, errors.Join(fmt.Errorf("say whose bridge %s is: %w", b.cfg.Name, err), netlink.LinkDel(made))
+		}
 	}
 	return netlink.LinkByName(b.cfg.Name)
 }
 
 // checkOverlap finds what would make the kernel send pods' packets elsewhere:
-// another cluster on the machine, or a network that was there before.
-func (b *Bridge) checkOverlap(bridge netlink.Link, cidr netip.Prefix) error {
-	links, err := netlink.LinkList()
+// another cluster on the machine, or a network that was there before. Routes
+// come and go; only those of the interfaces' own addresses count here.
+func checkOverlap(bridge netlink.Link, cidr netip.Prefix) error {
+	holders, err := Holders("")
 	if err != nil {
-		return fmt.Errorf("list interfaces: %w", err)
+		return err
 	}
-	for _, link := range links {
-		if link.Attrs().Index == bridge.Attrs().Index {
-			continue
-		}
-		addresses, err := netlink.AddrList(link, netlink.FAMILY_ALL)
-		if err != nil {
-			return fmt.Errorf("addresses of interface %s: %w", link.Attrs().Name, err)
-		}
-		for _, address := range addresses {
-			if other, ok := prefixOf(address.IPNet); ok && other.Masked().Overlaps(cidr) {
-				return fmt.Errorf("pod CIDR %s overlaps %s on interface %s: is another cluster running on this machine?", cidr, other, link.Attrs().Name)
-			}
+	for _, h := range holders {
+		if h.Interface != bridge.Attrs().Name && !h.Route && h.In(cidr) {
+			return fmt.Errorf("pod CIDR %s: this machine has %s", cidr, h)
 		}
 	}
 	return nil

@@ -9,5 +9,6 @@
 // its links by their names, and the addresses with the sandboxes.
 //
 // Start with pool.go, the addresses; bridge.go cables pods to a bridge,
-// simulated.go and hostonly.go stand in where there is nothing to cable.
+// simulated.go and hostonly.go stand in where there is nothing to cable;
+// holder.go says what a machine's networks are used for already.
 package network

@@ -286,8 +286,8 @@ func TestReleaseAndRemoveLeaveNothing(t *testing.T) {
 
 func TestTwoNodesOfOneMachine(t *testing.T) {
 	enter(t)
-	left := newTestBridge(t, NameFor("left"), "10.77.0.0/24", nil)
-	right := newTestBridge(t, NameFor("right"), "10.77.1.0/24", nil)
+	left := newTestBridge(t, NameFor("c", "left"), "10.77.0.0/24", nil)
+	right := newTestBridge(t, NameFor("c", "right"), "10.77.1.0/24", nil)
 	one, two := startPod(t), startPod(t)
 	address := one.attach(left, "one")
 	two.attach(right, "two")
@@ -302,7 +302,7 @@ func TestTwoNodesOfOneMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = third.Setup(t.Context(), netip.MustParsePrefix("10.77.0.0/16"), nil)
-	if err == nil || !strings.Contains(err.Error(), "overlaps") {
+	if err == nil || !strings.Contains(err.Error(), "10.77.0.1/24 on interface "+NameFor("c", "left")+", the bridge of another segno cluster; if that is no more: ip link delete "+NameFor("c", "left")) {
 		t.Errorf("a CIDR that is in use: %v", err)
 	}
 }
@@ -320,5 +320,67 @@ func TestAForeignInterfaceIsNotTakenOver(t *testing.T) {
 	}
 	if err := b.Setup(t.Context(), netip.MustParsePrefix("10.77.0.0/24"), nil); err == nil || !strings.Contains(err.Error(), "veth") {
 		t.Errorf("set up over a foreign interface: %v", err)
+	}
+}
+
+// TestTwoClustersOnOneMachine: what one leaves behind is found by its name and
+// taken away, and nothing of the other's.
+func TestTwoClustersOnOneMachine(t *testing.T) {
+	enter(t)
+	bridge := func(cluster, cidr string) *Bridge {
+		t.Helper()
+		b, err := NewBridge(Config{Name: NameFor(cluster, "node"), Cluster: cluster})
+		if err == nil {
+			err = b.Setup(t.Context(), netip.MustParsePrefix(cidr), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	a, b := bridge("aaaa", "10.244.0.0/24"), bridge("bbbb", "10.245.0.0/24")
+	one, two := startPod(t), startPod(t)
+	one.attach(a, "one")
+	two.attach(b, "two")
+	others := func(cluster string) (out string) {
+		t.Helper()
+		holders, err := Holders(cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range holders {
+			if h.In(netip.MustParsePrefix("10.240.0.0/12")) {
+				out += fmt.Sprintln(h.Prefix, h.Interface, h.Route, h.Cluster)
+			}
+		}
+		return out
+	}
+	ofA := fmt.Sprintf("10.244.0.1/24 %[1]s false aaaa\n10.244.0.0/24 %[1]s true aaaa\n", NameFor("aaaa", "node"))
+	ofB := fmt.Sprintf("10.245.0.1/24 %[1]s false bbbb\n10.245.0.0/24 %[1]s true bbbb\n", NameFor("bbbb", "node"))
+	if got := others(""); got != ofA+ofB {
+		t.Errorf("this machine has\n%swant\n%s", got, ofA+ofB)
+	}
+	if got := others("aaaa"); got != ofB {
+		t.Errorf("beside the first cluster this machine has\n%swant\n%s", got, ofB)
+	}
+	taken, err := NewBridge(Config{Name: NameFor("aaaa", "node"), Cluster: "cccc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := taken.Setup(t.Context(), netip.MustParsePrefix("10.246.0.0/24"), nil); err == nil || !strings.Contains(err.Error(), `cluster "aaaa"'s`) {
+		t.Errorf("another cluster's bridge was taken over: %v", err)
+	}
+	for range 2 {
+		removed, err := RemoveOf("aaaa")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Log("removed", removed)
+	}
+	if got := strings.Join(links(t), " "); got != NameFor("bbbb", "node")+" "+cableName("two") {
+		t.Errorf("left: %s", got)
+	}
+	if removed, err := RemoveOf(""); err != nil || removed != nil {
+		t.Errorf("nobody's cluster: removed %v, %v", removed, err)
 	}
 }

@@ -119,7 +119,7 @@ func TestPoolRefusesACIDRWithoutRoom(t *testing.T) {
 }
 
 func TestNamesFitTheKernel(t *testing.T) {
-	for _, name := range []string{NameFor("a-very-long-node-name.example.com"), cableName("0b6d6a3e-5d8a-4b52-9b0b-7c1f0f3f0a11")} {
+	for _, name := range []string{NameFor("0123456789ab", "a-very-long-node-name.example.com"), cableName("0b6d6a3e-5d8a-4b52-9b0b-7c1f0f3f0a11")} {
 		if len(name) > 15 {
 			t.Errorf("%s has %d characters", name, len(name))
 		}

@@ -131,6 +131,9 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 	if err := c.chooseNodes(ctx); err != nil {
 		return err
 	}
+	if err := c.choosePodNetwork(ctx); err != nil {
+		return err
+	}
 	if err := c.runControl(ctx, top); err != nil {
 		return err
 	}

@@ -40,6 +40,10 @@ type Config struct {
 	NodeName proto.NodeName
 	// DockerHost is the engine's address; default DOCKER_HOST or Docker's own.
 	DockerHost string
+	// PodNetwork is where the nodes' networks come from, such as 10.244.0.0/16;
+	// it counts at the first start only. Default is that one, or the next that
+	// this machine has free.
+	PodNetwork string
 	// NodeGrace is how long a node may be silent; default 40 s.
 	NodeGrace time.Duration
 	Log       *slog.Logger
@@ -98,7 +102,7 @@ func (c Config) complete() (Config, error) {
 	if c.NodeGrace != 0 && c.NodeGrace <= beat {
 		return c, fmt.Errorf("a grace of %s for silent nodes: must be longer than the %s between two of their heartbeats", c.NodeGrace, beat)
 	}
-	return c, nil
+	return c, c.checkNames()
 }
 
 // beat is the time between two heartbeats of a node.

@@ -45,7 +45,8 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	c.intake, err = bus.NewIntake(bus.IntakeConfig{
-		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(), Notes: c.tellNotes, Settle: life.Settle, Log: c.log,
+		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(),
+		Settle: life.Settle, History: c.newest, Notes: c.tellNotes, Log: c.log,
 	})
 	if err != nil {
 		return err
@@ -62,6 +63,19 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return c.followIdentities(ctx) })
 	group.Go(func() error { return c.dropNotes(ctx) })
 	return nil
+}
+
+// newest answers the newest transactions about an object.
+func (c *Cluster) newest(key proto.ObjectKey, limit int) ([]*proto.Envelope, error) {
+	revisions, err := c.ledgers.events().History(key, limit)
+	if err != nil {
+		return nil, err
+	}
+	envelopes := make([]*proto.Envelope, 0, len(revisions))
+	for _, r := range revisions {
+		envelopes = append(envelopes, r.Envelope)
+	}
+	return envelopes, nil
 }
 
 // objects is a log as the relay follows it: what a transaction does to an object

@@ -96,7 +96,8 @@ func (c *Cluster) Entry() (contexts.Entry, error) {
 	}
 	info := c.Info()
 	return contexts.Entry{
-		Name: c.cfg.Name, Server: info.Server, CA: c.authority.PEM(), ClientCert: pair.Cert, ClientKey: pair.Key,
+		Name: c.cfg.Name, DataDir: c.cfg.DataDir, Server: info.Server,
+		CA: c.authority.PEM(), ClientCert: pair.Cert, ClientKey: pair.Key,
 		Bus: contexts.Bus{URL: info.Bus, CA: c.authority.PEM(), User: adminUser, Seed: c.admin.Seed},
 	}, nil
 }

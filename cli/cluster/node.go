@@ -83,7 +83,7 @@ func (c *Cluster) dockerNode(ctx context.Context) (*node, error) {
 
 // scope tells this cluster's containers from those of others on one engine.
 func (c *Cluster) scope() string {
-	return bus.Fingerprint(c.authority.Certificate())[:12]
+	return scopeOf(c.authority.Certificate())
 }
 
 type dockerNode struct {
@@ -105,12 +105,15 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (*node, error) {
 		_ = engine.Close() // it never answered
 		return nil, fmt.Errorf("ask the Docker engine: %w", err)
 	}
+	if err := keepEngine(cfg.dir, engine.Host()); err != nil {
+		return nil, err
+	}
 	n := &node{name: cfg.name, runtime: engine, dir: cfg.dir}
 	if err := network.CanBridge(); err != nil {
 		n.network = network.HostOnly{Reason: err.Error()}
 		return n, nil
 	}
-	n.network, err = network.NewBridge(network.Config{Name: network.NameFor(string(cfg.name)), Logger: cfg.log})
+	n.network, err = network.NewBridge(network.Config{Name: network.NameFor(cfg.scope, string(cfg.name)), Cluster: cfg.scope, Logger: cfg.log})
 	return n, err
 }
 

@@ -1,14 +1,17 @@
 package commands
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	kubectldelete "k8s.io/kubectl/pkg/cmd/delete"
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 
+	"segno/cli/cluster"
 	"segno/cli/contexts"
 )
 
@@ -23,7 +26,7 @@ func newDelete(f cmdutil.Factory, streams genericiooptions.IOStreams) *cobra.Com
 	cmd.Short = "Delete objects; with nothing named, the cluster of this machine"
 	cmd.Example += `
 
-  # Stop the cluster that runs on this machine and delete all its data
+  # Stop the cluster that runs on this machine and delete its containers and all its data
   segno delete --yes`
 	objects := cmd.Run
 	cmd.Run = func(cmd *cobra.Command, args []string) {
@@ -52,7 +55,7 @@ func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, targe
 		return err
 	}
 	if !yes {
-		question := fmt.Sprintf("Stop the cluster %q and delete everything in %s, its whole history included?", run.Name, run.DataDir)
+		question := fmt.Sprintf("Stop the cluster %q, remove its containers, and delete everything in %s, its whole history included?", run.Name, run.DataDir)
 		if err := confirm(streams, question); err != nil {
 			return err
 		}
@@ -60,6 +63,7 @@ func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, targe
 	if err := stopRun(cmd.Context(), run); err != nil {
 		return err
 	}
+	removeRemains(cmd.Context(), streams, run) // its data says what is its
 	for _, name := range dataNames {
 		if err := os.RemoveAll(run.DataDir + "/" + name); err != nil {
 			return fmt.Errorf("delete the cluster's data: %w", err)
@@ -74,6 +78,25 @@ func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, targe
 	}
 	fmt.Fprintf(streams.Out, "The cluster %q is deleted.\n", run.Name)
 	return nil
+}
+
+// removalPatience is how long an engine may take to remove a cluster's containers.
+const removalPatience = 2 * time.Minute
+
+// removeRemains says what it could not remove: that is no reason to keep the data.
+func removeRemains(ctx context.Context, streams genericiooptions.IOStreams, run contexts.Run) {
+	ctx, cancel := context.WithTimeout(ctx, removalPatience)
+	defer cancel()
+	removed := cluster.RemoveRemains(ctx, run.DataDir)
+	if removed.Containers > 0 {
+		fmt.Fprintf(streams.Out, "Removed its %d containers.\n", removed.Containers)
+	}
+	for _, bridge := range removed.Bridges {
+		fmt.Fprintf(streams.Out, "Removed its bridge %s.\n", bridge)
+	}
+	for _, problem := range removed.Problems {
+		fmt.Fprintln(streams.ErrOut, "warning:", problem)
+	}
 }
 
 // dataNames is all that segno writes into a data directory; nothing else in it

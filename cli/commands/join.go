@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -119,11 +118,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 			if cfg.DataDir, err = filepath.Abs(dir); err != nil {
 				return fmt.Errorf("data directory: %w", err)
 			}
-			level := slog.LevelWarn
-			if verbose {
-				level = slog.LevelDebug
-			}
-			cfg.Log = slog.New(slog.NewTextHandler(streams.ErrOut, &slog.HandlerOptions{Level: level}))
+			cfg.Log = newLogger(streams.ErrOut, verbose)
 			cfg.Ready = func(cluster string) {
 				fmt.Fprintf(streams.Out, "This machine is the node %s of the cluster %q.\n", cfg.Name, cluster)
 			}

@@ -82,6 +82,6 @@ func addOthers(root *cobra.Command, c *client, f cmdutil.Factory, streams generi
 		apiresources.NewCmdAPIResources(c, streams), apiresources.NewCmdAPIVersions(c, streams),
 		config.NewCmdConfig(c, clientcmd.NewDefaultPathOptions(), streams),
 		newCompletion(streams),
-		options.NewCmdOptions(streams.Out), newVersion(f, streams),
+		options.NewCmdOptions(streams.Out), newVersion(c, streams),
 	)
 }

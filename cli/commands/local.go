@@ -64,6 +64,24 @@ func (t localTarget) find() (contexts.Run, error) {
 	return contexts.Run{Name: clusterName(wanted), DataDir: wanted}, nil
 }
 
+// known answers find's cluster for commands that leave it as it is: when none
+// is named and none runs, also the one of the current context, wherever it is.
+func (t localTarget) known() (contexts.Run, error) {
+	run, err := t.find()
+	if t.dataDir != "" || run.Alive() {
+		return run, err
+	}
+	dir, readErr := contexts.CurrentDataDir()
+	if readErr != nil || dir == "" || dir == run.DataDir {
+		return run, errors.Join(err, readErr)
+	}
+	other, otherErr := localTarget{dataDir: dir}.find()
+	if otherErr != nil {
+		return run, err // its data is gone
+	}
+	return other, nil
+}
+
 func dirsOf(runs []contexts.Run) string {
 	var dirs []string
 	for _, run := range runs {

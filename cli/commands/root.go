@@ -59,10 +59,12 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	root.SetErr(streams.ErrOut)
 	root.SetGlobalNormalizationFunc(cliflag.WordSepNormalizeFunc)
 	c.addFlags(root.PersistentFlags())
+	read := &manifests{}
+	cmdutil.BehaviorOnFatal(read.fatal)
 	headers := &genericclioptions.CommandHeaderRoundTripper{}
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		headers.ParseCommandHeaders(cmd, args)
-		return errors.Join(c.choose(), c.checkMoment(cmd))
+		return errors.Join(c.choose(), c.checkMoment(cmd), read.listen(cmd))
 	}
 	c.headers = func(next http.RoundTripper) http.RoundTripper {
 		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}

@@ -22,7 +22,7 @@ func newStatus(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Example: "  segno status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			run, err := target.find()
+			run, err := target.known()
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func newDown(streams genericiooptions.IOStreams) *cobra.Command {
 		Example: "  segno down",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			run, err := target.find()
+			run, err := target.known()
 			if err != nil {
 				return err
 			}

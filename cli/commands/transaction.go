@@ -70,5 +70,6 @@ func oneOf(flag, value string, choices ...string) error {
 	if slices.Contains(choices, value) {
 		return nil
 	}
+	choices = slices.DeleteFunc(choices, func(choice string) bool { return choice == "" })
 	return fmt.Errorf("--%s %q: must be %s", flag, value, strings.Join(choices, " or "))
 }

@@ -2,8 +2,8 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,6 +20,7 @@ import (
 
 type upOptions struct {
 	dataDir, listen, busListen, runtime, node, docker string
+	podNetwork                                        string
 	nodes                                             int
 	nodeGrace                                         time.Duration
 	detach, verbose                                   bool
@@ -53,6 +54,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.IntVar(&o.nodes, "nodes", 0, "Number of simulated nodes")
 	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default its host name)")
 	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default DOCKER_HOST)")
+	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
@@ -61,6 +63,9 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 }
 
 func (o *upOptions) run(ctx context.Context) error {
+	if o.dataDir == "" {
+		return errors.New("data directory: must be named")
+	}
 	dir, err := filepath.Abs(o.dataDir)
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
@@ -70,30 +75,38 @@ func (o *upOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg := o.config(name)
+	if err := cfg.Check(); err != nil {
+		return err
+	}
 	if o.detach {
 		return o.runDetached(ctx)
 	}
+	return o.runHere(ctx, cfg)
+}
+
+func (o *upOptions) config(name string) cluster.Config {
+	return cluster.Config{
+		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
+		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
+		Log: newLogger(o.streams.ErrOut, o.verbose),
+	}
+}
+
+// runHere runs the cluster in this process until it is told to stop.
+func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	started := time.Now()
-	run := contexts.Run{Name: name, PID: os.Getpid(), DataDir: dir, Started: started.UTC()}
+	run := contexts.Run{Name: cfg.Name, PID: os.Getpid(), DataDir: o.dataDir, Started: started.UTC()}
 	if os.Getenv(detachedVariable) != "" {
 		run.Log = o.logFile()
 	}
-	level := slog.LevelWarn
-	if o.verbose {
-		level = slog.LevelDebug
-	}
 	progress := &progressBar{out: o.streams.ErrOut}
-	var c *cluster.Cluster
-	cfg := cluster.Config{
-		Name: run.Name, DataDir: dir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
-		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, NodeGrace: o.nodeGrace,
-		Log: slog.New(slog.NewTextHandler(o.streams.ErrOut, &slog.HandlerOptions{Level: level})),
-		Progress: func(log string, done, total proto.Seq) {
-			progress.show("reading the log "+log, uint64(done), uint64(total))
-		},
+	cfg.Progress = func(log string, done, total proto.Seq) {
+		progress.show("reading the log "+log, uint64(done), uint64(total))
 	}
+	var c *cluster.Cluster
 	failed := make(chan error, 1)
 	cfg.Ready = func(info cluster.Info) {
 		progress.end()
@@ -102,8 +115,9 @@ func (o *upOptions) run(ctx context.Context) error {
 			stop()
 			return
 		}
-		greet(o.streams.Out, info, dir, time.Since(started), run.Log != "")
+		greet(o.streams.Out, info, o.dataDir, time.Since(started), run.Log != "")
 	}
+	var err error
 	if c, err = cluster.New(cfg); err != nil {
 		return err
 	}

@@ -2,38 +2,72 @@ package commands
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
+	apiversion "k8s.io/apimachinery/pkg/version"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	kubectlversion "k8s.io/kubectl/pkg/cmd/version"
 
 	"segno/cli/version"
 )
 
-func newVersion(f cmdutil.Factory, streams genericiooptions.IOStreams) *cobra.Command {
-	var server bool
+func newVersion(c *client, streams genericiooptions.IOStreams) *cobra.Command {
+	var clientOnly bool
+	var output string
 	cmd := &cobra.Command{
 		Use: "version", Short: "Say which segno this is, and which the cluster is",
-		Example: "  segno version\n  segno version --cluster",
+		Long: "Say which segno this is, and which the cluster is; versions are those of the Kubernetes API that is spoken,\n" +
+			"with segno's own behind the plus sign. Without a cluster the exit status is 1; --client asks none.",
+		Example: "  segno version\n  segno version --client\n  segno version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			own := version.API()
-			fmt.Fprintf(streams.Out, "segno %s (%s, %s; Kubernetes API %s.%s)\n", version.Version, own.GoVersion, own.Platform, own.Major, own.Minor)
-			if !server {
-				return nil
-			}
-			client, err := f.ToDiscoveryClient()
-			if err != nil {
+			if err := oneOf("output", output, "", "json", "yaml"); err != nil {
 				return err
 			}
-			info, err := client.ServerVersion()
-			if err != nil {
-				return err
+			versions := kubectlversion.Version{ClientVersion: new(version.API()), KustomizeVersion: kustomizeVersion()}
+			var unreachable error
+			if !clientOnly {
+				versions.ServerVersion, unreachable = c.serverVersion()
 			}
-			fmt.Fprintf(streams.Out, "server %s (%s, %s)\n", info.GitVersion, info.GoVersion, info.Platform)
-			return nil
+			if output != "" {
+				if err := writeAs(streams.Out, output, versions); err != nil {
+					return err
+				}
+				return unreachable
+			}
+			fmt.Fprintf(streams.Out, "segno %s (%s, %s)\n", version.Version, versions.ClientVersion.GoVersion, versions.ClientVersion.Platform)
+			fmt.Fprintf(streams.Out, "Client Version: %s\nKustomize Version: %s\n", versions.ClientVersion.GitVersion, versions.KustomizeVersion)
+			if versions.ServerVersion != nil {
+				fmt.Fprintf(streams.Out, "Server Version: %s\n", versions.ServerVersion.GitVersion)
+			}
+			return unreachable
 		},
 	}
-	cmd.Flags().BoolVar(&server, "cluster", false, "Ask the cluster too")
+	cmd.Flags().BoolVar(&clientOnly, "client", false, "Only this program's version; no cluster is asked")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "Output format: json or yaml")
+	completeChoices(cmd, "output", "json", "yaml")
 	return cmd
+}
+
+// serverVersion asks the cluster, which must be there.
+func (c *client) serverVersion() (*apiversion.Info, error) {
+	discovery, err := c.ToDiscoveryClient()
+	if err != nil {
+		return nil, err
+	}
+	discovery.Invalidate() // what an earlier command was told may be out of date
+	return discovery.ServerVersion()
+}
+
+// kustomizeVersion is that of the module in this program.
+func kustomizeVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range info.Deps {
+			if module.Path == "sigs.k8s.io/kustomize/kustomize/v5" {
+				return module.Version
+			}
+		}
+	}
+	return "unknown"
 }

@@ -25,7 +25,8 @@ type Bus struct {
 }
 
 type clusterExtension struct {
-	Bus string `json:"bus"`
+	Bus     string `json:"bus"`
+	DataDir string `json:"dataDir,omitempty"`
 }
 
 type userExtension struct {
@@ -36,6 +37,7 @@ type userExtension struct {
 // Entry is one cluster as a kubeconfig names it.
 type Entry struct {
 	Name       string // of context, cluster and user
+	DataDir    string // of a cluster of this machine
 	Server     string // https://host:port
 	CA         []byte
 	ClientCert []byte
@@ -57,7 +59,7 @@ func (e Entry) addTo(config *clientcmdapi.Config) error {
 	cluster.Server, cluster.CertificateAuthorityData = e.Server, e.CA
 	user := clientcmdapi.NewAuthInfo()
 	user.ClientCertificateData, user.ClientKeyData = e.ClientCert, e.ClientKey
-	if err := setExtension(cluster.Extensions, clusterExtension{Bus: e.Bus.URL}); err != nil {
+	if err := setExtension(cluster.Extensions, clusterExtension{Bus: e.Bus.URL, DataDir: e.DataDir}); err != nil {
 		return err
 	}
 	if err := setExtension(user.Extensions, userExtension{User: e.Bus.User, Seed: e.Bus.Seed}); err != nil {
@@ -118,6 +120,30 @@ func BusOf(config clientcmdapi.Config, name string) (*Bus, error) {
 		return nil, err
 	}
 	return &Bus{URL: ce.Bus, CA: cluster.CertificateAuthorityData, User: ue.User, Seed: ue.Seed}, nil
+}
+
+// DataDirOf answers where the cluster of a context ("" is the current one) keeps
+// its data; "" when it is not one of this machine.
+func DataDirOf(config clientcmdapi.Config, name string) (string, error) {
+	if name == "" {
+		name = config.CurrentContext
+	}
+	context := config.Contexts[name]
+	if context == nil || config.Clusters[context.Cluster] == nil {
+		return "", nil
+	}
+	var extension clusterExtension
+	_, err := getExtension(config.Clusters[context.Cluster].Extensions, &extension)
+	return extension.DataDir, err
+}
+
+// CurrentDataDir is that of the current context of segno's own file.
+func CurrentDataDir() (string, error) {
+	config, err := load(File())
+	if err != nil {
+		return "", err
+	}
+	return DataDirOf(*config, "")
 }
 
 // Write makes file a kubeconfig of this entry alone.

@@ -11,7 +11,7 @@ import (
 
 func entry(name string) Entry {
 	return Entry{
-		Name: name, Server: "https://127.0.0.1:6443", CA: []byte("ca"), ClientCert: []byte("cert"), ClientKey: []byte("key"),
+		Name: name, DataDir: "/data/" + name, Server: "https://127.0.0.1:6443", CA: []byte("ca"), ClientCert: []byte("cert"), ClientKey: []byte("key"),
 		Bus: Bus{URL: "tls://127.0.0.1:4222", CA: []byte("ca"), User: "admin", Seed: "SUSEED"},
 	}
 }
@@ -37,6 +37,11 @@ func TestO9ContextsMergeAndKeepWhatWasThere(t *testing.T) {
 	want := entry("one").Bus
 	if diff := cmp.Diff(&want, bus); diff != "" {
 		t.Error(diff)
+	}
+	for name, want := range map[string]string{"one": "/data/one", "": "/data/two", "three": ""} {
+		if dir, err := DataDirOf(*config, name); err != nil || dir != want {
+			t.Errorf("data directory of the context %q: %q, %v; want %q", name, dir, err, want)
+		}
 	}
 	if err := Remove(file, "two"); err != nil {
 		t.Fatal(err)

@@ -114,7 +114,7 @@ func (w *World) commit(cmd events.Command, refusal error) (tx committed, outcome
 		return tx, outcome, nil
 	}
 	outcome = events.Outcome{Object: decision.Object, Created: decision.Created, Deleted: decision.Deleted, Warnings: decision.Warnings}
-	if len(decision.Events) == 0 {
+	if len(decision.Events) == 0 || cmd.DryRun {
 		return tx, outcome, nil
 	}
 	next := w.now.next()

@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"segno/agents/network"
+	"segno/agents/runtime/docker"
+	"segno/bus"
+)
+
+// Remains is what a cluster had on this machine beside its data directory, and
+// what of it could not be removed.
+type Remains struct {
+	Containers int
+	Bridges    []string
+	Problems   []error
+}
+
+// scopeOf tells a cluster's containers and bridges from those of others on one machine.
+func scopeOf(authority *x509.Certificate) string { return bus.Fingerprint(authority)[:12] }
+
+// RemoveRemains removes the containers and bridges of a cluster that has
+// stopped for good. What cannot be removed does not hold up the rest.
+func RemoveRemains(ctx context.Context, dataDir string) Remains {
+	var out Remains
+	scope, err := keptScope(dataDir)
+	if err != nil {
+		out.Problems = append(out.Problems, fmt.Errorf("the cluster's containers and bridges are not looked for: %w", err))
+	}
+	if scope == "" {
+		return out
+	}
+	if host, used := keptEngine(dataDir); used {
+		if out.Containers, err = docker.RemoveScope(ctx, host, scope); err != nil {
+			out.Problems = append(out.Problems, fmt.Errorf(
+				"containers of the cluster may be left (%w); remove them later with: docker rm -f $(docker ps -aq --filter label=segno.scope=%s)", err, scope))
+		}
+	}
+	if out.Bridges, err = network.RemoveOf(scope); err != nil {
+		out.Problems = append(out.Problems, fmt.Errorf("a bridge of the cluster may be left: %w", err))
+	}
+	return out
+}
+
+// keptScope reads it from the cluster's authority; "" when it never had one.
+func keptScope(dataDir string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(dataDir, "pki", "ca.crt"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the cluster's authority: %w", err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return "", errors.New("read the cluster's authority: it is not PEM")
+	}
+	authority, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("read the cluster's authority: %w", err)
+	}
+	return scopeOf(authority), nil
+}
+
+// engineFile, in a node's folder, says at which engine its containers are.
+const engineFile = "engine"
+
+func keepEngine(nodeDir, host string) error {
+	if err := os.MkdirAll(nodeDir, 0o700); err != nil {
+		return fmt.Errorf("make the node's folder: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(nodeDir, engineFile), []byte(host+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keep the engine's address: %w", err)
+	}
+	return nil
+}
+
+// keptEngine is the engine of the cluster's own node; false when it never had
+// containers.
+func keptEngine(dataDir string) (host string, used bool) {
+	data, err := os.ReadFile(filepath.Join(dataDir, "node", engineFile))
+	return strings.TrimSpace(string(data)), err == nil
+}
