@@ -53,13 +53,17 @@ func (s *Sequencer) correlation(seq proto.Seq) string {
 
 // root answers the cause and the correlation of a command as the log keeps
 // them: what follows from a transaction shares its correlation, and a request
-// from outside is its own root.
-func (s *Sequencer) root(cause proto.Cause, correlation string) (proto.Cause, string) {
+// from outside is its own root. newest is this log's newest transaction: a
+// cause that is still to come, as a node may claim, is none.
+func (s *Sequencer) root(cause proto.Cause, correlation string, newest proto.Seq) (proto.Cause, string) {
+	log := s
+	if s.cfg.Causes != nil {
+		log, newest = s.cfg.Causes, s.cfg.Causes.Durable()
+	}
+	if cause.Seq > newest {
+		cause.Seq = 0
+	}
 	if correlation == "" && cause.Seq != 0 {
-		log := s
-		if s.cfg.Causes != nil {
-			log = s.cfg.Causes
-		}
 		correlation = log.correlation(cause.Seq)
 	}
 	if correlation == "" {

@@ -37,11 +37,19 @@ func newLine(conn *Conn) (*line, error) {
 	lost := make(chan struct{})
 	conn.nc.SetClosedHandler(func(*nats.Conn) { close(lost) })
 	l := &line{conn: conn, inbox: conn.nc.NewInbox(), acks: make(chan ack, 4*flightsWaiting), lost: lost}
-	_, err := conn.nc.Subscribe(l.inbox, func(msg *nats.Msg) { l.acks <- readAck(msg) })
+	_, err := conn.nc.Subscribe(l.inbox, l.hear)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
 	return l, nil
+}
+
+// hear passes an acknowledgement on to the commit loop, unless that is gone.
+func (l *line) hear(msg *nats.Msg) {
+	select {
+	case l.acks <- readAck(msg):
+	case <-l.lost:
+	}
 }
 
 func readAck(msg *nats.Msg) ack {

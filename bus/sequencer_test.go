@@ -171,6 +171,27 @@ func TestE1EnvelopeTellsWhoAndWhy(t *testing.T) {
 	}
 }
 
+// A node may claim any cause: one that is still to come is none.
+func TestE8CauseLiesInThePast(t *testing.T) {
+	fold := newTestFold()
+	seq := startSequencer(t, startServer(t, ServerConfig{}), fold)
+	for i, cause := range []proto.Seq{1, 2, 3, 4, 1 << 63, 1<<64 - 1} {
+		cmd := createConfigMap(fmt.Sprint("c", i))
+		cmd.Cause.Seq = cause
+		out, err := seq.Submit(t.Context(), cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := cause
+		if cause >= out.Seq {
+			want = 0
+		}
+		if got := envelope(t, fold, out.Seq).Cause.Seq; got != want {
+			t.Errorf("transaction %s claims the cause %d: kept %d", out.Seq, cause, got)
+		}
+	}
+}
+
 func envelope(t *testing.T, fold *testFold, seq proto.Seq) *proto.Envelope {
 	t.Helper()
 	encoded, err := fold.Encoded(seq)

@@ -66,19 +66,33 @@ type Tunnel struct {
 func newTunnel(conn *Conn, out, in, peer string) (*Tunnel, error) {
 	t := &Tunnel{conn: conn, out: out, in: in, peer: peer, credit: tunnelWindow, expected: 1, heard: time.Now()}
 	t.changed.L = &t.mu
-	sub, err := conn.nc.Subscribe(in, t.receive)
-	if err != nil {
-		return nil, fmt.Errorf("subscribe to %s: %w", in, err)
-	}
-	if err := sub.SetPendingLimits(-1, -1); err != nil { // the window bounds it
-		return nil, fmt.Errorf("subscribe to %s: %w", in, err)
-	}
-	t.sub = sub
-	conn.hold(t, func() { t.fail(fmt.Errorf("the connection to the bus was lost: %w", errReset)) })
 	t.mu.Lock()
 	t.ping = time.AfterFunc(tunnelPing, t.alive)
 	t.mu.Unlock()
+	conn.hold(t, func() { t.fail(fmt.Errorf("the connection to the bus was lost: %w", errReset)) })
+	sub, err := conn.nc.Subscribe(in, t.receive)
+	if err == nil {
+		err = sub.SetPendingLimits(-1, -1) // the window bounds it
+		t.subscribed(sub)
+	}
+	if err != nil {
+		err = fmt.Errorf("subscribe to %s: %w", in, err)
+		t.fail(err)
+		return nil, err
+	}
 	return t, nil
+}
+
+// subscribed keeps the subscription, to be ended with the tunnel: at once when
+// its first frames have broken that already.
+func (t *Tunnel) subscribed(sub *nats.Subscription) {
+	t.mu.Lock()
+	t.sub = sub
+	broken := t.err != nil
+	t.mu.Unlock()
+	if broken {
+		t.release()
+	}
 }
 
 // Peer is the name in the pinned token of the subject that was dialled: the
@@ -197,8 +211,11 @@ func (t *Tunnel) release() {
 	t.conn.letGo(t)
 	t.mu.Lock()
 	t.ping.Stop()
+	sub := t.sub
 	t.mu.Unlock()
-	_ = t.sub.Unsubscribe() // done already, or the connection is closed
+	if sub != nil {
+		_ = sub.Unsubscribe() // done already, or the connection is closed
+	}
 }
 
 // wake makes those who wait look again.

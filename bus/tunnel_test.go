@@ -447,6 +447,43 @@ func settled(t *testing.T, p parties, most int) int {
 	return runtime.NumGoroutine()
 }
 
+// A caller knows the subject before the tunnel stands, and may send anything there.
+func TestN5TunnelThatIsFloodedBeforeItStands(t *testing.T) {
+	p := meet(t)
+	const in = "tunnel.test.in"
+	flooding, err := p.server.Connect("mallory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer flooding.Close()
+	flood, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for flood.Err() == nil {
+			_ = flooding.nc.Publish(in, []byte("nonsense"))
+			_ = flooding.nc.Flush()
+		}
+	}()
+	for range 200 {
+		tunnel, err := newTunnel(p.control, "tunnel.test.out", in, "mallory")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tunnel.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("read: %v", err)
+		}
+	}
+	stop()
+	<-done
+	settled(t, p, 1<<30)
+	p.control.mu.Lock()
+	defer p.control.mu.Unlock()
+	if n := len(p.control.holds); n > 0 {
+		t.Errorf("%d tunnels are still held", n)
+	}
+}
+
 func TestN5TunnelStaysOnTheCallersOwnSubjects(t *testing.T) {
 	for _, call := range []struct{ dial, id string }{
 		{"ev.core.dial", "A"}, {"cmd.anna.report", "A"}, {"cmd.anna.x.dial", "A"}, {"", "A"},

@@ -157,7 +157,7 @@ func (w *writer) envelope(cmd events.Command, decision events.Decision, at time.
 	if elect, ok := cmd.Action.(events.Elect); ok {
 		env.Term = elect.Term
 	}
-	env.Cause, env.Correlation = w.seq.root(cmd.Cause, cmd.Correlation)
+	env.Cause, env.Correlation = w.seq.root(cmd.Cause, cmd.Correlation, w.next.Seq)
 	return env
 }
 

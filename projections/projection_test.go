@@ -103,7 +103,7 @@ func TestNothingWorksOnceClosed(t *testing.T) {
 
 // What a failed write left on disk is not known: going on could fold it twice.
 func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
-	p := open(t, Config{})
+	p := open(t, Config{Retained: true})
 	var s script
 	commit(t, p, s.add(specified(configMap("a", "m", "u", "1"))))
 	fs, writable := vfs.NewMem(), p.db
@@ -129,5 +129,8 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	}
 	if err := p.Commit([]proto.Entry{second}); !errors.Is(err, pebble.ErrReadOnly) || p.Position().Seq != 1 {
 		t.Errorf("after a write that failed: %v, position %s", err, p.Position().Seq)
+	}
+	if err := p.DropBefore(2); !errors.Is(err, pebble.ErrReadOnly) {
+		t.Errorf("dropping after a write that failed: %v", err)
 	}
 }

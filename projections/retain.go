@@ -25,6 +25,9 @@ func (p *Projection) DropBefore(seq proto.Seq) error {
 	defer p.leave()
 	p.folding.Lock()
 	defer p.folding.Unlock()
+	if p.broken != nil {
+		return fmt.Errorf("drop transactions before %s after a failed write: %w", seq, p.broken)
+	}
 	return p.drop(seq, true)
 }
 

@@ -76,6 +76,9 @@ func (s *Subscription) Next(ctx context.Context) ([]events.Change, error) {
 			return changes, err
 		}
 		if !wait {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		select {

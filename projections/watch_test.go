@@ -208,6 +208,26 @@ func TestWatchEndsWithContextAndProjection(t *testing.T) {
 	})
 }
 
+// Who has gone must not have the whole log read for it.
+func TestWatchThatNobodyWaitsForReadsNoFurther(t *testing.T) {
+	log := randomLog(rand.New(rand.NewPCG(7, 7)), 2000)
+	p := open(t, Config{FeedBytes: 1})
+	commit(t, p, log...)
+	s, err := p.Subscribe(0, Filter{Resources: []proto.Resource{{Name: "quiet"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+	if s.Seen() >= p.Position().Seq {
+		t.Errorf("it read on to %s", s.Seen())
+	}
+}
+
 func TestWatchMergesObjectsWhenAsked(t *testing.T) {
 	var s script
 	web, old := pod("a", "web", "u1", "", corev1.PodPending), pod("a", "old", "u0", "", corev1.PodPending)

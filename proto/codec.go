@@ -23,6 +23,9 @@ const (
 	eventFields    = 11
 )
 
+// maxCount is the largest sequence and term.
+const maxCount = 1 << 63
+
 // maxEvents bounds what a hostile length prefix can make Decode allocate.
 const maxEvents = 100_000
 
@@ -31,7 +34,8 @@ var ErrMalformed = errors.New("malformed envelope")
 
 // Encode writes the envelope in the current version. The same envelope always
 // gives the same bytes: the hash chain depends on it. A time outside 1970 to
-// 2262 is written as 1970: whatever is encoded can be decoded.
+// 2262 is written as 1970, and a sequence or term above 2^63 as that: whatever is
+// encoded can be decoded.
 func Encode(e *Envelope) []byte {
 	size := 256
 	for i := range e.Events {
@@ -42,13 +46,13 @@ func Encode(e *Envelope) []byte {
 	w.enc.UseCompactInts(true)
 	w.array(envelopeFields)
 	w.uint(Version)
-	w.uint(uint64(e.Seq))
+	w.uint(min(uint64(e.Seq), maxCount))
 	w.uint(uint64(e.Epoch))
-	w.uint(e.Term)
+	w.uint(min(e.Term, maxCount))
 	w.uint(nanoseconds(e.At))
 	w.text(string(e.Actor))
 	w.text(e.Verb)
-	w.uint(uint64(e.Cause.Seq))
+	w.uint(min(uint64(e.Cause.Seq), maxCount))
 	w.text(e.Cause.Request)
 	w.text(e.Correlation)
 	w.text(e.Via)
@@ -106,14 +110,14 @@ func decodeCurrent(data []byte) (*Envelope, error) {
 	r.arrayOf("envelope", envelopeFields, envelopeFields)
 	r.uint("version", Version)
 	e := &Envelope{
-		Seq:   Seq(r.uint("seq", 1<<63)),
+		Seq:   Seq(r.uint("seq", maxCount)),
 		Epoch: uint32(r.uint("epoch", 1<<32-1)),
-		Term:  r.uint("term", 1<<63),
+		Term:  r.uint("term", maxCount),
 		At:    time.Unix(0, int64(r.uint("at", 1<<63-1))).UTC(),
 		Actor: Actor(r.text("actor")),
 		Verb:  r.text("verb"),
 	}
-	e.Cause.Seq = Seq(r.uint("cause.seq", 1<<63))
+	e.Cause.Seq = Seq(r.uint("cause.seq", maxCount))
 	e.Cause.Request = r.text("cause.request")
 	e.Correlation = r.text("correlation")
 	e.Via = r.text("via")
