@@ -15,7 +15,10 @@ import (
 	"segno/proto"
 )
 
-var namespaces = proto.Resource{Name: "namespaces"}
+var (
+	namespaces   = proto.Resource{Name: "namespaces"}
+	metadataPath = field.NewPath("metadata")
+)
 
 func (d *decider) create(c Create) (Decision, error) {
 	kind, err := d.kindOf(c.Key)
@@ -49,7 +52,7 @@ func (d *decider) create(c Create) (Decision, error) {
 // take copies an object that came with a command, without its apiVersion and
 // kind: those are the table's to know.
 func take(kind *Kind, given Object) (Object, error) {
-	if given == nil || reflect.TypeOf(given) != reflect.TypeOf(kind.New()) {
+	if given == nil || reflect.TypeOf(given) != kind.goType {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s expects a %s, got %T", kind.Resource, kind.GVK.Kind, given))
 	}
 	obj := Copy(given)
@@ -145,7 +148,7 @@ func (d *decider) prepareCreate(kind *Kind, obj Object, uid types.UID) {
 func (d *decider) now() metav1.Time { return metav1.Unix(d.at.Unix(), 0) }
 
 func (d *decider) admitNew(kind *Kind, obj Object) error {
-	errs := apivalidation.ValidateObjectMetaAccessor(obj, kind.Namespaced, kind.nameRule(), field.NewPath("metadata"))
+	errs := apivalidation.ValidateObjectMetaAccessor(obj, kind.Namespaced, kind.nameRule(), metadataPath)
 	if kind.Validate != nil {
 		errs = append(errs, kind.Validate(obj)...)
 	}

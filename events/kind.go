@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,6 +69,8 @@ type Kind struct {
 	// Columns and Row make the table that kubectl prints; now is for ages.
 	Columns []metav1.TableColumnDefinition
 	Row     func(obj Object, now time.Time) []any
+
+	goType reflect.Type // of what New answers; the table sets it
 }
 
 // Table is the closed table of kinds.
@@ -87,6 +90,7 @@ func NewTable(kinds ...*Kind) *Table {
 		if t.byResource[k.Resource] != nil || t.byKind[k.GVK] != nil {
 			panic(fmt.Sprintf("kind %s is in the table twice", k.GVK))
 		}
+		k.goType = reflect.TypeOf(k.New())
 		t.byResource[k.Resource] = k
 		t.byKind[k.GVK] = k
 	}

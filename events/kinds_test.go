@@ -23,7 +23,6 @@ import (
 
 var (
 	configMaps  = proto.Resource{Name: "configmaps"}
-	pods        = proto.Resource{Name: "pods"}
 	deployments = proto.Resource{Group: "apps", Name: "deployments"}
 )
 

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -78,7 +77,7 @@ var errProtobuf = errors.New("malformed protobuf")
 func cut(data []byte) (Sections, error) {
 	var s Sections
 	for at := 0; at < len(data); {
-		number, size := nextField(data[at:])
+		number, _, size := nextField(data[at:])
 		if size == 0 {
 			return Sections{}, fmt.Errorf("%w at byte %d", errProtobuf, at)
 		}
@@ -104,40 +103,6 @@ func join(data, section, part []byte, at int) []byte {
 		return data[from : at+len(part) : at+len(part)]
 	}
 	return append(section, part...)
-}
-
-// nextField reads the number and whole size of the first field; size is 0
-// when it is malformed.
-func nextField(data []byte) (number uint64, size int) {
-	tag, n := binary.Uvarint(data)
-	if n <= 0 {
-		return 0, 0
-	}
-	rest := data[n:]
-	switch tag & 7 {
-	case 0:
-		_, m := binary.Uvarint(rest)
-		if m <= 0 {
-			return 0, 0
-		}
-		n += m
-	case 1:
-		n += 8
-	case 2:
-		length, m := binary.Uvarint(rest)
-		if m <= 0 || length > uint64(len(rest)-m) {
-			return 0, 0
-		}
-		n += m + int(length)
-	case 5:
-		n += 4
-	default:
-		return 0, 0
-	}
-	if n > len(data) {
-		return 0, 0
-	}
-	return tag >> 3, n
 }
 
 // setStatus gives to the status of from. Both are the kind's own type, and

@@ -158,7 +158,7 @@ func (d *decider) admitChange(r replacement, after Object) error {
 	case r.sub != "":
 		return nil
 	}
-	errs = apivalidation.ValidateObjectMetaAccessorUpdate(after, r.before, field.NewPath("metadata"))
+	errs = apivalidation.ValidateObjectMetaAccessorUpdate(after, r.before, metadataPath)
 	if r.kind.ValidateUpdate != nil {
 		errs = append(errs, r.kind.ValidateUpdate(after, r.before)...)
 	} else if r.kind.Validate != nil {

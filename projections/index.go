@@ -32,15 +32,15 @@ func (p *Projection) indexKeys(r *row) [][]byte {
 	}
 	key := r.rec.Key
 	m := p.metaOf(r.rec)
-	keys := make([][]byte, 0, len(m.labels)+len(m.owners)+1)
-	for _, l := range m.labels {
-		keys = append(keys, appendTexts(labelPrefix(key.Resource, string(l.key), string(l.value)), key.Namespace, key.Name))
+	keys := make([][]byte, 0, len(m.Labels)+len(m.Owners)+1)
+	for _, l := range m.Labels {
+		keys = append(keys, appendTexts(labelPrefix(key.Resource, string(l.Key), string(l.Value)), key.Namespace, key.Name))
 	}
-	for _, uid := range m.owners {
+	for _, uid := range m.Owners {
 		keys = append(keys, appendTexts(ownerPrefix(string(uid), key.Resource), key.Namespace, key.Name))
 	}
-	if len(m.node) > 0 {
-		keys = append(keys, appendTexts(nodePrefix(string(m.node)), key.Namespace, key.Name))
+	if len(m.Node) > 0 {
+		keys = append(keys, appendTexts(nodePrefix(string(m.Node)), key.Namespace, key.Name))
 	}
 	keys = append(keys, p.fieldKeys(r.rec)...)
 	slices.SortFunc(keys, bytes.Compare)
@@ -49,19 +49,19 @@ func (p *Projection) indexKeys(r *row) [][]byte {
 
 // metaOf reads what indexes need out of the record; bodies that are not protobuf
 // are decoded by the table, and have no index rows when that fails.
-func (p *Projection) metaOf(rec *events.Record) (m meta) {
+func (p *Projection) metaOf(rec *events.Record) (m events.Meta) {
 	if rec.Encoding == proto.EncodingProtobuf || rec.Encoding == proto.EncodingNone {
-		return scanMeta(rec.Spec, rec.Key.Resource == pods)
+		return events.ScanMeta(rec)
 	}
 	obj, err := p.table.Decode(rec)
 	if err != nil {
 		return m
 	}
 	for k, v := range obj.GetLabels() {
-		m.labels = append(m.labels, label{[]byte(k), []byte(v)})
+		m.Labels = append(m.Labels, events.MetaLabel{Key: []byte(k), Value: []byte(v)})
 	}
 	for _, owner := range obj.GetOwnerReferences() {
-		m.owners = append(m.owners, []byte(owner.UID))
+		m.Owners = append(m.Owners, []byte(owner.UID))
 	}
 	return m
 }

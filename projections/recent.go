@@ -55,7 +55,7 @@ func (r *recent) since(seq proto.Seq, query *events.Query) (keys []proto.ObjectK
 	if seq < r.floor {
 		return nil, false
 	}
-	for i := sort.Search(len(r.ring), func(i int) bool { return r.at(i).seq > seq }); i < len(r.ring); i++ {
+	for i := r.behind(seq); i < len(r.ring); i++ {
 		key := &r.at(i).key
 		if key.Resource == query.Resource && (query.Namespace == "" || key.Namespace == query.Namespace) {
 			keys = append(keys, *key)
@@ -63,4 +63,34 @@ func (r *recent) since(seq proto.Seq, query *events.Query) (keys []proto.ObjectK
 	}
 	slices.SortFunc(keys, events.CompareKeys)
 	return slices.Compact(keys), true
+}
+
+// nearMost is how many touches are looked through for one object.
+const nearMost = 512
+
+// near says that little was touched behind seq.
+func (r *recent) near(seq proto.Seq) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return seq >= r.floor && len(r.ring)-r.behind(seq) <= nearMost
+}
+
+// untouched says that nothing behind seq touched the object, as far as is known.
+func (r *recent) untouched(key proto.ObjectKey, seq proto.Seq) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if seq < r.floor {
+		return false
+	}
+	for i := r.behind(seq); i < len(r.ring); i++ {
+		if r.at(i).key == key {
+			return false
+		}
+	}
+	return true
+}
+
+// behind is the first touch behind seq.
+func (r *recent) behind(seq proto.Seq) int {
+	return sort.Search(len(r.ring), func(i int) bool { return r.at(i).seq > seq })
 }

@@ -53,12 +53,31 @@ func (v view) Get(key proto.ObjectKey) (events.Object, error) {
 			return v.p.objectOf(r.rec)
 		}
 	}
+	if v.p.recent.near(v.seq) {
+		if absent, err := v.p.absent(key, v.seq); err != nil || absent {
+			return nil, err
+		}
+	}
+	return v.find(key)
+}
+
+// find answers one object from its versions. Who reads a past moment asks for
+// it again, so the object is remembered under that moment as well.
+func (v view) find(key proto.ObjectKey) (events.Object, error) {
+	st := v.p.state.Load()
+	if obj, ok := v.p.objects.get(versionID{key, v.seq}); ok && v.seq >= st.start() {
+		return obj, nil
+	}
 	reader, err := v.open()
 	if err != nil {
 		return nil, err
 	}
 	defer reader.close()
-	return v.p.objectAt(reader, key, v.seq)
+	obj, err := v.p.objectAt(reader, key, v.seq)
+	if obj != nil && v.seq < st.Seq {
+		v.p.objects.put(versionID{key, v.seq}, obj)
+	}
+	return obj, err
 }
 
 // open opens a reader, and makes sure that the view's versions were not dropped
@@ -71,7 +90,7 @@ func (v view) open() (*versions, error) {
 	return reader, err
 }
 
-// versionID names one version of one object.
+// versionID names an object as of a sequence: of its version or of a later one.
 type versionID struct {
 	key proto.ObjectKey
 	seq proto.Seq
@@ -107,9 +126,12 @@ func (p *Projection) objectOf(rec *events.Record) (events.Object, error) {
 	return obj, nil
 }
 
-// Object decodes a record of a Change, once for all followers who ask. The
-// object is shared.
+// Object decodes a record of a Change, once for all followers who ask, and for
+// those who then read it. The object is shared.
 func (p *Projection) Object(rec *events.Record) (events.Object, error) {
+	if r, ok := p.records.get(rec.Key); ok && r.rec == rec {
+		return p.objectOf(rec) // the newest one is the last of its sequence
+	}
 	if obj, ok := p.decoded.get(rec); ok {
 		return obj, nil
 	}

@@ -72,6 +72,17 @@ func (c *Change) Object() events.Object {
 	return c.After()
 }
 
+// Free tells that nothing ties the life of the object after the change: it has
+// no owners, and is not being deleted. A record is not decoded for that.
+func (c *Change) Free() bool {
+	if r := c.after.record; r != nil && c.after.object == nil && r.Encoding == proto.EncodingProtobuf {
+		m := events.ScanMeta(r)
+		return len(m.Owners) == 0 && !m.Ends
+	}
+	obj := c.After()
+	return obj != nil && len(obj.GetOwnerReferences()) == 0 && obj.GetDeletionTimestamp() == nil
+}
+
 // Created tells whether the object was not there before.
 func (c *Change) Created() bool {
 	return !c.Gone() && c.before.record == nil && c.before.object == nil

@@ -55,13 +55,13 @@ func (r *Reconciler) keys(view events.View, change *reconcilers.Change) ([]recon
 		waiting, err := r.waitingOwners(view, change.Before(), nil)
 		return append(waiting, departed.Key("", string(change.UID))), err
 	}
-	before, after := change.Before(), change.After()
-	if before == nil {
-		if len(after.GetOwnerReferences()) > 0 || after.GetDeletionTimestamp() != nil {
-			return []reconcilers.Key{change.Key}, nil
+	if change.Created() {
+		if change.Free() {
+			return nil, nil
 		}
-		return nil, nil
+		return []reconcilers.Key{change.Key}, nil
 	}
+	before, after := change.Before(), change.After()
 	var keys []reconcilers.Key
 	if ends(before) != ends(after) || !slices.Equal(before.GetFinalizers(), after.GetFinalizers()) {
 		keys = append(keys, change.Key)
