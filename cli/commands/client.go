@@ -164,14 +164,21 @@ func (c *client) dialTunnel() (*tunnel, error) {
 		if name == "" {
 			name = raw.CurrentContext
 		}
-		return nil, notRunning(name, found.URL, err)
+		dir, dirErr := contexts.DataDirOf(raw, name)
+		if dirErr != nil {
+			return nil, dirErr
+		}
+		return nil, notRunning(name, dir, found.URL, err)
 	}
 	return &tunnel{conn: conn, subject: proto.UserDial(found.User)}, nil
 }
 
 // notRunning says what to do when nothing answers at the bus of a context.
-func notRunning(name, address string, err error) error {
+func notRunning(name, dataDir, address string, err error) error {
 	hint := "Is it running? Start it with: segno up"
+	if dataDir != "" {
+		hint += dirFlag(dataDir)
+	}
 	runs, listErr := contexts.Runs()
 	if listErr == nil {
 		for _, run := range runs {

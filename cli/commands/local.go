@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,11 +36,9 @@ func (t localTarget) find() (contexts.Run, error) {
 	}
 	wanted := t.dataDir
 	if wanted == "" {
-		var alive []contexts.Run
-		for _, run := range runs {
-			if run.Alive() {
-				alive = append(alive, run)
-			}
+		alive, err := aliveRuns()
+		if err != nil {
+			return contexts.Run{}, err
 		}
 		switch len(alive) {
 		case 0:
@@ -67,19 +66,29 @@ func (t localTarget) find() (contexts.Run, error) {
 // known answers find's cluster for commands that leave it as it is: when none
 // is named and none runs, also the one of the current context, wherever it is.
 func (t localTarget) known() (contexts.Run, error) {
-	run, err := t.find()
-	if t.dataDir != "" || run.Alive() {
-		return run, err
+	alive, err := aliveRuns()
+	if err != nil {
+		return contexts.Run{}, err
 	}
-	dir, readErr := contexts.CurrentDataDir()
-	if readErr != nil || dir == "" || dir == run.DataDir {
-		return run, errors.Join(err, readErr)
+	if t.dataDir != "" || len(alive) > 0 {
+		return t.find()
 	}
-	other, otherErr := localTarget{dataDir: dir}.find()
-	if otherErr != nil {
-		return run, err // its data is gone
+	dir, err := contexts.CurrentDataDir()
+	if err != nil {
+		return contexts.Run{}, err
 	}
-	return other, nil
+	if dir != "" {
+		if run, err := (localTarget{dataDir: dir}).find(); err == nil {
+			return run, nil
+		}
+	}
+	return t.find() // no context, or its data is gone
+}
+
+// aliveRuns are the clusters that run on this machine.
+func aliveRuns() ([]contexts.Run, error) {
+	runs, err := contexts.Runs()
+	return slices.DeleteFunc(runs, func(run contexts.Run) bool { return !run.Alive() }), err
 }
 
 func dirsOf(runs []contexts.Run) string {

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	apiversion "k8s.io/apimachinery/pkg/version"
@@ -62,12 +61,8 @@ func (c *client) serverVersion() (*apiversion.Info, error) {
 
 // kustomizeVersion is that of the module in this program.
 func kustomizeVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range info.Deps {
-			if module.Path == "sigs.k8s.io/kustomize/kustomize/v5" {
-				return module.Version
-			}
-		}
+	if found, ok := kubectlversion.GetKustomizeModVersion(); ok {
+		return found
 	}
-	return "unknown"
+	return "unknown" // a test's program, which has no list of its modules
 }

@@ -5,6 +5,7 @@ package docker_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -229,4 +230,43 @@ func TestAnEngineThatIsNotThereIsDown(t *testing.T) {
 	isDown(t, err)
 	isDown(t, engine.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: "u"}))
 	isDown(t, engine.Watch(t.Context(), func(string) { t.Error("a change was told") }))
+}
+
+// TestRemoveScopeTakesOneClustersContainers, of all its nodes, and no other's.
+func TestRemoveScopeTakesOneClustersContainers(t *testing.T) {
+	host := hosttest.Docker(t)
+	sandbox := func(scope, node string) *docker.Engine {
+		t.Helper()
+		engine, err := docker.New(docker.Config{Host: host, Node: node, Scope: scope})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = engine.Close() })
+		spec := runtime.SandboxSpec{UID: scope + "-" + node, Namespace: "d", Name: node, Hostname: node, HostNetwork: true}
+		if err := engine.CreateSandbox(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+		return engine
+	}
+	dead, alive := fmt.Sprint("dead-", os.Getpid()), fmt.Sprint("alive-", os.Getpid())
+	sandbox(dead, "one")
+	sandbox(dead, "two")
+	other := sandbox(alive, "one")
+	for _, want := range []int{2, 0} {
+		if n, err := docker.RemoveScope(t.Context(), host, dead); err != nil || n != want {
+			t.Errorf("removed %d, want %d: %v", n, want, err)
+		}
+	}
+	if left, err := other.List(t.Context()); err != nil || len(left) != 1 {
+		t.Errorf("the other cluster has %v, %v", left, err)
+	}
+	if n, err := docker.RemoveScope(t.Context(), host, alive); err != nil || n != 1 {
+		t.Errorf("removed %d: %v", n, err)
+	}
+	if _, err := docker.RemoveScope(t.Context(), "unix:///run/no-such-engine.sock", dead); !errors.Is(err, runtime.ErrDown) {
+		t.Errorf("an engine that is away: %v", err)
+	}
+	if _, err := docker.RemoveScope(t.Context(), host, ""); err == nil {
+		t.Error("everybody's containers were asked for")
+	}
 }
