@@ -124,6 +124,9 @@ func (b *incoming) protobuf() error {
 	if !ok {
 		return unsupported(fmt.Sprintf("%s has no protobuf form", b.gvk.Kind))
 	}
+	if err := crowdedProtobuf(envelope.Raw, m); err != nil {
+		return err
+	}
 	if err := m.Unmarshal(envelope.Raw); err != nil {
 		return b.unreadable(err)
 	}

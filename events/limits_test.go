@@ -1,6 +1,8 @@
 package events
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -64,6 +66,15 @@ func TestABodyOfManySmallPartsIsRefused(t *testing.T) {
 	key := c.pod("p")
 	many := func(part string, n int) []byte {
 		return []byte(`{"spec":{"containers":[` + strings.Repeat(part+",", n) + part + `]}}`)
+	}
+	// Two bytes a container: field 2 (spec) holds nothing but empty fields 2 (containers).
+	containers := bytes.Repeat([]byte{0x12, 0}, maxParts+1)
+	body := append(append([]byte{0x12}, binary.AppendUvarint(nil, uint64(len(containers)))...), containers...)
+	if _, _, err := DecodeBody(testTable().Of(pods), MediaProtobuf, protobufBody(t, "v1", "Pod", body), ValidateStrict); !apierrors.IsRequestEntityTooLargeError(err) {
+		t.Errorf("protobuf: %v", err)
+	}
+	if err := Unmarshal(body[:len(body)-len(containers)/2], &corev1.Pod{}); err == nil || apierrors.IsRequestEntityTooLargeError(err) {
+		t.Errorf("protobuf cut short: %v", err)
 	}
 	for name, data := range map[string][]byte{"objects": many("{}", maxParts), "lists": many("[]", maxParts)} {
 		_, _, err := DecodeBody(c.table.Of(pods), MediaJSON, data, ValidateIgnore)
