@@ -8,19 +8,8 @@ import (
 
 // create makes a new object from the body.
 func (c *call) create() error {
-	a, err := c.shape(asTable, asPartial)
+	a, opts, obj, err := c.given("CreateOptions")
 	if err != nil {
-		return err
-	}
-	opts, err := c.writeOptions("CreateOptions")
-	if err != nil {
-		return err
-	}
-	obj, err := c.decodeObject(opts)
-	if err != nil {
-		return err
-	}
-	if err := c.place(obj); err != nil {
 		return err
 	}
 	out, err := c.submit(c.r.Context(), events.Create{
@@ -38,19 +27,8 @@ func (c *call) create() error {
 
 // update replaces the object, or a part of it.
 func (c *call) update() error {
-	a, err := c.shape(asTable, asPartial)
+	a, opts, obj, err := c.given("UpdateOptions")
 	if err != nil {
-		return err
-	}
-	opts, err := c.writeOptions("UpdateOptions")
-	if err != nil {
-		return err
-	}
-	obj, err := c.decodeObject(opts)
-	if err != nil {
-		return err
-	}
-	if err := c.place(obj); err != nil {
 		return err
 	}
 	switch obj.GetName() {
@@ -70,6 +48,21 @@ func (c *call) update() error {
 	}
 	c.advise(out.Object, before)
 	return c.answerOutcome(out, a)
+}
+
+// given is what a request that carries a whole object brings: how to answer, how
+// to write, and the object, in the namespace of the path.
+func (c *call) given(kind string) (a accept, opts writeOptions, obj events.Object, err error) {
+	if a, err = c.shape(asTable, asPartial); err != nil {
+		return a, opts, nil, err
+	}
+	if opts, err = c.writeOptions(kind); err != nil {
+		return a, opts, nil, err
+	}
+	if obj, err = c.decodeObject(opts); err != nil {
+		return a, opts, nil, err
+	}
+	return a, opts, obj, c.place(obj)
 }
 
 // answerOutcome writes the object after a change: 201 when it is new.

@@ -18,17 +18,22 @@ import (
 	"segno/proto"
 )
 
+// collection is what a list and a watch are asked with: how to answer, which
+// objects are meant, and the options.
+func (c *call) collection(watch bool) (a accept, chosen selection, opts listOptions, err error) {
+	if a, err = c.shape(asTable, asPartial, asPartialList); err != nil {
+		return a, chosen, opts, err
+	}
+	if chosen, err = selectionOf(c); err != nil {
+		return a, chosen, opts, err
+	}
+	opts, err = listOptionsOf(c.r.URL.Query(), watch)
+	return a, chosen, opts, err
+}
+
 // list answers the selected objects, page by page when a limit is given.
 func (c *call) list() error {
-	a, err := c.shape(asTable, asPartial, asPartialList)
-	if err != nil {
-		return err
-	}
-	chosen, err := selectionOf(c)
-	if err != nil {
-		return err
-	}
-	opts, err := listOptionsOf(c.r.URL.Query(), false)
+	a, chosen, opts, err := c.collection(false)
 	if err != nil {
 		return err
 	}

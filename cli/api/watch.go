@@ -14,15 +14,7 @@ const maxWatch = time.Hour
 
 // watch streams what happens to the selected objects.
 func (c *call) watch() error {
-	a, err := c.shape(asTable, asPartial, asPartialList)
-	if err != nil {
-		return err
-	}
-	chosen, err := selectionOf(c)
-	if err != nil {
-		return err
-	}
-	opts, err := listOptionsOf(c.r.URL.Query(), true)
+	a, chosen, opts, err := c.collection(true)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"segno/bus"
@@ -107,6 +108,15 @@ func (c *client) ToRESTMapper() (meta.RESTMapper, error) {
 		return nil, err
 	}
 	return c.ConfigFlags.ToRESTMapper()
+}
+
+// clients are the typed clients of the cluster.
+func (c *client) clients() (*kubernetes.Clientset, error) {
+	config, err := c.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(config)
 }
 
 func (c *client) addFlags(flags *pflag.FlagSet) {

@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/kubernetes"
 
 	"segno/bus"
 	"segno/cli/cluster"
@@ -68,11 +67,7 @@ func (c *client) createToken(ctx context.Context, streams genericiooptions.IOStr
 	if err != nil {
 		return err
 	}
-	config, err := c.ToRESTConfig()
-	if err != nil {
-		return err
-	}
-	clients, err := kubernetes.NewForConfig(config)
+	clients, err := c.clients()
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/kubernetes"
 
 	"segno/cli/contexts"
 )
@@ -44,11 +43,7 @@ func newStatus(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 
 // tellContents counts nodes and pods.
 func (c *client) tellContents(ctx context.Context, streams genericiooptions.IOStreams) error {
-	config, err := c.ToRESTConfig()
-	if err != nil {
-		return err
-	}
-	clients, err := kubernetes.NewForConfig(config)
+	clients, err := c.clients()
 	if err != nil {
 		return err
 	}
