@@ -73,16 +73,6 @@ func (o *Overlay) Rebase(base View) {
 	o.queue = slices.Delete(o.queue, 0, n)
 }
 
-// Drop forgets everything pending: the transactions were not appended.
-func (o *Overlay) Drop() {
-	o.seq = o.base.Seq()
-	o.queue = nil
-	clear(o.pending)
-}
-
-// Pending is the number of changes that the base does not include.
-func (o *Overlay) Pending() int { return len(o.queue) }
-
 // Seq is the newest transaction, pending ones included.
 func (o *Overlay) Seq() proto.Seq { return o.seq }
 

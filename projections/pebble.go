@@ -32,14 +32,15 @@ func openPebble(cfg *Config) (*pebble.DB, error) {
 	// Memtables are paid for out of the cache: without room for them, it would hold nothing.
 	cache := pebble.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTableSize))
 	defer cache.Unref()
+	words := logger{cfg.Log}
 	opts := &pebble.Options{
 		Cache:                       cache,
 		Comparer:                    comparer,
 		DisableWAL:                  inMemory, // it would be lost with the rows
-		EventListener:               &pebble.EventListener{DataCorruption: reportDamage},
+		EventListener:               &pebble.EventListener{DataCorruption: words.damaged},
 		FS:                          cfg.FS,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
-		Logger:                      logger{},
+		Logger:                      words,
 		MaxOpenFiles:                512,
 		MemTableSize:                uint64(cfg.MemTableSize),
 		MemTableStopWritesThreshold: 4,
@@ -127,18 +128,18 @@ func readState(value []byte) (*state, error) {
 	return &s, nil
 }
 
-// reportDamage tells of a damaged file. Who reads it gets an error; without
-// this, Pebble would end the process.
-func reportDamage(info pebble.DataCorruptionInfo) {
-	slog.Error("a file of the projection is damaged", "path", info.Path, "err", info.Details.Error())
+// logger passes Pebble's words on: its chatter at debug level.
+type logger struct{ log *slog.Logger }
+
+// damaged tells of a damaged file. Who reads it gets an error; without this,
+// Pebble would end the process.
+func (l logger) damaged(info pebble.DataCorruptionInfo) {
+	l.log.Error("a file of the projection is damaged", "path", info.Path, "err", info.Details.Error())
 }
 
-// logger passes Pebble's words on: its chatter at debug level.
-type logger struct{}
+func (l logger) Infof(format string, args ...any) { l.say(slog.LevelDebug, format, args...) }
 
-func (logger) Infof(format string, args ...any) { say(slog.LevelDebug, format, args...) }
-
-func (logger) Errorf(format string, args ...any) { say(slog.LevelError, format, args...) }
+func (l logger) Errorf(format string, args ...any) { l.say(slog.LevelError, format, args...) }
 
 // Fatalf must not return: Pebble can no longer write (a full or broken disk), and
 // going on would acknowledge what is not durable.
@@ -146,8 +147,8 @@ func (logger) Fatalf(format string, args ...any) {
 	panic("pebble: " + fmt.Sprintf(format, args...))
 }
 
-func say(level slog.Level, format string, args ...any) {
-	if ctx := context.Background(); slog.Default().Enabled(ctx, level) {
-		slog.Log(ctx, level, fmt.Sprintf(format, args...), "from", "pebble")
+func (l logger) say(level slog.Level, format string, args ...any) {
+	if ctx := context.Background(); l.log.Enabled(ctx, level) {
+		l.log.Log(ctx, level, fmt.Sprintf(format, args...), "from", "pebble")
 	}
 }

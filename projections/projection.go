@@ -3,6 +3,7 @@ package projections
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +28,7 @@ type Config struct {
 	FS    vfs.FS        // nil is the disk, or memory without a Dir
 	Table *events.Table // kinds of the log's objects; required
 	Sync  bool          // Commit returns only once its batch is on disk
+	Log   *slog.Logger  // of damaged files, and of Pebble; default: discarded
 
 	// Retained marks a log whose beginning is dropped in time (NOTES, LEASES): it
 	// may start behind 1, and DropBefore is allowed.
@@ -54,6 +56,9 @@ func (c *Config) check() error {
 	}
 	if c.Window > 0 && !c.Retained {
 		return errors.New("a window drops history: it needs Retained")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.CacheBytes = orDefault(c.CacheBytes, 32<<20)
 	c.RecordBytes = orDefault(c.RecordBytes, 64<<20)

@@ -107,14 +107,14 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	var s script
 	commit(t, p, s.add(specified(configMap("a", "m", "u", "1"))))
 	fs, writable := vfs.NewMem(), p.db
-	empty, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{}})
+	empty, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{p.cfg.Log}})
 	if err == nil {
 		err = empty.Close()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	readOnly, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{}, ReadOnly: true})
+	readOnly, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{p.cfg.Log}, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,11 @@ const (
 //	nt.… and ls.…                               the same for notes and leases
 //	feed.<group>.<resource>.<namespace>.<name>  durable events, for plain NATS clients
 //	cmd.<user>.dial                             a person opens a connection to the API
-//	sts.<node>.dial | report | sync | beat | register  a node calls the control plane
+//	sts.<node>.report | sync | beat | register  a node calls the control plane
 //	node.<node>.dial | want                     the control plane calls a node
+//	cmd.<user>.tunnel.<id>                      frames of an open connection: to the API,
+//	node.<node>.tunnel.<id>                     to a node,
+//	sts.<node>.tunnel.<id>                      and back from it
 //	join.<token id>                             a machine asks to become a node
 //	_INBOX_<identity>.>                         private replies
 //
@@ -166,8 +169,6 @@ func TunnelSubjects(dial, id string) (forth, back string, err error) {
 	switch parts[0] {
 	case "cmd":
 		return forth, Inbox("user:"+Untoken(parts[1])) + ".tunnel." + id, nil
-	case "sts":
-		return forth, Inbox("node:"+Untoken(parts[1])) + ".tunnel." + id, nil
 	case "node":
 		return forth, "sts." + parts[1] + ".tunnel." + id, nil
 	default:

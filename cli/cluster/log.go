@@ -52,7 +52,9 @@ func folds(table *events.Table, dir string) map[string]projections.Config {
 func (c *Cluster) openLedgers() error {
 	configs := folds(c.table, c.cfg.DataDir)
 	for _, stream := range []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases} {
-		fold, err := projections.Open(configs[stream])
+		in := configs[stream]
+		in.Log = c.log
+		fold, err := projections.Open(in)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func Ready(node *corev1.Node) corev1.ConditionStatus {
 }
 
 // Effective lists the node's taints, with those that its state calls for even
-// before they are written down: not ready, not reachable, cordoned.
+// before they are written down: not ready, not reachable.
 func Effective(node *corev1.Node) []corev1.Taint {
 	taints := node.Spec.Taints
 	add := func(key string) {
