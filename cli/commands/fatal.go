@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -90,7 +91,7 @@ func decodeError(data []byte) string {
 	for {
 		var one runtime.RawExtension
 		switch err := decoder.Decode(&one); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return ""
 		case err != nil:
 			return err.Error()
