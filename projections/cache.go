@@ -38,23 +38,6 @@ func (g *generations[K, V]) put(key K, v V) {
 	g.insert(key, v)
 }
 
-// fill puts a value where there is none, if the condition holds; it answers
-// whether that holds. No put comes between the two.
-func (g *generations[K, V]) fill(key K, v V, holds func() bool) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !holds() {
-		return false
-	}
-	if _, ok := g.young[key]; ok {
-		return true
-	}
-	if _, ok := g.old[key]; !ok {
-		g.insert(key, v)
-	}
-	return true
-}
-
 func (g *generations[K, V]) drop(key K) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

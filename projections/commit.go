@@ -105,6 +105,12 @@ func (p *Projection) publish(g *group) {
 		if o.now != nil {
 			p.records.put(o.key, o.now)
 		}
+		switch {
+		case o.now.live() && !o.start.live():
+			p.present.add(o.key)
+		case o.start.live() && !o.now.live():
+			p.present.remove(o.key)
+		}
 	}
 	st := g.state
 	p.state.Store(&st)

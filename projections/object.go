@@ -6,7 +6,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"segno/events"
 	"segno/proto"
 )
 
@@ -26,7 +25,7 @@ func (g *group) object(key proto.ObjectKey) (*object, error) {
 		return o, nil
 	}
 	r, ok := g.p.records.get(key)
-	if !ok {
+	if !ok && g.p.present.may(key) {
 		var err error
 		if r, err = g.load(key); err != nil {
 			return nil, err
@@ -59,21 +58,6 @@ func (g *group) load(key proto.ObjectKey) (*row, error) {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	return r, nil
-}
-
-// absent says that there is no object as of seq, where its current row can tell,
-// and remembers it: what is created is asked for twice, by whoever decides and
-// then by the fold. The row can tell as long as nothing behind seq touched it.
-func (p *Projection) absent(key proto.ObjectKey, seq proto.Seq) (bool, error) {
-	_, closer, err := p.db.Get(appendObject(nil, spaceCurrent, key))
-	if err == nil {
-		return false, closer.Close()
-	}
-	if !errors.Is(err, pebble.ErrNotFound) {
-		return false, fmt.Errorf("read %s: %w", key, err)
-	}
-	none := &row{rec: &events.Record{Key: key, Seq: seq, Deleted: true}}
-	return p.records.fill(key, none, func() bool { return p.recent.untouched(key, seq) }), nil
 }
 
 func (g *group) filled(r *row) (*row, error) {

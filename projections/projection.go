@@ -95,6 +95,7 @@ type Projection struct {
 	records *generations[proto.ObjectKey, *row]         // newest rows
 	objects *generations[versionID, events.Object]      // decoded
 	decoded *generations[*events.Record, events.Object] // decoded for followers
+	present *presence                                   // which objects live
 	recent  *recent                                     // what the newest transactions touched
 	feed    *feed
 }
@@ -129,6 +130,12 @@ func Open(cfg Config) (*Projection, error) {
 	}
 	st, err := p.load()
 	if err != nil {
+		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, errors.Join(err, db.Close()))
+	}
+	if p.present, err = loadPresence(db); err != nil {
+		if pebble.IsCorruptionError(err) {
+			err = fmt.Errorf("%w: a file is damaged; delete the folder, it is rebuilt from the log", err)
+		}
 		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, errors.Join(err, db.Close()))
 	}
 	p.state.Store(st)

@@ -65,24 +65,19 @@ func (r *recent) since(seq proto.Seq, query *events.Query) (keys []proto.ObjectK
 	return slices.Compact(keys), true
 }
 
-// nearMost is how many touches are looked through for one object.
-const nearMost = 512
+// searchMost is how many touches are looked through for one object.
+const searchMost = 512
 
-// near says that little was touched behind seq.
-func (r *recent) near(seq proto.Seq) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return seq >= r.floor && len(r.ring)-r.behind(seq) <= nearMost
-}
-
-// untouched says that nothing behind seq touched the object, as far as is known.
+// untouched says that nothing behind seq touched the object, where that is
+// quickly found.
 func (r *recent) untouched(key proto.ObjectKey, seq proto.Seq) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if seq < r.floor {
+	from := r.behind(seq)
+	if seq < r.floor || len(r.ring)-from > searchMost {
 		return false
 	}
-	for i := r.behind(seq); i < len(r.ring); i++ {
+	for i := from; i < len(r.ring); i++ {
 		if r.at(i).key == key {
 			return false
 		}

@@ -90,6 +90,7 @@ func (p *Projection) dropSpan(st state, entries []proto.Entry, expire bool) erro
 	}
 	for _, key := range d.expired {
 		p.records.drop(key)
+		p.present.remove(key)
 	}
 	return nil
 }

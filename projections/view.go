@@ -53,10 +53,8 @@ func (v view) Get(key proto.ObjectKey) (events.Object, error) {
 			return v.p.objectOf(r.rec)
 		}
 	}
-	if v.p.recent.near(v.seq) {
-		if absent, err := v.p.absent(key, v.seq); err != nil || absent {
-			return nil, err
-		}
+	if !v.p.present.may(key) && v.p.recent.untouched(key, v.seq) {
+		return nil, nil
 	}
 	return v.find(key)
 }
