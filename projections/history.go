@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"math"
 
 	"segno/events"
 	"segno/proto"
@@ -14,9 +15,12 @@ type Revision struct {
 	Events   []proto.Event // of the transaction, those about the object
 }
 
-// History answers the versions of an object, newest first: deletions and
-// earlier objects of the same name included. limit 0 is all of them.
-func (p *Projection) History(key proto.ObjectKey, limit int) ([]Revision, error) {
+// Newest, as the end of a history, is whatever the log ends at.
+const Newest = proto.Seq(math.MaxUint64)
+
+// History answers the versions of an object up to a sequence, newest first:
+// deletions and earlier objects of the same name included. limit 0 is all of them.
+func (p *Projection) History(key proto.ObjectKey, last proto.Seq, limit int) ([]Revision, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
@@ -28,7 +32,7 @@ func (p *Projection) History(key proto.ObjectKey, limit int) ([]Revision, error)
 	defer reader.close()
 	st := p.state.Load()
 	var out []Revision
-	for at := st.Seq; at >= max(st.First, 1) && (limit == 0 || len(out) < limit); {
+	for at := min(st.Seq, last); at >= max(st.First, 1) && (limit == 0 || len(out) < limit); {
 		r, err := reader.row(key, at)
 		if err != nil {
 			return nil, err

@@ -28,7 +28,7 @@ func TestE5HistoryTellsEveryRevision(t *testing.T) {
 	p := open(t, Config{})
 	commit(t, p, s.log...)
 
-	revisions, err := p.History(pods.Key("a", "web"), 0)
+	revisions, err := p.History(pods.Key("a", "web"), Newest, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +54,16 @@ func TestE5HistoryTellsEveryRevision(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if newest, err := p.History(pods.Key("a", "web"), 2); err != nil || len(newest) != 2 || newest[1].Record.Seq != 4 {
+	if newest, err := p.History(pods.Key("a", "web"), Newest, 2); err != nil || len(newest) != 2 || newest[1].Record.Seq != 4 {
 		t.Errorf("the newest two: %v, %v", newest, err)
 	}
-	if none, err := p.History(pods.Key("a", "other"), 0); err != nil || len(none) != 0 {
+	if then, err := p.History(pods.Key("a", "web"), 5, 1); err != nil || len(then) != 1 || then[0].Record.Seq != 4 {
+		t.Errorf("the newest one up to 5: %v, %v", then, err)
+	}
+	if before, err := p.History(pods.Key("a", "web"), 0, 0); err != nil || len(before) != 0 {
+		t.Errorf("up to nothing: %v, %v", before, err)
+	}
+	if none, err := p.History(pods.Key("a", "other"), Newest, 0); err != nil || len(none) != 0 {
 		t.Errorf("of an object that never was: %v, %v", none, err)
 	}
 }

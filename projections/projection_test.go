@@ -85,7 +85,7 @@ func TestNothingWorksOnceClosed(t *testing.T) {
 	_, getErr := v.Get(configMaps.Key("a", "m"))
 	_, listErr := v.List(events.Query{Resource: configMaps})
 	_, encodedErr := p.Encoded(1)
-	_, historyErr := p.History(configMaps.Key("a", "m"), 0)
+	_, historyErr := p.History(configMaps.Key("a", "m"), Newest, 0)
 	_, subscribeErr := p.Subscribe(0, Filter{})
 	_, verifyErr := p.Verify(t.Context(), nil)
 	for what, err := range map[string]error{

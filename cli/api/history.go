@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"iter"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,8 +22,8 @@ const historyGroup = "history.segno"
 // History is the past as the logs have it. Sequences belong to the log of the
 // kind or stream that they pass with.
 type History interface {
-	// Revisions are an object's versions, newest first; limit 0 is all.
-	Revisions(ctx context.Context, kind *events.Kind, key proto.ObjectKey, limit int) ([]history.Version, error)
+	// Revisions are an object's newest versions up to a sequence, newest first.
+	Revisions(ctx context.Context, kind *events.Kind, key proto.ObjectKey, last proto.Seq, limit int) ([]history.Version, error)
 	// Envelope is one transaction; nil when it is not (or no longer) there.
 	Envelope(ctx context.Context, stream string, seq proto.Seq) (*proto.Envelope, error)
 	// Events yields the transactions from one on, in order; follow waits for more
@@ -81,44 +82,53 @@ func (c *call) asked() (proto.ObjectKey, error) {
 	return key, c.authorize()
 }
 
+// maxRevisions bounds what one answer decodes; whoever wants more asks again
+// with before.
+const maxRevisions = 1000
+
 // versions reads the newest revisions of the object, and one more to compare
-// the oldest with.
+// the oldest with. A limit of 0 is as many as one answer may have.
 func (c *call) versions(key proto.ObjectKey, standard int) (found []history.Version, more bool, err error) {
 	limit, err := c.number("limit", standard)
 	if err != nil {
 		return nil, false, err
 	}
-	ask := limit
-	if limit > 0 {
-		ask++
+	if limit == 0 || limit > maxRevisions {
+		limit = maxRevisions
 	}
-	found, err = c.api.cfg.History.Revisions(c.r.Context(), c.kind, key, ask)
+	last, err := c.lastRevision()
 	if err != nil {
 		return nil, false, err
 	}
-	found, err = c.untilMoment(found)
+	found, err = c.api.cfg.History.Revisions(c.r.Context(), c.kind, key, last, limit+1)
 	if err != nil {
 		return nil, false, err
 	}
 	if len(found) == 0 {
 		return nil, false, apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
 	}
-	return found, limit > 0 && len(found) > limit, nil
+	return found, len(found) > limit, nil
 }
 
-// untilMoment leaves out what happened after the moment that the path names.
-func (c *call) untilMoment(found []history.Version) ([]history.Version, error) {
-	if c.past == nil {
-		return found, nil
+// lastRevision is where the revisions end: at the moment that the path names,
+// and before the sequence that the parameter before names.
+func (c *call) lastRevision() (proto.Seq, error) {
+	last := proto.Seq(math.MaxUint64)
+	if c.past != nil {
+		seq, _, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kind, *c.past)
+		if err != nil {
+			return 0, err
+		}
+		last = seq
 	}
-	seq, _, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kind, *c.past)
-	if err != nil {
-		return nil, err
+	if text := c.r.URL.Query().Get("before"); text != "" {
+		before, err := proto.ParseSeq(text)
+		if err != nil || before == 0 {
+			return 0, badRequest("before %q: must be a sequence", text)
+		}
+		last = min(last, before-1)
 	}
-	for len(found) > 0 && found[0].Record.Seq > seq {
-		found = found[1:]
-	}
-	return found, nil
+	return last, nil
 }
 
 func (c *call) history() error {

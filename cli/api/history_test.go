@@ -79,6 +79,22 @@ func TestE5History(t *testing.T) {
 	if len(past.Revisions) != 2 {
 		t.Errorf("as of the second: %+v", past)
 	}
+	// What came since does not count against the limit, be it more than that.
+	asOfFirst := fmt.Sprintf("/at/%d%s%%s?group=apps&resource=deployments&namespace=default&name=web&limit=1", list.Revisions[0].Seq, historyPath)
+	c.into(c.get(fmt.Sprintf(asOfFirst, "history")), 200, &past)
+	if len(past.Revisions) != 1 || past.More || past.Revisions[0].Seq != list.Revisions[0].Seq {
+		t.Errorf("the newest as of the first: %+v", past)
+	}
+	var why history.Why
+	c.into(c.get(fmt.Sprintf(asOfFirst, "why")), 200, &why)
+	if len(why.Roots) != 1 || why.Roots[0].Seq != list.Revisions[0].Seq {
+		t.Errorf("why, as of the first: %+v", why)
+	}
+	c.into(c.get(fmt.Sprintf("%shistory?group=apps&resource=deployments&namespace=default&name=web&limit=2&before=%d", historyPath, short.Revisions[0].Seq)), 200, &past)
+	if len(past.Revisions) != 2 || past.More || past.Revisions[1].Seq != list.Revisions[1].Seq {
+		t.Errorf("the page before the newest three: %+v", past)
+	}
+	c.status(c.get(historyPath+"history?resource=pods&namespace=default&name=none&before=x"), 400, metav1.StatusReasonBadRequest, "must be a sequence")
 	c.status(c.get(historyPath+"history?resource=pods&namespace=default&name=none"), 404, metav1.StatusReasonNotFound, `pods "none" not found`)
 	c.status(c.get(historyPath+"history?resource=pods&name=none"), 400, metav1.StatusReasonBadRequest, "the parameter namespace is required")
 	c.status(c.get(historyPath+"history?resource=nonsense&name=none"), 400, metav1.StatusReasonBadRequest, `resource "nonsense"`)

@@ -67,7 +67,7 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 
 // newest answers the newest transactions about an object.
 func (c *Cluster) newest(key proto.ObjectKey, limit int) ([]*proto.Envelope, error) {
-	revisions, err := c.ledgers.events().History(key, limit)
+	revisions, err := c.ledgers.events().History(key, projections.Newest, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -35,10 +35,11 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			params := paramsOf(key)
-			params.Set("limit", fmt.Sprint(limit))
-			var list history.List
-			if err := c.askJSON(cmd.Context(), "history", params, &list); err != nil {
+			if limit < 0 {
+				return fmt.Errorf("--limit %d: must not be negative", limit)
+			}
+			list, err := c.revisions(cmd.Context(), key, limit, func([]history.Revision) bool { return false })
+			if err != nil {
 				return err
 			}
 			switch {
@@ -53,7 +54,7 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "Output format: table, json or yaml")
 	cmd.Flags().BoolVar(&full, "full", false, "Every revision with its cause, and every field that changed")
-	cmd.Flags().IntVar(&limit, "limit", 0, "Only the newest revisions, this many")
+	cmd.Flags().IntVar(&limit, "limit", pageRevisions, "Only the newest revisions, this many; 0 is all")
 	completeChoices(cmd, "output", "table", "json", "yaml")
 	return cmd
 }

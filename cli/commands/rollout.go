@@ -54,8 +54,8 @@ func newRolloutHistory(c *client, f cmdutil.Factory, streams genericiooptions.IO
 			if err != nil || mapping.GroupVersionKind.GroupKind() != appsv1.SchemeGroupVersion.WithKind("Deployment").GroupKind() {
 				return viewer, err
 			}
-			return causeViewer{HistoryViewer: viewer, causes: func(namespace, name string) (map[int64]string, error) {
-				return c.causes(cmd.Context(), proto.Resource{Group: appsv1.GroupName, Name: "deployments"}.Key(namespace, name))
+			return causeViewer{HistoryViewer: viewer, causes: func(namespace, name string, of []int64) (map[int64]string, error) {
+				return c.causes(cmd.Context(), proto.Resource{Group: appsv1.GroupName, Name: "deployments"}.Key(namespace, name), of)
 			}}, nil
 		}
 		cmdutil.CheckErr(o.Run())
@@ -67,7 +67,7 @@ func newRolloutHistory(c *client, f cmdutil.Factory, streams genericiooptions.IO
 // only the table of revisions differs from kubectl's.
 type causeViewer struct {
 	polymorphichelpers.HistoryViewer
-	causes func(namespace, name string) (map[int64]string, error)
+	causes func(namespace, name string, of []int64) (map[int64]string, error)
 }
 
 // ViewHistory is the table of revisions, or one of them.
@@ -82,7 +82,7 @@ func (v causeViewer) ViewHistory(namespace, name string, revision int64) (string
 	written := writtenCauses(sets)
 	known := map[int64]string{}
 	if len(written) < len(sets) {
-		if known, err = v.causes(namespace, name); err != nil {
+		if known, err = v.causes(namespace, name, slices.Collect(maps.Keys(sets))); err != nil {
 			return "", err
 		}
 	}
@@ -113,11 +113,16 @@ func writtenCauses(sets map[int64]runtime.Object) map[int64]string {
 	return out
 }
 
-// causes asks the log who led to each revision of a Deployment, and how.
-func (c *client) causes(ctx context.Context, key proto.ObjectKey) (map[int64]string, error) {
-	var list history.List
-	if err := c.askJSON(ctx, "history", paramsOf(key), &list); err != nil {
+// causes asks the log who led to some revisions of a Deployment, and how; it
+// looks back no further than they go.
+func (c *client) causes(ctx context.Context, key proto.ObjectKey, of []int64) (map[int64]string, error) {
+	var found map[int64]string
+	_, err := c.revisions(ctx, key, 0, func(revisions []history.Revision) bool {
+		found = causesOf(revisions)
+		return !slices.ContainsFunc(of, func(revision int64) bool { return found[revision] == "" })
+	})
+	if err != nil {
 		return nil, fmt.Errorf("ask the log for the causes of the revisions: %w", err)
 	}
-	return causesOf(list.Revisions), nil
+	return found, nil
 }

@@ -16,8 +16,8 @@ import (
 var _ api.History = (*Logs)(nil)
 
 // Revisions implements api.History.
-func (l *Logs) Revisions(_ context.Context, kind *events.Kind, key proto.ObjectKey, limit int) ([]history.Version, error) {
-	found, err := l.of(kind).History(key, limit)
+func (l *Logs) Revisions(_ context.Context, kind *events.Kind, key proto.ObjectKey, last proto.Seq, limit int) ([]history.Version, error) {
+	found, err := l.of(kind).History(key, last, limit)
 	if err != nil {
 		return nil, status(err)
 	}
