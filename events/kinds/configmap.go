@@ -20,6 +20,8 @@ import (
 // maxDataSize is the largest sum of values that a ConfigMap or Secret holds.
 const maxDataSize = 1 << 20
 
+var dataPath, binaryDataPath = field.NewPath("data"), field.NewPath("binaryData")
+
 // frozen is said of what an immutable ConfigMap or Secret would change.
 const frozen = "field is immutable when `immutable` is set"
 
@@ -47,21 +49,23 @@ func configMapKind() *events.Kind {
 }
 
 func validateConfigMap(config *corev1.ConfigMap) field.ErrorList {
-	text, binary := field.NewPath("data"), field.NewPath("binaryData")
 	size := 0
 	var errs field.ErrorList
 	for _, key := range slices.Sorted(maps.Keys(config.Data)) {
-		errs = append(errs, dataKey(text, key)...)
+		errs = append(errs, dataKey(dataPath, key)...)
 		if _, twice := config.BinaryData[key]; twice {
-			errs = append(errs, field.Invalid(text.Key(key), key, "duplicate of key present in binaryData"))
+			errs = append(errs, field.Invalid(dataPath.Key(key), key, "duplicate of key present in binaryData"))
 		}
 		size += len(config.Data[key])
 	}
 	for _, key := range slices.Sorted(maps.Keys(config.BinaryData)) {
-		errs = append(errs, dataKey(binary, key)...)
+		errs = append(errs, dataKey(binaryDataPath, key)...)
 		size += len(config.BinaryData[key])
 	}
-	return append(errs, only(size > maxDataSize, field.TooLong(field.NewPath(""), "", maxDataSize))...)
+	if size > maxDataSize {
+		errs = append(errs, field.TooLong(field.NewPath(""), "", maxDataSize))
+	}
+	return errs
 }
 
 // dataKey checks the name of a value: it must do as a file name.
@@ -76,8 +80,8 @@ func validateConfigMapUpdate(config, old *corev1.ConfigMap) field.ErrorList {
 	}
 	return slices.Concat(errs,
 		only(!deref(config.Immutable, false), field.Forbidden(field.NewPath("immutable"), frozen)),
-		only(!maps.Equal(config.Data, old.Data), field.Forbidden(field.NewPath("data"), frozen)),
-		only(!equality.Semantic.DeepEqual(config.BinaryData, old.BinaryData), field.Forbidden(field.NewPath("binaryData"), frozen)),
+		only(!maps.Equal(config.Data, old.Data), field.Forbidden(dataPath, frozen)),
+		only(!equality.Semantic.DeepEqual(config.BinaryData, old.BinaryData), field.Forbidden(binaryDataPath, frozen)),
 	)
 }
 

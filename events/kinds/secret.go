@@ -63,15 +63,16 @@ func defaultSecret(secret *corev1.Secret) {
 func prepareSecretUpdate(secret, old *corev1.Secret) { fill(&secret.Type, old.Type) }
 
 func validateSecret(secret *corev1.Secret) field.ErrorList {
-	path := field.NewPath("data")
 	size := 0
 	var errs field.ErrorList
 	for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
-		errs = append(errs, dataKey(path, key)...)
+		errs = append(errs, dataKey(dataPath, key)...)
 		size += len(secret.Data[key])
 	}
-	errs = append(errs, only(size > maxDataSize, field.TooLong(path, "", maxDataSize))...)
-	return append(errs, validateSecretType(path, secret)...)
+	if size > maxDataSize {
+		errs = append(errs, field.TooLong(dataPath, "", maxDataSize))
+	}
+	return append(errs, validateSecretType(dataPath, secret)...)
 }
 
 // validateSecretType checks that a secret has what its type promises.
@@ -122,7 +123,7 @@ func validateSecretUpdate(secret, old *corev1.Secret) field.ErrorList {
 	}
 	return slices.Concat(errs,
 		only(!deref(secret.Immutable, false), field.Forbidden(field.NewPath("immutable"), frozen)),
-		only(!equality.Semantic.DeepEqual(secret.Data, old.Data), field.Forbidden(field.NewPath("data"), frozen)),
+		only(!equality.Semantic.DeepEqual(secret.Data, old.Data), field.Forbidden(dataPath, frozen)),
 	)
 }
 
