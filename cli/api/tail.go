@@ -145,10 +145,10 @@ func (c *call) tail() error {
 	sent := 0
 	for e := range entries {
 		switch {
-		case e.err != nil && ctx.Err() != nil:
-			return nil
+		case e.err != nil && ctx.Err() != nil && follow:
+			return nil // no end is early for one who follows
 		case e.err != nil:
-			return e.err
+			return e.err // drops the connection: the client must not take a part for the whole
 		case e.env.Seq > to:
 			return nil
 		}
@@ -166,7 +166,10 @@ func (c *call) tail() error {
 			}
 		}
 	}
-	return nil
+	if follow {
+		return nil
+	}
+	return ctx.Err()
 }
 
 // entry is what a log yields at once.
@@ -247,6 +250,9 @@ func (c *call) verify() error {
 			cancel()
 		}
 	})
+	if c.r.Context().Err() != nil {
+		return err // drops the connection: the client must not take a part for the whole
+	}
 	if err != nil && ctx.Err() == nil {
 		_ = out.write(history.Verification{Error: err.Error()})
 	}

@@ -76,7 +76,7 @@ func (c *client) askLines(ctx context.Context, question string, params url.Value
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read the answer about %s: %w", question, err)
+			return fmt.Errorf("the answer about %s was cut short: %w", question, err)
 		}
 	}
 }

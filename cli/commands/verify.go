@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"segno/cli/api/history"
+	"segno/proto"
 )
 
 func newVerify(c *client, streams genericiooptions.IOStreams) *cobra.Command {
@@ -19,28 +22,40 @@ func newVerify(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Example: "  segno verify\n  segno verify --at 1042",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			bar := &progressBar{out: streams.ErrOut}
-			var wrong []string
-			err := c.askLines(cmd.Context(), "verify", nil, func(line []byte) error {
-				var v history.Verification
-				if err := json.Unmarshal(line, &v); err != nil {
-					return fmt.Errorf("read the progress: %w", err)
-				}
-				if v.Result == nil && v.Error == "" {
-					bar.show("verifying "+v.Stream, uint64(v.Done), uint64(v.Total))
-					return nil
-				}
-				bar.end()
-				bar = &progressBar{out: streams.ErrOut}
-				wrong = append(wrong, tellVerified(streams.Out, v)...)
-				return nil
-			})
-			if err == nil && len(wrong) > 0 {
-				err = fmt.Errorf("the cluster is not what its log says: %s", strings.Join(wrong, "; "))
-			}
-			return err
+			return c.verify(cmd.Context(), streams)
 		},
 	}
+}
+
+// verify shows what the server proves, and fails unless it was all true.
+func (c *client) verify(ctx context.Context, streams genericiooptions.IOStreams) error {
+	bar := &progressBar{out: streams.ErrOut}
+	var wrong []string
+	proved := false
+	err := c.askLines(ctx, "verify", nil, func(line []byte) error {
+		var v history.Verification
+		if err := json.Unmarshal(line, &v); err != nil {
+			return fmt.Errorf("read the progress: %w", err)
+		}
+		if v.Result == nil && v.Error == "" {
+			bar.show("verifying "+v.Stream, uint64(v.Done), uint64(v.Total))
+			return nil
+		}
+		bar.end()
+		bar = &progressBar{out: streams.ErrOut}
+		proved = proved || v.Result != nil && v.Stream == proto.StreamEvents
+		wrong = append(wrong, tellVerified(streams.Out, v)...)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(wrong) > 0:
+		return fmt.Errorf("the cluster is not what its log says: %s", strings.Join(wrong, "; "))
+	case !proved:
+		return errors.New("the answer ended before the log was verified")
+	}
+	return nil
 }
 
 func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
