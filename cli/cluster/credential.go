@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	"segno/bus"
+	"segno/cli/internal/replace"
 	"segno/proto"
 )
 
@@ -34,19 +34,17 @@ func newCredential(file string, actor proto.Actor) (bus.Credential, error) {
 	if err != nil {
 		return credential, err
 	}
-	return credential, SaveCredential(file, credential)
+	return credential, saveCredential(file, credential)
 }
 
-// SaveCredential keeps a secret where only its owner reads it.
-func SaveCredential(file string, credential bus.Credential) error {
+// saveCredential keeps a secret where only its owner reads it. A node that lost
+// it could not come back, hence all at once.
+func saveCredential(file string, credential bus.Credential) error {
 	data, err := json.MarshalIndent(credential, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode a credential: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("make the folder of a credential: %w", err)
-	}
-	if err := os.WriteFile(file, data, 0o600); err != nil {
+	if err := replace.File(file, data); err != nil {
 		return fmt.Errorf("keep a credential: %w", err)
 	}
 	return nil

@@ -74,5 +74,5 @@ func joined(ctx context.Context, cfg JoinConfig) (bus.Credential, error) {
 	if err != nil {
 		return credential, err
 	}
-	return credential, SaveCredential(file, credential)
+	return credential, saveCredential(file, credential)
 }

@@ -23,6 +23,10 @@ import (
 // Execute runs one command line and answers the exit status.
 func Execute(ctx context.Context, args []string) int {
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	if err := contexts.CheckHome(); err != nil {
+		fmt.Fprintln(streams.ErrOut, "error:", err)
+		return 1
+	}
 	if os.Getenv("KUBECONFIG") == "" {
 		// kubectl's own code, `config` included, then finds segno's contexts.
 		if err := os.Setenv("KUBECONFIG", contexts.File()); err != nil {

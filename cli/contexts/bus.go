@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"segno/cli/internal/replace"
 )
 
 // extension is the name under which a kubeconfig carries segno's own entries.
@@ -43,15 +44,6 @@ type Entry struct {
 	ClientCert []byte
 	ClientKey  []byte
 	Bus        Bus
-}
-
-// Config is a kubeconfig with this one context.
-func (e Entry) Config() (*clientcmdapi.Config, error) {
-	config := clientcmdapi.NewConfig()
-	if err := e.addTo(config); err != nil {
-		return nil, err
-	}
-	return config, nil
 }
 
 func (e Entry) addTo(config *clientcmdapi.Config) error {
@@ -148,8 +140,8 @@ func CurrentDataDir() (string, error) {
 
 // Write makes file a kubeconfig of this entry alone.
 func (e Entry) Write(file string) error {
-	config, err := e.Config()
-	if err != nil {
+	config := clientcmdapi.NewConfig()
+	if err := e.addTo(config); err != nil {
 		return err
 	}
 	return write(config, file)
@@ -174,31 +166,41 @@ func Read(file, name string) (Entry, error) {
 
 // Merge adds the entry to file, or replaces the one of its name, and makes it
 // the current context.
-func (e Entry) Merge(file string) error {
-	config, err := load(file)
-	if err != nil {
-		return err
-	}
-	if err := e.addTo(config); err != nil {
-		return err
-	}
-	return write(config, file)
-}
+func (e Entry) Merge(file string) error { return change(file, e.addTo) }
 
 // Remove takes the named context, cluster and user out of file.
 func Remove(file, name string) error {
+	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return change(file, func(config *clientcmdapi.Config) error {
+		if config.Contexts[name] == nil {
+			return nil
+		}
+		delete(config.Contexts, name)
+		delete(config.Clusters, name)
+		delete(config.AuthInfos, name)
+		if config.CurrentContext == name {
+			config.CurrentContext = ""
+		}
+		return nil
+	})
+}
+
+// change reads a file, has it changed and writes it again; no other segno and
+// no `kubectl config` does so meanwhile.
+func change(file string, how func(*clientcmdapi.Config) error) (err error) {
+	unlock, err := lock(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	config, err := load(file)
 	if err != nil {
 		return err
 	}
-	if config.Contexts[name] == nil {
-		return nil
-	}
-	delete(config.Contexts, name)
-	delete(config.Clusters, name)
-	delete(config.AuthInfos, name)
-	if config.CurrentContext == name {
-		config.CurrentContext = ""
+	if err := how(config); err != nil {
+		return err
 	}
 	return write(config, file)
 }
@@ -220,15 +222,5 @@ func write(config *clientcmdapi.Config, file string) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", file, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("make the folder of %s: %w", file, err)
-	}
-	fresh := file + ".new"
-	if err := os.WriteFile(fresh, data, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", fresh, err)
-	}
-	if err := os.Rename(fresh, file); err != nil {
-		return fmt.Errorf("replace %s: %w", file, err)
-	}
-	return nil
+	return replace.File(file, data)
 }

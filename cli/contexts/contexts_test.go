@@ -1,8 +1,11 @@
 package contexts
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,5 +77,75 @@ func TestU5RunFilesTellLivingFromDead(t *testing.T) {
 	}
 	if runs, _ = Runs(); len(runs) != 0 {
 		t.Errorf("run files left: %v", runs)
+	}
+}
+
+// TestO9ManyMayChangeTheContextsAtOnce: nobody's change is lost, and kubectl's
+// lock is one for us as well.
+func TestO9ManyMayChangeTheContextsAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	const writers = 12
+	var all sync.WaitGroup
+	for i := range writers {
+		all.Go(func() {
+			if err := errors.Join(entry(fmt.Sprint("c", i)).Merge(file), entry("x").Merge(file), Remove(file, "x")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	config, err := clientcmd.LoadFromFile(file)
+	if err != nil || len(config.Contexts) != writers {
+		t.Errorf("%d contexts, %v", len(config.Contexts), err)
+	}
+	held := file + ".lock"
+	if err := os.WriteFile(held, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var freed sync.WaitGroup
+	freed.Go(func() {
+		if err := entry("late").Merge(file); err != nil {
+			t.Error(err)
+		}
+	})
+	if config, err = clientcmd.LoadFromFile(file); err != nil || config.Contexts["late"] != nil {
+		t.Errorf("changed in spite of the lock: %v", err)
+	}
+	if err := os.Remove(held); err != nil {
+		t.Fatal(err)
+	}
+	freed.Wait()
+	if config, err = clientcmd.LoadFromFile(file); err != nil || config.Contexts["late"] == nil {
+		t.Errorf("not changed once the lock is gone: %v", err)
+	}
+}
+
+// TestO9KeysNeedAHome: without one nothing is written where others could.
+func TestO9KeysNeedAHome(t *testing.T) {
+	t.Setenv("HOME", "")
+	t.Setenv(EnvHome, "")
+	if err := CheckHome(); err == nil {
+		t.Error("nothing is said to be missing")
+	}
+	if err := entry("a").Merge(File()); err == nil {
+		t.Errorf("a key was written to %s", File())
+	}
+	t.Setenv(EnvHome, t.TempDir())
+	if err := errors.Join(CheckHome(), entry("a").Merge(File())); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestU5ABrokenRunFileStopsNobody: the others are found all the same.
+func TestU5ABrokenRunFileStopsNobody(t *testing.T) {
+	t.Setenv(EnvHome, t.TempDir())
+	if err := (Run{Name: "a", PID: os.Getpid()}).Save(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(runFolder(), "b.json"), []byte(`{"name":"b","pi`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := Runs(); err != nil || len(runs) != 1 || !runs[0].Alive() {
+		t.Errorf("%v, %v", runs, err)
 	}
 }

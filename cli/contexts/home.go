@@ -1,6 +1,7 @@
 package contexts
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -11,14 +12,24 @@ const (
 	EnvContext = "SEGNO_CONTEXT" // default of --context
 )
 
-// Home is the folder where a person's contexts and run files are kept.
+// CheckHome says what is missing where a person's folder cannot be found. Keys
+// are kept there: no folder that others can write to does instead.
+func CheckHome() error {
+	if os.Getenv(EnvHome) == "" && os.Getenv("HOME") == "" {
+		return fmt.Errorf("there is no folder for contexts and keys: set HOME or %s", EnvHome)
+	}
+	return nil
+}
+
+// Home is the folder where a person's contexts and run files are kept; nothing
+// can be kept there when CheckHome fails.
 func Home() string {
 	if dir := os.Getenv(EnvHome); dir != "" {
 		return dir
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return filepath.Join(os.TempDir(), "segno")
+		return filepath.Join(os.DevNull, "segno")
 	}
 	return filepath.Join(home, ".segno")
 }

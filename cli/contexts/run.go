@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"segno/cli/internal/replace"
 )
 
 // Run describes a cluster process on this machine. `segno up` writes it, so
@@ -37,13 +39,7 @@ func (r Run) Save() error {
 	if err != nil {
 		return fmt.Errorf("encode the run file: %w", err)
 	}
-	if err := os.MkdirAll(runFolder(), 0o700); err != nil {
-		return fmt.Errorf("make the folder of run files: %w", err)
-	}
-	if err := os.WriteFile(r.file(), data, 0o600); err != nil {
-		return fmt.Errorf("write the run file: %w", err)
-	}
-	return nil
+	return replace.File(r.file(), data)
 }
 
 // Forget removes the run file.
@@ -76,8 +72,8 @@ func Runs() ([]Run, error) {
 			return nil, fmt.Errorf("read the run file: %w", err)
 		}
 		var run Run
-		if err := json.Unmarshal(data, &run); err != nil {
-			return nil, fmt.Errorf("read the run file %s: %w", file, err)
+		if json.Unmarshal(data, &run) != nil {
+			continue // nobody's: ours are written all at once
 		}
 		runs = append(runs, run)
 	}
