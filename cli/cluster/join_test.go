@@ -23,7 +23,7 @@ func (w *world) token() string {
 	if _, err := w.client.CoreV1().Secrets(secret.Namespace).Create(w.ctx, secret, metav1.CreateOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.follow("the token is known", func() bool { return w.cluster.server.Identities().Public(bus.RoleJoin, token.ID) != "" })
+	w.within(patience, "the token is known", func() bool { return w.cluster.server.Identities().Public(bus.RoleJoin, token.ID) != "" })
 	return token.String()
 }
 
@@ -72,7 +72,7 @@ func TestN1ATokenCountsForMoreThanAnOldCredential(t *testing.T) {
 	if err := w.client.CoreV1().Nodes().Delete(w.ctx, "two", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	w.follow("the node is shut out", func() bool { return w.cluster.server.Identities().Public(bus.RoleNode, "two") == "" })
+	w.within(patience, "the node is shut out", func() bool { return w.cluster.server.Identities().Public(bus.RoleNode, "two") == "" })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err = machine.connect(ctx, was.Credential); !errors.Is(err, bus.ErrShutOut) {
