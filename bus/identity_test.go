@@ -61,6 +61,9 @@ func TestN5ForgedSubjectsAreRefused(t *testing.T) {
 		{RolePerson, "anna", proto.UserDial("anna")},
 		{RoleNode, "n1.example", proto.NodeReport("n1.example")},
 		{RoleJoin, "aabbccddee", proto.Join("aabbccddee")},
+		{RolePerson, "bus", proto.UserDial("bus")}, // as the control plane calls itself
+		{RoleNode, "system:bus", proto.NodeReport("system:bus")},
+		{RoleNode, "bus", proto.NodeReport("bus")},
 	} {
 		conn := p.enter(t, who.role, who.name)
 		violations := make(chan error, 100)

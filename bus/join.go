@@ -5,12 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
+	"time"
 
+	natsd "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"segno/proto"
+)
+
+const (
+	// joinsWaiting and joinBytes are how many requests, and of what size in all,
+	// may wait while one is decided; more of them get no answer.
+	joinsWaiting = 256
+	joinBytes    = 16 << 20
+	// longestJoin is more than a JoinRequest ever takes.
+	longestJoin = 4 << 10
+	// refusalsPause is how often refusals are logged: a machine may ask for ever.
+	refusalsPause = 10 * time.Second
 )
 
 // Approve decides whether the holder of the token may become the node. It
@@ -30,7 +44,10 @@ type JoinsConfig struct {
 type Joins struct {
 	cfg JoinsConfig
 	log *slog.Logger
-	mu  sync.Mutex // one at a time: a token is good for one machine
+
+	// Requests are decided one after the other, as a token is good for one machine.
+	told   time.Time // when a refusal was last logged
+	untold int       // refusals since
 }
 
 // NewJoins checks the configuration.
@@ -43,31 +60,76 @@ func NewJoins(cfg JoinsConfig) (*Joins, error) {
 
 // Run answers machines until ctx ends.
 func (j *Joins) Run(ctx context.Context) error {
-	var all sync.WaitGroup
+	var busy sync.Mutex // held while a request is decided
 	sub, err := j.cfg.Conn.nc.Subscribe(proto.AnyJoin, func(msg *nats.Msg) {
-		all.Go(func() { j.take(ctx, msg) })
+		busy.Lock()
+		defer busy.Unlock()
+		if ctx.Err() == nil {
+			j.take(ctx, msg)
+		}
 	})
+	if err == nil {
+		err = sub.SetPendingLimits(joinsWaiting, joinBytes)
+	}
 	if err != nil {
 		return fmt.Errorf("hear machines that join: %w", err)
 	}
 	<-ctx.Done()
 	_ = sub.Unsubscribe() // the connection may be closed already
-	all.Wait()
+	busy.Lock()           // the last one is finished
+	defer busy.Unlock()
 	return nil
 }
 
+// take answers one request. Whoever holds a token that is good for nothing any
+// more is sent away with the answer.
 func (j *Joins) take(ctx context.Context, msg *nats.Msg) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	token := proto.Pinned(msg.Subject)
+	asker := Identity{Role: RoleJoin, Name: token}.Actor()
 	reply, err := j.admit(ctx, token, msg.Data)
 	if err != nil {
-		j.log.Warn("a machine was refused", "token", token, "error", err)
-		reply = proto.JoinReply{Error: err.Error()}
+		j.refused(token, err)
+		reply = proto.JoinReply{Error: brief(err)}
 	}
-	asker := Identity{Role: RoleJoin, Name: token}.Actor()
 	if err := j.cfg.Conn.answer(msg, asker, reply); err != nil {
-		j.log.Warn("a machine that joins was not answered", "token", token, "error", err)
+		j.refused(token, err)
+	}
+	if j.cfg.Identities.Public(RoleJoin, token) != "" {
+		return
+	}
+	if err := j.cfg.Conn.flush(); err != nil {
+		j.refused(token, err)
+	}
+	j.cfg.Identities.cut(token)
+}
+
+// refused logs what went wrong with a request, if nothing was logged just now.
+func (j *Joins) refused(token string, err error) {
+	if time.Since(j.told) < refusalsPause {
+		j.untold++
+		return
+	}
+	j.log.Warn("a machine was refused", "token", token, "error", err, "unmentioned", j.untold)
+	j.told, j.untold = time.Now(), 0
+}
+
+// cut ends the connections that were opened with a token, known any more or
+// not. What was sent to them before, and is with the server, still arrives.
+func (r *Identities) cut(token string) {
+	r.mu.Lock()
+	server := r.server
+	r.mu.Unlock()
+	if server == nil {
+		return
+	}
+	open, err := server.Connz(&natsd.ConnzOptions{Username: true, Limit: math.MaxInt32})
+	if err != nil {
+		return // the server is at its end, and with it the connections
+	}
+	for _, conn := range open.Conns {
+		if tokenID(conn.AuthorizedUser) == token {
+			_ = server.DisconnectClientByID(conn.Cid) // it may have left by itself
+		}
 	}
 }
 
@@ -75,6 +137,9 @@ func (j *Joins) admit(ctx context.Context, token string, data []byte) (proto.Joi
 	public := j.cfg.Identities.Public(RoleJoin, token)
 	if public == "" {
 		return proto.JoinReply{}, errors.New("the token has been used, or has expired")
+	}
+	if len(data) > longestJoin {
+		return proto.JoinReply{}, fmt.Errorf("the request has %d bytes, at most %d are allowed", len(data), longestJoin)
 	}
 	var request proto.JoinRequest
 	if err := proto.Unpack(data, &request); err != nil {
@@ -119,7 +184,12 @@ func Join(ctx context.Context, url, token string, name proto.NodeName) (Credenti
 	}
 	request := proto.JoinRequest{Name: name, Public: credential.Public}
 	var reply proto.JoinReply
-	if err := ask(ctx, conn, proto.Join(held.ID), proto.Pack(request), &reply); err != nil {
+	err = ask(ctx, conn, proto.Join(held.ID), proto.Pack(request), &reply)
+	if err != nil && !errors.Is(err, ErrNobody) {
+		return Credential{}, fmt.Errorf("join as node %s: %w; the answer is lost and the token may be spent:"+
+			" on the control plane, segno delete node %s, and make a new token with segno token create", name, err, name)
+	}
+	if err != nil {
 		return Credential{}, fmt.Errorf("join as node %s: %w", name, err)
 	}
 	if reply.Error != "" {
