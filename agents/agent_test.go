@@ -3,6 +3,8 @@ package agents_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"sync"
 	"testing"
@@ -285,8 +287,8 @@ func TestALostWantIsFound(t *testing.T) {
 	}
 }
 
-// TestAControlPlaneThatCountsAnew: its counters start lower, and what it
-// relays would look old.
+// TestAControlPlaneThatCountsAnew: it came back from a backup. Its counters
+// and sequences are lower, and all that it says would look old.
 func TestAControlPlaneThatCountsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "")
@@ -294,13 +296,84 @@ func TestAControlPlaneThatCountsAnew(t *testing.T) {
 		w.plane.with(func() { w.plane.counter = 1000 })
 		w.plane.apply(t, simplePod("a"))
 		w.settle(15 * time.Second)
-		w.plane.with(func() { w.plane.counter = 10 })
+		w.plane.with(func() {
+			w.plane.counter = 10
+			a := w.plane.pods["uid-a"]
+			a.Seq = 5
+			w.plane.pods["uid-a"] = a
+		})
 		w.plane.apply(t, simplePod("b"))
 		w.settle(30 * time.Second)
+		w.expect("uid-a", "Running ready=True c=running/0")
 		w.expect("uid-b", "Running ready=True c=running/0")
+		w.plane.apply(t, simplePod("a", deleting(1)))
+		w.settle(5 * time.Second)
+		w.plane.with(func() {
+			if fmt.Sprint(w.plane.ended) != "[uid-a]" {
+				t.Errorf("ended: %v", w.plane.ended)
+			}
+		})
 		w.plane.apply(t, simplePod("d"))
 		w.settle(time.Second)
 		w.expect("uid-d", "Running ready=True c=running/0")
+	})
+}
+
+// TestAFullDiskHoldsUpNothing: what cannot be kept is done all the same.
+func TestAFullDiskHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, t.TempDir())
+		defer func() { w.stop() }()
+		w.plane.apply(t, simplePod("a"))
+		w.settle(time.Second)
+		before := w.plane.syncs
+		for _, name := range []string{"pods/uid-a", "pods/uid-b", "node/node"} { // nothing can be written there
+			if err := os.Mkdir(filepath.Join(w.dir, name+".new"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.plane.apply(t, simplePod("a", deleting(1)), simplePod("b"))
+		w.settle(5 * time.Second)
+		w.expect("uid-b", "Running ready=True c=running/0")
+		w.plane.with(func() {
+			if fmt.Sprint(w.plane.ended) != "[uid-a]" {
+				t.Errorf("ended: %v", w.plane.ended)
+			}
+			if w.plane.syncs != before {
+				t.Errorf("%d syncs, before %d", w.plane.syncs, before)
+			}
+		})
+	})
+}
+
+// TestWhatCannotBeReadHoldsUpNothing, and stays as it is.
+func TestWhatCannotBeReadHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, t.TempDir())
+		defer func() { w.stop() }()
+		w.plane.apply(t, simplePod("a"), simplePod("b"))
+		w.settle(time.Second)
+		w.plane.with(func() {
+			for _, key := range []proto.ObjectKey{proto.Resource{Name: "pods"}.Key("default", "a"), proto.Resource{Name: "nodes"}.Key("", "n1")} {
+				broken := proto.WantPod{Key: key, UID: "uid-" + key.Name, Seq: 100, Body: []byte("\xff not an object")}
+				w.plane.pods[broken.UID] = broken
+				w.plane.relay(broken)
+			}
+		})
+		w.plane.apply(t, simplePod("b", deleting(1)), simplePod("d"))
+		w.settle(10 * time.Minute) // full lists, too
+		for range 2 {
+			w.expect("uid-a", "Running ready=True c=running/0")
+			w.expect("uid-d", "Running ready=True c=running/0")
+			left, err := w.engine.List(t.Context())
+			if err != nil || len(left) != 2 {
+				t.Errorf("at the engine: %v, %v", left, err)
+			}
+			w.stop() // and an agent that knows nothing spares what it cannot read
+			w.dir = t.TempDir()
+			w.start()
+			w.settle(10 * time.Minute)
+		}
 	})
 }
 

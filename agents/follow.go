@@ -29,7 +29,7 @@ func (a *Agent) follow(ctx context.Context) error {
 			failures = 0
 		}
 		if err != nil && failures == 0 {
-			a.cfg.Logger.Warn("control plane out of reach; pods go on", "error", err)
+			a.cfg.Logger.Warn("nothing new is known from the control plane; pods go on", "error", err)
 		}
 		if err := sleep(ctx, spread(failures)); err != nil {
 			return err
@@ -116,16 +116,15 @@ func (a *Agent) relayed(ctx context.Context, want proto.Want) error {
 	newest := a.counter.Load()
 	switch {
 	case want.Full:
-		return a.applyAll(ctx, want)
+		a.applyAll(ctx, want)
+		return nil
 	case want.Counter <= newest:
 		return nil
 	case want.Counter > newest+1:
 		return a.sync(ctx)
 	}
 	for i := range want.Pods {
-		if err := a.applyOne(ctx, &want.Pods[i]); err != nil {
-			return err
-		}
+		a.applyOne(ctx, &want.Pods[i])
 	}
 	a.counter.Store(want.Counter)
 	return nil
@@ -136,61 +135,72 @@ func (a *Agent) sync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
-	return a.applyAll(ctx, want)
+	a.applyAll(ctx, want)
+	return nil
 }
 
-// applyAll makes what the node should run exactly what the message has.
-func (a *Agent) applyAll(ctx context.Context, all proto.Want) error {
+// applyAll makes what the node should run exactly what the message has. A pod
+// that cannot be read stays as it is.
+func (a *Agent) applyAll(ctx context.Context, all proto.Want) {
 	wants := make([]pod.Want, 0, len(all.Pods))
+	var unread []string
 	for i := range all.Pods {
 		p := &all.Pods[i]
 		if p.Gone || p.Key.Resource == nodes {
-			if err := a.applyOne(ctx, p); err != nil {
-				return err
-			}
+			a.applyOne(ctx, p)
 			continue
 		}
-		want, err := a.keep(p)
-		if err != nil {
-			return err
+		if want, ok := a.keep(p); ok {
+			wants = append(wants, want)
+		} else {
+			unread = append(unread, p.UID)
 		}
-		wants = append(wants, want)
 	}
-	a.pods.WantAll(wants)
+	a.pods.WantAll(wants, unread...)
 	a.counter.Store(all.Counter)
-	return nil
 }
 
-func (a *Agent) applyOne(ctx context.Context, p *proto.WantPod) error {
+// applyOne does not fail: what is wrong with one object must not keep others
+// from the node.
+func (a *Agent) applyOne(ctx context.Context, p *proto.WantPod) {
 	switch {
 	case p.Key.Resource == nodes && p.Gone:
 		a.cfg.Logger.Warn("the Node object was deleted; it is registered again within the status period")
-		return nil
 	case p.Key.Resource == nodes:
 		node := &corev1.Node{}
-		if err := node.Unmarshal(p.Body); err != nil {
-			return fmt.Errorf("decode %s: %w", p.Key, err)
+		err := node.Unmarshal(p.Body)
+		if err == nil {
+			err = a.setNode(ctx, node)
 		}
-		return a.setNode(ctx, node)
+		if err != nil {
+			a.cfg.Logger.Error("the Node object was not taken", "error", err)
+		}
 	case p.Gone:
 		a.pods.Gone(p.UID, goneGrace)
-		return nil
+	default:
+		if want, ok := a.keep(p); ok {
+			a.pods.Want(want)
+		}
 	}
-	want, err := a.keep(p)
-	if err != nil {
-		return err
-	}
-	a.pods.Want(want)
-	return nil
 }
 
-// keep makes a wanted pod durable before anything is done about it.
-func (a *Agent) keep(p *proto.WantPod) (pod.Want, error) {
+// keep makes a wanted pod durable before anything is done about it. When the
+// disk does not take it the pod is wanted all the same: only an agent that is
+// started anew without a control plane would miss the change. Not ok is a pod
+// that cannot be read.
+func (a *Agent) keep(p *proto.WantPod) (want pod.Want, ok bool) {
 	want, err := decode(p)
-	if err != nil || a.cfg.StateDir == "" {
-		return want, err
+	if err != nil {
+		a.cfg.Logger.Error("a pod that is wanted cannot be read", "pod", p.Key.String(), "error", err)
+		return want, false
 	}
-	return want, a.wanted.Put(p.UID, proto.Pack(p))
+	if a.cfg.StateDir == "" {
+		return want, true
+	}
+	if err := a.wanted.Put(p.UID, proto.Pack(p)); err != nil {
+		a.cfg.Logger.Error("what is wanted of a pod is not durable on this node", "pod", p.Key.String(), "error", err)
+	}
+	return want, true
 }
 
 func decode(p *proto.WantPod) (pod.Want, error) {

@@ -86,7 +86,7 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 		return fmt.Errorf("encode node %s: %w", a.cfg.Node, err)
 	} else if before == nil || before.UID != node.UID || before.Spec.PodCIDR != node.Spec.PodCIDR {
 		if err := a.self.Put("node", data); err != nil {
-			return err
+			a.cfg.Logger.Error("the Node object is not durable on this node", "error", err)
 		}
 	}
 	a.setUpNetwork(ctx)
@@ -128,7 +128,8 @@ func (a *Agent) recall(ctx context.Context) error {
 			continue
 		}
 		if err := node.Unmarshal(p.Body); err != nil {
-			return fmt.Errorf("decode %s: %w", p.Key, err)
+			a.cfg.Logger.Error("what this node was before cannot be read", "error", err)
+			continue
 		}
 		a.setUpNetworkOf(ctx, node)
 	}

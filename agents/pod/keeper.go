@@ -56,6 +56,8 @@ type Keeper struct {
 	queue []*life
 	sweep bool // list the engine's pods: some may be unknown or have changed
 	full  bool // all wanted pods are known: what else the engine has is to go
+	// unread are wanted pods of which no more is known.
+	unread map[string]bool
 }
 
 // New answers a keeper of no pods.
@@ -83,11 +85,15 @@ func New(cfg Config) (*Keeper, error) {
 	}, nil
 }
 
-// Want sets how one pod should be.
+// Want sets how one pod should be, unless something newer of it is known.
 func (k *Keeper) Want(want Want) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.want(string(want.Pod.UID), want)
+	uid := string(want.Pod.UID)
+	if l := k.lives[uid]; l != nil && want.Seq < l.want.Seq {
+		return
+	}
+	k.want(uid, want)
 }
 
 // Gone says that a pod's object no longer exists: what is left of the pod is
@@ -101,17 +107,24 @@ func (k *Keeper) Gone(uid string, grace time.Duration) {
 }
 
 // WantAll says that nothing but these pods should be: others have their own
-// grace period to end, and nothing is told of them.
-func (k *Keeper) WantAll(wants []Want) {
+// grace period to end, and nothing is told of them. The full list is the truth
+// whatever its sequences: a control plane that came back from a backup counts
+// from there. Of unread ones it is only known that they should be: they stay
+// as they are.
+func (k *Keeper) WantAll(wants []Want, unread ...string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	wanted := make(map[string]bool, len(wants))
+	k.unread = make(map[string]bool, len(unread))
+	for _, uid := range unread {
+		k.unread[uid] = true
+	}
 	for _, want := range wants {
 		wanted[string(want.Pod.UID)] = true
 		k.want(string(want.Pod.UID), want)
 	}
 	for uid, l := range k.lives {
-		if !wanted[uid] && !l.want.Gone {
+		if !wanted[uid] && !k.unread[uid] && !l.want.Gone {
 			k.want(uid, Want{Pod: l.want.Pod, Seq: l.want.Seq, Gone: true, Grace: l.want.grace()})
 		}
 	}
@@ -119,15 +132,16 @@ func (k *Keeper) WantAll(wants []Want) {
 	k.wake()
 }
 
-// want is called with the lock held.
+// want is called with the lock held. What is gone does not come back: its
+// containers have been told to stop.
 func (k *Keeper) want(uid string, want Want) {
 	l := k.lives[uid]
 	switch {
 	case l == nil:
 		l = &life{uid: uid}
 		k.lives[uid] = l
-	case l.want.Gone, !want.Gone && want.Seq < l.want.Seq:
-		return // never backwards
+	case l.want.Gone:
+		return
 	}
 	l.want, l.fresh = want, true
 	k.enqueue(l)
@@ -158,17 +172,6 @@ func (k *Keeper) Lookup(namespace, name string) (Want, bool) {
 		}
 	}
 	return found, found.Pod != nil
-}
-
-// Pods answers what is wanted, for the agent's own book-keeping.
-func (k *Keeper) Pods() []Want {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	out := make([]Want, 0, len(k.lives))
-	for _, l := range k.lives {
-		out = append(out, l.want)
-	}
-	return out
 }
 
 // enqueue is called with the lock held.
@@ -268,7 +271,7 @@ func (k *Keeper) lookAround(ctx context.Context) {
 		k.enqueue(l)
 	}
 	for _, p := range left {
-		if k.full && k.lives[p.UID] == nil {
+		if k.full && k.lives[p.UID] == nil && !k.unread[p.UID] {
 			k.want(p.UID, Want{Gone: true, Grace: orphanGrace})
 		}
 	}

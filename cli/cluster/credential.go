@@ -34,12 +34,12 @@ func newCredential(file string, actor proto.Actor) (bus.Credential, error) {
 	if err != nil {
 		return credential, err
 	}
-	return credential, saveCredential(file, credential)
+	return credential, keepSecret(file, credential)
 }
 
-// saveCredential keeps a secret where only its owner reads it. A node that lost
+// keepSecret keeps a credential where only its owner reads it. A node that lost
 // it could not come back, hence all at once.
-func saveCredential(file string, credential bus.Credential) error {
+func keepSecret(file string, credential any) error {
 	data, err := json.MarshalIndent(credential, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode a credential: %w", err)

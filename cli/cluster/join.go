@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,21 +15,42 @@ import (
 	"segno/proto"
 )
 
-// JoinConfig says which cluster this machine becomes a node of.
+// JoinConfig says which cluster this machine becomes a node of. Name and
+// DataDir are needed.
 type JoinConfig struct {
 	URL        string // of the bus; not needed once joined
-	Token      string // needed once
+	Token      string // needed once; another one than before joins anew
 	Name       proto.NodeName
-	DataDir    string // keeps the credential and what should run
-	DockerHost string
-	Address    netip.Addr // the node's own; zero picks this machine's first
-	Log        *slog.Logger
-	Ready      func(cluster string)
+	DataDir    string            // keeps the credential and what should run
+	DockerHost string            // default DOCKER_HOST or Docker's own
+	Address    netip.Addr        // the node's own; zero picks this machine's first
+	Log        *slog.Logger      // nil is silent
+	Ready      func(name string) // is told the cluster's name; nil is nobody
+}
+
+func (cfg JoinConfig) complete() (JoinConfig, error) {
+	if cfg.Name == "" || cfg.DataDir == "" {
+		return cfg, errors.New("join: a name for the node and a data directory are needed")
+	}
+	if !cfg.Address.IsValid() {
+		cfg.Address = localAddress()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func(string) {}
+	}
+	return cfg, nil
 }
 
 // Join runs this machine as a node until ctx ends. The first time it spends
 // the token; afterwards it uses the credential that it got.
 func Join(ctx context.Context, cfg JoinConfig) error {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return err
+	}
 	credential, err := joined(ctx, cfg)
 	if err != nil {
 		return err
@@ -39,17 +61,11 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return err
 	}
-	conn, err := bus.Connect(ctx, bus.ConnectConfig{
-		URL: credential.URL, Name: string(cfg.Name), Actor: credential.Actor, Seed: credential.Seed,
-		Fingerprint: credential.Fingerprint, Log: cfg.Log, Wait: true,
-	})
+	conn, err := cfg.connect(ctx, credential.Credential)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if !cfg.Address.IsValid() {
-		cfg.Address = localAddress()
-	}
 	agent, err := n.agent(conn, cfg.Address, cfg.Log)
 	if err != nil {
 		return err
@@ -58,21 +74,76 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	return agent.Run(ctx)
 }
 
-func joined(ctx context.Context, cfg JoinConfig) (bus.Credential, error) {
+func (cfg JoinConfig) connect(ctx context.Context, credential bus.Credential) (*bus.Conn, error) {
+	conn, err := bus.Connect(ctx, bus.ConnectConfig{
+		URL: credential.URL, Name: string(cfg.Name), Actor: credential.Actor, Seed: credential.Seed,
+		Fingerprint: credential.Fingerprint, Log: cfg.Log, Wait: true,
+	})
+	if errors.Is(err, bus.ErrShutOut) {
+		return nil, fmt.Errorf("%w\nThe node %s was removed from the cluster %q. To join again, make a token on the control plane (segno token create) and give it with --token",
+			err, cfg.Name, credential.Cluster)
+	}
+	return conn, err
+}
+
+// admission is a node's credential, and which token it was given for.
+type admission struct {
+	bus.Credential
+	Token string `json:"token,omitempty"` // its ID
+}
+
+// joined answers the credential of this node. A token that it was not made with
+// counts for more; the same one may stay on a command line that is run again.
+func joined(ctx context.Context, cfg JoinConfig) (admission, error) {
 	file := filepath.Join(cfg.DataDir, "credential.json")
-	_, err := os.Stat(file)
-	if err == nil {
-		return keptCredential(file, proto.Actor("node:"+cfg.Name))
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return bus.Credential{}, fmt.Errorf("look for a credential: %w", err)
-	}
-	if cfg.URL == "" || cfg.Token == "" {
-		return bus.Credential{}, errors.New("this machine has not joined yet: give the bus's address and --token (on the control plane: segno token create)")
-	}
-	credential, err := bus.Join(ctx, cfg.URL, cfg.Token, cfg.Name)
+	kept, found, err := keptAdmission(file)
 	if err != nil {
-		return credential, err
+		return kept, err
 	}
-	return credential, saveCredential(file, credential)
+	if cfg.Token == "" {
+		if !found {
+			return kept, errors.New("this machine has not joined yet: give the bus's address and --token (on the control plane: segno token create)")
+		}
+		return kept, nil
+	}
+	token, err := bus.ParseToken(cfg.Token)
+	if err != nil {
+		return kept, err
+	}
+	if found && kept.Token == token.ID {
+		return kept, nil
+	}
+	if cfg.URL == "" {
+		return kept, errors.New("a token is for one cluster: give the address of its bus as well")
+	}
+	fresh, err := bus.Join(ctx, cfg.URL, cfg.Token, cfg.Name)
+	if err != nil {
+		return kept, cfg.notAdmitted(err, found)
+	}
+	now := admission{Credential: fresh, Token: token.ID}
+	return now, keepSecret(file, now)
+}
+
+func (cfg JoinConfig) notAdmitted(err error, joined bool) error {
+	if errors.Is(err, bus.ErrShutOut) {
+		err = fmt.Errorf("%w\nThe token has been used, or has expired. Make another one on the control plane: segno token create", err)
+	}
+	if joined {
+		err = fmt.Errorf("%w\nThis machine has joined before; to go on as that node, leave --token out", err)
+	}
+	return err
+}
+
+func keptAdmission(file string) (kept admission, found bool, err error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return kept, false, nil
+	}
+	if err != nil {
+		return kept, false, fmt.Errorf("look for a credential: %w", err)
+	}
+	if err := json.Unmarshal(data, &kept); err != nil {
+		return kept, false, fmt.Errorf("read the credential in %s: %w", file, err)
+	}
+	return kept, true, nil
 }
