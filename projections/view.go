@@ -110,7 +110,8 @@ func (p *Projection) objectAt(reader *versions, key proto.ObjectKey, seq proto.S
 	return p.objectOf(r.rec)
 }
 
-// objectOf decodes a record that is an object's last one of its sequence.
+// objectOf decodes a record that is an object's last one of its sequence and
+// lives: what reads of that moment are then answered with.
 func (p *Projection) objectOf(rec *events.Record) (events.Object, error) {
 	id := versionID{rec.Key, rec.Seq}
 	if obj, ok := p.objects.get(id); ok {
@@ -127,7 +128,7 @@ func (p *Projection) objectOf(rec *events.Record) (events.Object, error) {
 // Object decodes a record of a Change, once for all followers who ask, and for
 // those who then read it. The object is shared.
 func (p *Projection) Object(rec *events.Record) (events.Object, error) {
-	if r, ok := p.records.get(rec.Key); ok && r.rec == rec {
+	if r, ok := p.records.get(rec.Key); ok && r.rec == rec && r.live() {
 		return p.objectOf(rec) // the newest one is the last of its sequence
 	}
 	if obj, ok := p.decoded.get(rec); ok {

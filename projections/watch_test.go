@@ -265,6 +265,34 @@ func TestWatchMergesObjectsWhenAsked(t *testing.T) {
 	}
 }
 
+// A follower is shown the object that was deleted; for everybody else it is gone.
+func TestADeletedObjectIsNotSeenInItsMoment(t *testing.T) {
+	var s script
+	p := open(t, Config{})
+	sub, err := p.Subscribe(0, Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	was := configMap("a", "m", "u1", "1")
+	commit(t, p, s.add(specified(was)))
+	commit(t, p, s.add(ended(was)))
+	for range 2 {
+		changes, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if obj, err := p.Object(changes[0].After); err != nil || obj == nil {
+			t.Fatalf("the follower is shown %v, %v", obj, err)
+		}
+	}
+	now := p.View()
+	commit(t, p, s.add(specified(configMap("a", "m", "u2", "2")))) // the row of now no longer tells
+	if obj, err := now.Get(configMaps.Key("a", "m")); err != nil || obj != nil {
+		t.Errorf("after the deletion there is %v, %v", obj, err)
+	}
+}
+
 func TestFollowersShareChangesAndObjects(t *testing.T) {
 	p := open(t, Config{})
 	var s script

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,7 +52,7 @@ func runFaults(t *testing.T, seed uint64) {
 	w.setImage("nginx:1.27")
 	defer func() {
 		if t.Failed() {
-			t.Logf("seed %d; what was done: %q; pods:\n%s", seed, m.done, names(w.pods()))
+			t.Logf("seed %d; what was done: %q; what there is:\n%s", seed, m.done, w.told())
 		}
 	}()
 	// Back-offs of up to five minutes may have to pass, and evictions.
@@ -130,6 +131,36 @@ func (m *mischief) breakSandbox() {
 	if pods := m.guest.pods(); len(pods) > 0 {
 		m.guest.engine.BreakSandbox(string(pods[m.rand.IntN(len(pods))].UID))
 	}
+}
+
+// told is the deployment with all that there is of it, and the end of the log.
+func (w *world) told() string {
+	var text strings.Builder
+	d := w.deployment()
+	fmt.Fprintf(&text, "deployment: wants %d of %s, generation %d, %+v\n", *d.Spec.Replicas, d.Spec.Template.Spec.Containers[0].Image, d.Generation, d.Status)
+	for revision, set := range w.sets() {
+		fmt.Fprintf(&text, "set %s, revision %s: %s, owner %s, deleted %v, wants %d, generation %d, %+v\n", set.Name, revision,
+			set.Spec.Template.Spec.Containers[0].Image, owner(set), set.DeletionTimestamp, *set.Spec.Replicas, set.Generation, set.Status)
+	}
+	for _, pod := range w.pods() {
+		fmt.Fprintf(&text, "pod %s on %s: %s, owner %s, deleted %v, %s, ready %t\n", pod.Name, pod.Spec.NodeName,
+			pod.Spec.Containers[0].Image, owner(&pod), pod.DeletionTimestamp, pod.Status.Phase, isReady(&pod))
+	}
+	log := w.cluster.ledgers.events()
+	last := log.Position().Seq
+	for seq := max(last, 40) - 39; seq <= last; seq++ {
+		if env, err := log.Envelope(seq); err == nil {
+			fmt.Fprintf(&text, "%s %s %s %s %s after %d\n", seq, env.At.Format("15:04:05.000"), env.Actor, env.Events[0].Kind, env.Events[0].Key, env.Cause.Seq)
+		}
+	}
+	return text.String()
+}
+
+func owner(obj metav1.Object) string {
+	if ref := metav1.GetControllerOf(obj); ref != nil {
+		return ref.Name
+	}
+	return "nobody"
 }
 
 // calm ends what still goes on, and takes away the pods that nobody owns since
