@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +18,9 @@ const detachedVariable = "SEGNO_DETACHED"
 
 func (o *upOptions) logFile() string { return filepath.Join(o.dataDir, "segno.log") }
 
-// detachPatience is how long a detached cluster may take to be ready: a long
+// defaultDetachPatience is how long a detached cluster may take to be ready: a long
 // log may have to be read first.
-const detachPatience = 5 * time.Minute
+const defaultDetachPatience = 5 * time.Minute
 
 // runDetached starts this very command line again in the background and waits
 // until the cluster is ready.
@@ -27,11 +28,15 @@ func (o *upOptions) runDetached(ctx context.Context) error {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	log, err := os.OpenFile(o.logFile(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	log, err := os.OpenFile(o.logFile(), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the log file: %w", err)
 	}
 	defer log.Close()
+	before, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fmt.Errorf("open the log file: %w", err)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -48,31 +53,36 @@ func (o *upOptions) runDetached(ctx context.Context) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }() // answered before this process ends, or never asked for
-	ctx, cancel := context.WithTimeout(ctx, detachPatience)
+	ctx, cancel := context.WithTimeout(ctx, o.detachPatience)
 	defer cancel()
 	err = until(ctx, "wait for the cluster", func() (bool, error) {
 		select {
 		case err := <-ended:
-			return false, notStarted(err, readAll(o.logFile()))
+			return false, notStarted(err, readFrom(o.logFile(), before))
 		default:
 		}
 		run, err := localTarget{dataDir: o.dataDir}.find()
 		return err == nil && run.PID == child.Process.Pid && run.Alive(), nil
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the cluster is still starting (process %d); what it says is in %s, and it is ready when this finds it: segno status%s",
+			child.Process.Pid, o.logFile(), dirFlag(o.dataDir))
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(o.streams.Out, readAll(o.logFile()))
+	fmt.Fprint(o.streams.Out, readFrom(o.logFile(), before))
 	fmt.Fprintf(o.streams.Out, "It runs in the background (process %d); stop it with: segno down%s\n", child.Process.Pid, dirFlag(o.dataDir))
 	return nil
 }
 
-func readAll(file string) string {
+// readFrom is what was written behind a place of a file.
+func readFrom(file string, place int64) string {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	return string(data)
+	return string(data[min(place, int64(len(data))):])
 }
 
 // notStarted tells why a detached cluster ended: what it said itself, else its

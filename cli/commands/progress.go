@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
 // progressBar shows how far something long is; what is over within half a
-// second is not shown at all.
+// second is not shown at all. Several may tell it at once.
 type progressBar struct {
 	out     io.Writer
+	mu      sync.Mutex
 	started time.Time
 	drawn   time.Time
 }
@@ -22,6 +24,8 @@ const (
 )
 
 func (p *progressBar) show(what string, done, total uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
 	if p.started.IsZero() {
 		p.started = now
@@ -36,6 +40,8 @@ func (p *progressBar) show(what string, done, total uint64) {
 
 // end finishes the line, if there is one.
 func (p *progressBar) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.drawn.IsZero() {
 		fmt.Fprintln(p.out)
 	}

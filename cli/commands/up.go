@@ -23,12 +23,13 @@ type upOptions struct {
 	podNetwork                                        string
 	nodes                                             int
 	nodeGrace                                         time.Duration
+	detachPatience                                    time.Duration
 	detach, verbose                                   bool
 	streams                                           genericiooptions.IOStreams
 }
 
 func newUp(streams genericiooptions.IOStreams) *cobra.Command {
-	o := upOptions{streams: streams}
+	o := upOptions{streams: streams, detachPatience: defaultDetachPatience}
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run a cluster on this machine",
