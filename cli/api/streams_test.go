@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -241,6 +243,48 @@ func forwarded(t *testing.T, dialer httpstream.Dialer) {
 	close(stop)
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// silent is a node that is reached and never says a word.
+type silent chan net.Conn
+
+func (s silent) DialNode(context.Context, proto.NodeName) (net.Conn, error) {
+	here, there := net.Pipe()
+	s <- there
+	return here, nil
+}
+
+// TestP11NobodyWhoLeftWaitsForANode: the connection to the node ends with the
+// client's.
+func TestP11NobodyWhoLeftWaitsForANode(t *testing.T) {
+	node := make(silent, 1)
+	c := apitest.New(t, func(cfg *api.Config) { cfg.Nodes = node })
+	c.Create(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	c.Create(t, podNamed("p", "c"))
+	binding := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Target: corev1.ObjectReference{Name: "n1"}}
+	if err := typed(t, c.Config()).CoreV1().Pods("default").Bind(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := url.Parse(c.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	person, err := net.Dial("tcp", at.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(person, "GET %sp/portforward HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\nSec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n", podPath)
+	asked := <-node
+	if _, err := bufio.NewReader(asked).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(person.Close(), asked.SetReadDeadline(time.Now().Add(10*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, asked); err != nil {
+		t.Errorf("the node still waits for one who left: %v", err)
 	}
 }
 

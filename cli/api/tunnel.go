@@ -2,12 +2,14 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"golang.org/x/sync/errgroup"
@@ -21,6 +23,9 @@ const (
 	forwardProtocol = "portforward.k8s.io"
 	tunnelProtocol  = "SPDY/3.1+" + forwardProtocol
 )
+
+// upgradePatience is how long a node may take to answer.
+const upgradePatience = 30 * time.Second
 
 // tunnel forwards ports for a client that carries SPDY in a WebSocket: the node
 // sees the SPDY alone. The node is asked first, so that its refusal is an
@@ -77,11 +82,19 @@ func (c *call) upgradeNode(to *url.URL) (conn net.Conn, reader *bufio.Reader, re
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	// Nobody who leaves waits for a node, and no node is waited for for ever.
+	context.AfterFunc(c.r.Context(), func() { _ = conn.Close() })
 	reader = bufio.NewReader(conn)
-	err = request.Write(conn)
+	err = conn.SetDeadline(time.Now().Add(upgradePatience))
+	if err == nil {
+		err = request.Write(conn)
+	}
 	var answer *http.Response
 	if err == nil {
 		answer, err = http.ReadResponse(reader, request)
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
 		return nil, nil, nil, errors.Join(fmt.Errorf("ask for a stream: %w", err), conn.Close())
