@@ -45,7 +45,7 @@ type Cluster struct {
 }
 
 // New opens everything that can be opened without running: folds, ports,
-// certificates. Nothing is served before Run.
+// certificates. Nothing is served before Run; without it, Close.
 func New(cfg Config) (*Cluster, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -53,7 +53,7 @@ func New(cfg Config) (*Cluster, error) {
 	}
 	c := &Cluster{cfg: cfg, log: cfg.Log, table: kinds.Table(), ledgers: ledgers{}}
 	if err := c.open(); err != nil {
-		c.close()
+		c.Close()
 		return nil, err
 	}
 	return c, nil
@@ -73,7 +73,9 @@ func (c *Cluster) open() error {
 	return err
 }
 
-func (c *Cluster) close() {
+// Close frees what New opened, for a cluster that never ran; Run does so at its
+// end.
+func (c *Cluster) Close() {
 	if c.https != nil {
 		_ = c.https.Close() // Serve has closed it already when it ran
 	}
@@ -87,13 +89,13 @@ func (c *Cluster) close() {
 // Run serves until ctx ends. It returns nil then, or the first error that
 // makes going on impossible.
 func (c *Cluster) Run(ctx context.Context) error {
-	defer c.close()
+	defer c.Close()
 	base := floors{server: newFloor(ctx), doors: newFloor(ctx)}
 	c.freeBusPort()
 	base.server.run(c.server.Run)
-	top, ctx := errgroup.WithContext(ctx)
-	top.Go(func() error { return base.watch(ctx) })
-	top.Go(func() error { return c.serve(ctx, base, top) })
+	top, running := errgroup.WithContext(ctx)
+	top.Go(func() error { return base.watch(running) })
+	top.Go(func() error { return c.serve(running, base, top) })
 	err := top.Wait()
 	if fall := base.end(); fall != nil {
 		return fall // the cause of the other
