@@ -1,6 +1,7 @@
 package events
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -19,6 +20,10 @@ const (
 	VerbBatch  = "batch" // several actions with different verbs
 )
 
+// ErrPanic is wrapped by what Decide answers when a rule panicked: the same
+// command will do no better.
+var ErrPanic = errors.New("panic")
+
 // Decide turns a command into events, or says why not. It is pure: the same
 // table, view, command and time always give the same decision, and nothing
 // that comes in is written to. A user's mistake is an *apierrors.StatusError;
@@ -27,7 +32,7 @@ const (
 func Decide(table *Table, view View, cmd Command, at time.Time) (decision Decision, err error) {
 	defer func() {
 		if mistake := recover(); mistake != nil {
-			decision, err = Decision{}, fmt.Errorf("decide %s %s: panic: %v\n%s", verbOf(cmd.Action), keyOf(cmd.Action), mistake, debug.Stack())
+			decision, err = Decision{}, fmt.Errorf("decide %s %s: %w: %v\n%s", verbOf(cmd.Action), keyOf(cmd.Action), ErrPanic, mistake, debug.Stack())
 		}
 	}()
 	d := decider{table: table, view: view, cmd: &cmd, at: at}
