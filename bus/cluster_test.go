@@ -98,19 +98,20 @@ func (w *world) must(action events.Action) events.Outcome {
 func (w *world) joinedNode(name string) *Link {
 	w.t.Helper()
 	link := NewLink(w.enter(w.t, RoleNode, name), proto.NodeName(name))
-	w.eventually(func() bool { _, err := link.Register(context.Background(), newNode(name)); return err == nil })
+	w.eventually(func() error { _, err := link.Register(context.Background(), newNode(name)); return err })
 	return link
 }
 
 // eventually waits for what happens as soon as intake and relay have begun.
-func (w *world) eventually(happens func() bool) {
+func (w *world) eventually(happens func() error) {
 	w.t.Helper()
+	var err error
 	for range 10_000 {
-		if happens() {
+		if err = happens(); err == nil {
 			return
 		}
 	}
-	w.t.Fatal("it did not happen")
+	w.t.Fatalf("it did not happen, at last because of: %v", err)
 }
 
 func newNode(name string) *corev1.Node {

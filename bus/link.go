@@ -47,10 +47,60 @@ func (l *Link) Register(ctx context.Context, node *corev1.Node) (*corev1.Node, e
 	return out, nil
 }
 
-// Sync answers everything that the node should run.
+// Sync answers everything that the node should run, once all parts of it are
+// here. After an error the caller asks again.
 func (l *Link) Sync(ctx context.Context) (proto.Want, error) {
-	var want proto.Want
-	return want, l.ask(ctx, proto.NodeSync(l.node), nil, &want)
+	subject, inbox := proto.NodeSync(l.node), l.conn.nc.NewInbox()
+	sub, err := l.conn.nc.SubscribeSync(inbox)
+	if err != nil {
+		return proto.Want{}, fmt.Errorf("ask at %s: %w", subject, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()            // the connection may be closed already
+	if err = sub.SetPendingLimits(-1, -1); err == nil { // all of it is kept anyway
+		err = l.conn.nc.PublishRequest(subject, inbox, nil)
+	}
+	var all proto.Want
+	if err == nil {
+		all, err = assembled(func() (proto.Want, error) { return nextPart(ctx, sub) })
+	}
+	if err != nil {
+		return proto.Want{}, fmt.Errorf("ask at %s: %w", subject, err)
+	}
+	return all, nil
+}
+
+// assembled puts the parts of a sync together.
+func assembled(next func() (proto.Want, error)) (proto.Want, error) {
+	all := proto.Want{Full: true}
+	for due := uint32(0); ; due++ {
+		part, err := next()
+		if err != nil {
+			return proto.Want{}, err
+		}
+		if due == 0 {
+			all.Counter = part.Counter
+		}
+		if !part.Full || part.Part != due || part.Counter != all.Counter {
+			return proto.Want{}, fmt.Errorf("part %d of sync %d came where part %d of sync %d was due", part.Part, part.Counter, due, all.Counter)
+		}
+		all.Pods = append(all.Pods, part.Pods...)
+		if !part.More {
+			return all, nil
+		}
+	}
+}
+
+func nextPart(ctx context.Context, sub *nats.Subscription) (part proto.Want, err error) {
+	ctx, cancel := context.WithTimeout(ctx, linkPatience)
+	defer cancel()
+	msg, err := sub.NextMsgWithContext(ctx)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return part, ErrNobody
+	}
+	if err != nil {
+		return part, err
+	}
+	return part, proto.Unpack(msg.Data, &part)
 }
 
 // Report delivers statuses; it returns once the answer is here.

@@ -154,48 +154,61 @@ func bodyOf(record *events.Record) []byte {
 	return append(append(body, record.Spec...), record.Status...)
 }
 
-// sync answers everything that the node should know, and from which message
-// on it goes on from there.
+// syncPart is how many bytes of objects one message of a sync carries, unless
+// it is a single larger one: far below what the server takes in one message.
+const syncPart = 1 << 20
+
+// sync answers everything that the node should know, in parts, and from which
+// message on it goes on from there.
 func (r *Relay) sync(msg *nats.Msg) {
 	node := proto.NodeName(proto.Pinned(msg.Subject))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	view := r.cfg.Events.View()
 	to := r.of(node)
-	want, err := everything(view, node, to.counter)
-	if err == nil {
-		to.synced = view.Seq()
-		err = r.cfg.Conn.answer(msg, nodeActor(node), want)
+	s := syncing{
+		want: proto.Want{Counter: to.counter, Full: true},
+		send: func(part proto.Want) error { return r.cfg.Conn.answer(msg, nodeActor(node), part) },
 	}
-	if err != nil {
+	if err := s.everything(view, node); err != nil {
 		r.log.Warn("a node was not told what to run; it will ask again", "node", node, "error", err)
+		return
 	}
+	to.synced = view.Seq()
 }
 
-func everything(view events.View, node proto.NodeName, counter uint64) (proto.Want, error) {
-	want := proto.Want{Counter: counter, Full: true}
+// syncing is a full sync under way.
+type syncing struct {
+	send func(part proto.Want) error
+	want proto.Want // the next part
+	size int        // of its bodies
+}
+
+// everything sends the node's own object first, then its pods.
+func (s *syncing) everything(view events.View, node proto.NodeName) error {
 	own, found, err := events.GetAs[*corev1.Node](view, nodeResource.Key("", string(node)))
 	if err != nil {
-		return want, fmt.Errorf("read node %s: %w", node, err)
+		return fmt.Errorf("read node %s: %w", node, err)
 	}
 	if found {
-		if err := add(&want, nodeResource, own); err != nil {
-			return want, err
+		if err := s.add(nodeResource, own); err != nil {
+			return err
 		}
 	}
 	pods, err := events.ListAs[*corev1.Pod](view, events.Query{Resource: podResource, Node: node})
 	if err != nil {
-		return want, fmt.Errorf("list the pods of node %s: %w", node, err)
+		return fmt.Errorf("list the pods of node %s: %w", node, err)
 	}
 	for _, pod := range pods {
-		if err := add(&want, podResource, pod); err != nil {
-			return want, err
+		if err := s.add(podResource, pod); err != nil {
+			return err
 		}
 	}
-	return want, nil
+	return s.send(s.want)
 }
 
-func add(want *proto.Want, resource proto.Resource, object events.Object) error {
+// add puts an object into the part, or into the next one when this one is full.
+func (s *syncing) add(resource proto.Resource, object events.Object) error {
 	key := resource.Key(object.GetNamespace(), object.GetName())
 	seq, err := proto.ParseSeq(object.GetResourceVersion())
 	if err != nil {
@@ -205,6 +218,15 @@ func add(want *proto.Want, resource proto.Resource, object events.Object) error 
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", key, err)
 	}
-	want.Pods = append(want.Pods, proto.WantPod{Key: key, UID: string(object.GetUID()), Seq: seq, Body: body})
+	if s.size > 0 && s.size+len(body) > syncPart {
+		s.want.More = true
+		if err := s.send(s.want); err != nil {
+			return err
+		}
+		s.want = proto.Want{Counter: s.want.Counter, Full: true, Part: s.want.Part + 1}
+		s.size = 0
+	}
+	s.want.Pods = append(s.want.Pods, proto.WantPod{Key: key, UID: string(object.GetUID()), Seq: seq, Body: body})
+	s.size += len(body)
 	return nil
 }

@@ -2,11 +2,14 @@ package bus
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
 	"segno/proto"
@@ -73,7 +76,7 @@ func TestN6SyncTellsEverythingAndNothingOlderFollows(t *testing.T) {
 	w.boundPod("a", "n1")
 	w.boundPod("b", "n1")
 	w.boundPod("c", "")
-	w.eventually(func() bool {
+	w.eventually(func() error {
 		want, err := link.Sync(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +84,10 @@ func TestN6SyncTellsEverythingAndNothingOlderFollows(t *testing.T) {
 		if !want.Full || len(want.Pods) != 3 || want.Pods[0].Key != nodeResource.Key("", "n1") {
 			t.Fatalf("a sync told %+v", want)
 		}
-		return want.Counter == w.relay.Counter("n1")
+		if now := w.relay.Counter("n1"); want.Counter != now {
+			return fmt.Errorf("synced at %d, relayed %d since", want.Counter, now)
+		}
+		return nil
 	})
 
 	// A change that the sync covers, but that the relay comes to only now.
@@ -132,4 +138,66 @@ func TestN6WantsCloseWhenSomethingMayBeMissed(t *testing.T) {
 			t.Error("heard something")
 		}
 	})
+}
+
+// A node with more than a message takes hears all of it, in parts.
+func TestN6ALargeSyncComesInParts(t *testing.T) {
+	w := newWorld(t, startServer(t, ServerConfig{}))
+	link := w.joinedNode("n1")
+	const pods = 40
+	for i := range pods {
+		key := podResource.Key("default", fmt.Sprintf("web-%02d", i))
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: key.Name, Namespace: "default", Annotations: map[string]string{"a": strings.Repeat("x", 250_000)}},
+			Spec:       corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: "main", Image: "nginx:1.7.9"}}},
+		}
+		w.must(events.Create{Key: key, Object: pod, UID: types.UID("uid-" + key.Name)})
+	}
+	want, err := link.Sync(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !want.Full || want.More || len(want.Pods) != pods+1 || want.Pods[0].Key != nodeResource.Key("", "n1") {
+		t.Errorf("heard of %d objects, full %t, more %t", len(want.Pods), want.Full, want.More)
+	}
+
+	var parts []proto.Want
+	s := syncing{want: proto.Want{Counter: 7, Full: true}, send: func(part proto.Want) error {
+		if size := len(proto.Pack(part)); size > 2*syncPart {
+			t.Errorf("a part has %d bytes", size)
+		}
+		parts = append(parts, part)
+		return nil
+	}}
+	if err := s.everything(w.View(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(parts) < 10 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	assemble := func(parts ...proto.Want) (proto.Want, error) {
+		return assembled(func() (part proto.Want, err error) {
+			if len(parts) == 0 {
+				return part, context.DeadlineExceeded
+			}
+			part, parts = parts[0], parts[1:]
+			return part, nil
+		})
+	}
+	if all, err := assemble(parts...); err != nil || len(all.Pods) != pods+1 || all.Counter != 7 {
+		t.Errorf("the parts are %d objects, %v", len(all.Pods), err)
+	}
+	other := parts[1]
+	other.Counter++
+	for what, wrong := range map[string][]proto.Want{
+		"without the first part":  parts[1:],
+		"without the second part": append([]proto.Want{parts[0]}, parts[2:]...),
+		"without the last part":   parts[:len(parts)-1],
+		"in another order":        {parts[1], parts[0]},
+		"with another sync's":     {parts[0], other},
+	} {
+		if all, err := assemble(wrong...); err == nil {
+			t.Errorf("%s, it passes for everything, with %d objects", what, len(all.Pods))
+		}
+	}
 }

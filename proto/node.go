@@ -8,10 +8,16 @@ import (
 
 // Want is what the control plane relays to one node: pods that it should run.
 // Counter rises by one a message; a gap, or a reconnect, asks for a full sync.
+//
+// A full sync comes in parts, one message each: all have the same Counter and
+// are numbered from 0. It is everything once the part without More is there;
+// until then nothing may be concluded from what is not in it.
 type Want struct {
 	Counter uint64    `msgpack:"n"`
 	Full    bool      `msgpack:"f"` // Pods is everything the node should know; the rest is to go
 	Pods    []WantPod `msgpack:"p"`
+	Part    uint32    `msgpack:"a,omitempty"` // of a full sync
+	More    bool      `msgpack:"m,omitempty"` // further parts follow
 }
 
 // WantPod is one pod as it should be, or the word that it is gone.
@@ -44,7 +50,8 @@ type ReportItem struct {
 }
 
 // Reply answers a Report item by item, in its order: "" when it is durable or
-// moot (the object is gone), a text when it was refused for good.
+// moot (the object is gone), a text when it was refused for good. Fewer answers
+// than items come when the Report could not be read: it is refused as a whole.
 type Reply struct {
 	Errors []string `msgpack:"e"`
 	Retry  string   `msgpack:"r"` // set when nothing was taken and the node should try again
