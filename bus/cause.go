@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"segno/events"
 	"segno/proto"
 )
 
@@ -14,24 +13,17 @@ import (
 // a start and readiness.
 const chainLength = 4
 
-// cause is what led to a pod's status. A node names the newest event of the pod
-// that it was told of. Since then a container may have died by itself: what comes
-// now follows from that, and from what the node has said of it.
-func (in *Intake) cause(node proto.NodeName, item *proto.ReportItem) (proto.Seq, error) {
+// cause is what led to the status that a pod is about to get. A node names the
+// newest event of the pod that it was told of. Since then a container may have
+// died by itself: what comes now follows from that, and from what the node has
+// said of it.
+func (in *Intake) cause(node proto.NodeName, item *proto.ReportItem, have *corev1.Pod, is *corev1.PodStatus) (proto.Seq, error) {
 	if item.Cause == 0 || item.Ended || in.cfg.History == nil {
 		return item.Cause, nil
 	}
-	have, found, err := events.GetAs[*corev1.Pod](in.cfg.Cluster.View(), item.Key)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", item.Key, err)
-	}
-	is := &corev1.Pod{}
-	if err := is.Unmarshal(item.Status); err != nil {
-		return 0, malformed(item, err)
-	}
-	before, now := countLives(&have.Status), countLives(&is.Status)
+	before, now := countLives(&have.Status), countLives(is)
 	switch {
-	case !found || have.DeletionTimestamp != nil || now.ends == 0:
+	case have.DeletionTimestamp != nil || now.ends == 0:
 		return item.Cause, nil
 	case now.ends > before.ends && now.restarts > before.restarts:
 		return 0, nil // died and started again since the last report: by itself

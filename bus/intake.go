@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"segno/events"
 	"segno/proto"
@@ -53,6 +52,7 @@ type Intake struct {
 	beats   *lanes // apart: a long report must not make a node look silent
 
 	registered sync.Map // by name: the nodes that have registered since the start
+	failing    sync.Map // by name: which items of a node's last report failed, and how often
 }
 
 // NewIntake checks the configuration.
@@ -75,9 +75,9 @@ func (in *Intake) Run(ctx context.Context) error {
 		for _, sub := range subs {
 			_ = sub.Unsubscribe() // the connection may be closed already
 		}
-		in.lanes.all.Wait()
-		in.beats.all.Wait()
-		in.telling.all.Wait()
+		in.lanes.finish()
+		in.beats.finish()
+		in.telling.finish()
 	}()
 	for what, act := range serve {
 		lanes := in.lanes
@@ -98,25 +98,19 @@ func (in *Intake) Run(ctx context.Context) error {
 // than its lane holds gets no answer, and sends again.
 func (in *Intake) take(ctx context.Context, lanes *lanes, msg *nats.Msg, act func(context.Context, proto.NodeName, []byte) any) {
 	node := proto.NodeName(proto.Pinned(msg.Subject))
-	lanes.put(node, func() {
+	lanes.put(node, len(msg.Data), func() {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := in.cfg.Conn.answer(msg, nodeActor(node), act(ctx, node, msg.Data)); err != nil {
+		if err := in.serve(ctx, node, msg, act); err != nil {
 			in.log.Warn("a node was not answered", "error", err)
 		}
 	})
 }
 
-func nodeActor(node proto.NodeName) proto.Actor { return proto.Actor("node:" + string(node)) }
-
-// passing reports whether an error is of the moment: the same request may
-// succeed later.
-func passing(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return true
-	}
-	return apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)
+func (in *Intake) serve(ctx context.Context, node proto.NodeName, msg *nats.Msg, act func(context.Context, proto.NodeName, []byte) any) (err error) {
+	defer recovered(&err)
+	return in.cfg.Conn.answer(msg, nodeActor(node), act(ctx, node, msg.Data))
 }
+
+func nodeActor(node proto.NodeName) proto.Actor { return proto.Actor("node:" + string(node)) }

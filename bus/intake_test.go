@@ -189,27 +189,47 @@ func TestN2ReportsOfANodeStayInOrder(t *testing.T) {
 	var mu sync.Mutex
 	var order strings.Builder
 	gate := make(chan struct{})
-	lanes.put("n1", func() { <-gate })
+	lanes.put("n1", 1, func() { <-gate })
 	for _, text := range []string{"a", "b", "c"} {
-		lanes.put("n1", func() {
+		lanes.put("n1", 1, func() {
 			mu.Lock()
 			defer mu.Unlock()
 			order.WriteString(text)
 		})
 	}
 	done := make(chan struct{})
-	lanes.put("n2", func() { close(done) })
+	lanes.put("n2", 1, func() { close(done) })
 	<-done // another node does not wait
 	full := true
 	for range laneLength {
-		full = full && lanes.put("n1", func() {})
+		full = full && lanes.put("n1", 1, func() {})
 	}
 	if full {
 		t.Error("a lane took more than it holds")
 	}
 	close(gate)
-	lanes.all.Wait()
+	lanes.finish()
 	if order.String() != "abc" {
 		t.Errorf("done in order %q", order.String())
+	}
+}
+
+func TestN5LanesBoundWhatWaits(t *testing.T) {
+	lanes := newLanes()
+	gate := make(chan struct{})
+	lanes.put("n1", maxPayload, func() { <-gate })
+	taken := 0
+	for range 4 {
+		if lanes.put("n1", maxPayload, func() {}) {
+			taken++
+		}
+	}
+	if taken != 1 || !lanes.put("n2", maxPayload, func() {}) {
+		t.Errorf("besides the one under way, %d of the largest messages wait", taken)
+	}
+	close(gate)
+	lanes.finish()
+	if lanes.put("n1", 1, func() { t.Error("done after the end") }) {
+		t.Error("a message was taken after the end")
 	}
 }

@@ -28,7 +28,7 @@ type NodeNote struct {
 	First, Last time.Time
 }
 
-// noteReason is what a reason looks like.
+// noteReason is what a reason looks like, of a note and of a status.
 var noteReason = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
 
 // mostRepeats is how often anything may have happened between two reports.
@@ -173,7 +173,11 @@ func (in *Intake) tellNotes(ctx context.Context, node proto.NodeName, notes []No
 	if len(notes) == 0 {
 		return
 	}
-	taken := in.telling.put(node, func() {
+	bytes := 0
+	for i := range notes {
+		bytes += len(notes[i].Message)
+	}
+	taken := in.telling.put(node, bytes, func() {
 		if ctx.Err() != nil {
 			return
 		}

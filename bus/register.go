@@ -38,18 +38,18 @@ func (in *Intake) register(ctx context.Context, node proto.NodeName, data []byte
 	given := &corev1.Node{}
 	err := proto.Unpack(data, &message)
 	if err == nil {
-		err = given.Unmarshal(message.Node)
+		_, err = told(message.Node, given)
 	}
 	if err == nil && given.Name != string(node) {
 		err = notIts(node, nodeResource.Key("", given.Name))
 	}
 	if err != nil {
-		return proto.Registered{Error: err.Error()}
+		return proto.Registered{Error: brief(err)}
 	}
 	in.own(node, given)
 	have, err := in.enroll(ctx, node, given)
 	if err != nil {
-		return proto.Registered{Error: err.Error()}
+		return proto.Registered{Error: brief(err)}
 	}
 	if data, err = have.Marshal(); err != nil {
 		return proto.Registered{Error: err.Error()}
@@ -114,7 +114,8 @@ func (in *Intake) enroll(ctx context.Context, node proto.NodeName, given *corev1
 const speakAttempts = 5
 
 // speak makes a Node what say makes of it (nil stands for none, and for nothing
-// to be done), together with what follows from it, in one transaction.
+// to be done), together with what follows from it, in one transaction. What does
+// not fit follows in further ones.
 func (in *Intake) speak(ctx context.Context, key proto.ObjectKey, cmd events.Command, say func(have *corev1.Node) (*corev1.Node, error)) error {
 	for attempt := 1; ; attempt++ {
 		view := in.cfg.Cluster.View()
@@ -126,22 +127,42 @@ func (in *Intake) speak(ctx context.Context, key proto.ObjectKey, cmd events.Com
 		if err != nil || is == nil {
 			return err
 		}
-		if cmd.Action, err = in.becomes(view, key, have, is); err != nil {
+		portions, err := in.becomes(view, key, have, is)
+		if err != nil {
 			return err
 		}
-		_, err = in.cfg.Cluster.Submit(ctx, cmd)
+		cmd.Action = portions[0]
+		done, err := in.cfg.Cluster.Submit(ctx, cmd)
 		switch changed := apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) || apierrors.IsNotFound(err); {
 		case changed && attempt < speakAttempts:
 		case changed:
 			return fmt.Errorf("others change %s all the time: %s", key, err) //nolint:errorlint // it passes: no refusal
-		default:
+		case err != nil:
 			return err
+		default:
+			return in.goOn(ctx, cmd, done.Seq, portions[1:])
 		}
 	}
 }
 
-// becomes is the action that makes a Node, nil when there is none, what it is.
-func (in *Intake) becomes(view events.View, key proto.ObjectKey, have, is *corev1.Node) (events.Action, error) {
+// goOn submits what did not fit into a first transaction and follows from it. Of
+// pods that somebody changed meanwhile, the reconciler of nodes finds what is left.
+func (in *Intake) goOn(ctx context.Context, cmd events.Command, first proto.Seq, portions []events.Batch) error {
+	if first != 0 {
+		cmd.Cause = proto.Cause{Seq: first}
+	}
+	for _, part := range portions {
+		cmd.Action = part
+		if _, err := in.cfg.Cluster.Submit(ctx, cmd); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// becomes is what makes a Node, nil when there is none, what it is: the Node
+// itself and as many of its pods as fit, then the others.
+func (in *Intake) becomes(view events.View, key proto.ObjectKey, have, is *corev1.Node) ([]events.Batch, error) {
 	if have != nil {
 		steady(&have.Status, &is.Status)
 	}
@@ -154,24 +175,24 @@ func (in *Intake) becomes(view events.View, key proto.ObjectKey, have, is *corev
 		}
 	}
 	if have == nil {
-		return append(events.Batch{events.Create{Key: key, Object: is, UID: uuid.NewUUID()}}, pods...), nil
+		return events.Portions(events.Batch{events.Create{Key: key, Object: is, UID: uuid.NewUUID()}}, pods), nil
 	}
 	status := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: have.Name, UID: have.UID, ResourceVersion: have.ResourceVersion}, Status: is.Status,
 	}
 	spec := events.Copy(is)
 	spec.ResourceVersion = "" // the status, in the same transaction, has checked it
-	return append(events.Batch{
+	return events.Portions(events.Batch{
 		events.Update{Key: key, Subresource: events.SubStatus, Object: status},
 		events.Update{Key: key, Object: spec},
-	}, pods...), nil
+	}, pods), nil
 }
 
 // nodeStatus takes what a node reports of itself; what is about an earlier Node
 // of the name is moot.
 func (in *Intake) nodeStatus(ctx context.Context, item *proto.ReportItem, cmd events.Command) error {
-	told := &corev1.Node{}
-	if err := told.Unmarshal(item.Status); err != nil {
+	said, err := told(item.Status, &corev1.Node{})
+	if err != nil {
 		return malformed(item, err)
 	}
 	return in.speak(ctx, item.Key, cmd, func(have *corev1.Node) (*corev1.Node, error) {
@@ -179,7 +200,7 @@ func (in *Intake) nodeStatus(ctx context.Context, item *proto.ReportItem, cmd ev
 			return nil, nil
 		}
 		is := events.Copy(have)
-		told.Status.DeepCopyInto(&is.Status)
+		said.Status.DeepCopyInto(&is.Status)
 		return is, nil
 	})
 }

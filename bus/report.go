@@ -23,65 +23,59 @@ var (
 // itemsAtOnce bounds the items of one report that are under way.
 const itemsAtOnce = 64
 
-// report makes a report's items durable and answers each.
+// report makes a report's items durable and answers each. One that cannot be
+// read is refused: sent again it would be no better.
 func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) proto.Reply {
 	var report proto.Report
 	if err := proto.Unpack(data, &report); err != nil {
-		return proto.Reply{Retry: err.Error()}
+		return proto.Reply{Errors: []string{brief(err)}}
 	}
 	notes := in.notes(node, &report, time.Now()) // before items end the pods that they are about
-	reply := proto.Reply{Errors: make([]string, len(report.Items))}
+	failures := make([]error, len(report.Items))
 	var group errgroup.Group
 	group.SetLimit(itemsAtOnce)
 	for i := range report.Items {
 		group.Go(func() error {
-			err := in.item(ctx, node, &report.Items[i])
-			if err != nil && passing(err) {
-				return err
-			}
-			if err != nil {
-				reply.Errors[i] = err.Error()
-			}
-			return nil
+			failures[i] = in.item(ctx, node, &report.Items[i])
+			return nil // the others go on
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return proto.Reply{Retry: err.Error()} // repeating the others is harmless
+	_ = group.Wait() // no function of the group fails
+	reply := in.judge(node, report.Items, failures)
+	if reply.Retry == "" {
+		in.tellNotes(ctx, node, notes)
 	}
-	in.tellNotes(ctx, node, notes)
 	return reply
 }
 
 // item takes one status. What is about an object that is gone is moot, and
 // so done.
-func (in *Intake) item(ctx context.Context, node proto.NodeName, item *proto.ReportItem) error {
+func (in *Intake) item(ctx context.Context, node proto.NodeName, item *proto.ReportItem) (err error) {
+	defer recovered(&err)
 	cmd := events.Command{
 		Actor:   nodeActor(node),
 		Cause:   proto.Cause{Seq: item.Cause},
 		Via:     "node agent",
 		Manager: "segno-agent",
-		Reason:  item.Reason,
+		Reason:  plausibleReason(item.Reason),
 	}
-	var err error
 	switch {
 	case item.Key == nodeResource.Key("", string(node)):
 		return in.nodeStatus(ctx, item, cmd)
 	case item.Key.Resource == podResource:
-		cmd.Action, err = in.podStatus(node, item)
+		return in.podStatus(ctx, node, item, cmd)
 	default:
-		err = notIts(node, item.Key)
+		return notIts(node, item.Key)
 	}
-	if err != nil || cmd.Action == nil {
-		return err
+}
+
+// plausibleReason is a node's reason, or none when it is not one: it would stay
+// in the log for ever.
+func plausibleReason(reason string) string {
+	if !noteReason.MatchString(reason) {
+		return ""
 	}
-	if cmd.Cause.Seq, err = in.cause(node, item); err != nil {
-		return err
-	}
-	_, err = in.cfg.Cluster.Submit(ctx, cmd)
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // no version is given: it is the UID
-		return nil
-	}
-	return err
+	return reason
 }
 
 func notIts(node proto.NodeName, key proto.ObjectKey) error {
@@ -92,39 +86,62 @@ func malformed(item *proto.ReportItem, err error) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("status of %s: %v", item.Key, err))
 }
 
-// podStatus answers what the item asks for, nil when it is moot.
-func (in *Intake) podStatus(node proto.NodeName, item *proto.ReportItem) (events.Action, error) {
+// told reads an object that a node sends.
+func told[T interface{ Unmarshal(data []byte) error }](data []byte, object T) (T, error) {
+	if len(data) > proto.MaxObject {
+		return object, fmt.Errorf("it has %d bytes, at most %d are allowed", len(data), proto.MaxObject)
+	}
+	return object, events.Unmarshal(data, object)
+}
+
+// podStatus takes what a node reports of a pod.
+func (in *Intake) podStatus(ctx context.Context, node proto.NodeName, item *proto.ReportItem, cmd events.Command) error {
 	have, found, err := events.GetAs[*corev1.Pod](in.cfg.Cluster.View(), item.Key)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", item.Key, err)
+		return fmt.Errorf("read %s: %w", item.Key, err)
 	}
 	if !found || string(have.UID) != item.UID {
-		return nil, nil
+		return nil
 	}
 	if have.Spec.NodeName != string(node) {
-		return nil, notIts(node, item.Key)
+		return notIts(node, item.Key)
 	}
 	if item.Ended && have.DeletionTimestamp == nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s is not being deleted: it cannot end", item.Key))
+		return apierrors.NewBadRequest(fmt.Sprintf("%s is not being deleted: it cannot end", item.Key))
 	}
+	is, err := told(item.Status, &corev1.Pod{})
+	if err != nil {
+		return malformed(item, err)
+	}
+	if cmd.Action = podAction(have, is, item); cmd.Action == nil {
+		return nil
+	}
+	if cmd.Cause.Seq, err = in.cause(node, item, have, &is.Status); err != nil {
+		return err
+	}
+	_, err = in.cfg.Cluster.Submit(ctx, cmd)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // no version is given: it is the UID
+		return nil
+	}
+	return err
+}
+
+// podAction is what an item asks for, nil when that is nothing.
+func podAction(have, is *corev1.Pod, item *proto.ReportItem) events.Action {
 	var status events.Action
 	if len(item.Status) > 0 {
-		pod := &corev1.Pod{}
-		if err := pod.Unmarshal(item.Status); err != nil {
-			return nil, malformed(item, err)
-		}
-		pod.ObjectMeta = metav1.ObjectMeta{Name: item.Key.Name, Namespace: item.Key.Namespace, UID: have.UID}
-		status = events.Update{Key: item.Key, Subresource: events.SubStatus, Object: pod}
+		is.ObjectMeta = metav1.ObjectMeta{Name: item.Key.Name, Namespace: item.Key.Namespace, UID: have.UID}
+		status = events.Update{Key: item.Key, Subresource: events.SubStatus, Object: is}
 	}
 	if !item.Ended {
-		return status, nil
+		return status
 	}
 	end := events.Delete{Key: item.Key, Options: metav1.DeleteOptions{
 		GracePeriodSeconds: new(int64),
 		Preconditions:      &metav1.Preconditions{UID: &have.UID},
 	}}
 	if status == nil {
-		return end, nil
+		return end
 	}
-	return events.Batch{status, end}, nil
+	return events.Batch{status, end}
 }
