@@ -57,15 +57,24 @@ func Once(ctx context.Context, to Target, p *corev1.Probe) error {
 }
 
 func (t Target) exec(ctx context.Context, command []string) error {
-	var out bytes.Buffer
+	var out beginning
 	code, err := t.Runtime.Exec(ctx, t.Ref, runtime.Exec{Command: command, StreamSet: runtime.StreamSet{Stdout: &out, Stderr: &out}})
 	if err != nil {
 		return err
 	}
 	if code != 0 {
-		return fmt.Errorf("exit status %d: %s", code, bytes.TrimSpace(out.Bytes()[:min(out.Len(), mostOutput)]))
+		return fmt.Errorf("exit status %d: %s", code, bytes.TrimSpace(out.kept))
 	}
 	return nil
+}
+
+// beginning keeps the first bytes that are written, and lets the others go: a
+// command may write without end.
+type beginning struct{ kept []byte }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.kept = append(b.kept, p[:min(len(p), mostOutput-len(b.kept))]...)
+	return len(p), nil
 }
 
 func (t Target) connect(ctx context.Context, s *corev1.TCPSocketAction) error {

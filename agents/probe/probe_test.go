@@ -1,14 +1,18 @@
 package probe_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	goruntime "runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,8 +41,12 @@ func listening(t *testing.T, start func(*httptest.Server)) (probe.Target, intstr
 	mux.HandleFunc("/there", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound)
 	})
-	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	s := httptest.NewUnstartedServer(mux)
+	return serving(t, mux, start)
+}
+
+func serving(t *testing.T, handler http.Handler, start func(*httptest.Server)) (probe.Target, intstr.IntOrString) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
 	start(s)
 	t.Cleanup(s.Close)
 	at, err := url.Parse(s.URL)
@@ -74,7 +82,6 @@ func TestP3HTTP(t *testing.T) {
 	for path, want := range map[string]string{
 		"/ok?a=b": "", "ok?a=b": "", "/ok": "statuscode: 400: host virtual.example",
 		"/sick": "statuscode: 500: no database", "/here": "statuscode: 500", "/there": "", "/none": "statuscode: 404",
-		"/slow": "deadline exceeded",
 	} {
 		expect(t, path, probe.Once(t.Context(), to, get(port, path)), want)
 	}
@@ -124,11 +131,77 @@ func TestP3Exec(t *testing.T) {
 	expect(t, "nothing", probe.Once(t.Context(), to, &corev1.Probe{}), "not supported")
 }
 
+// execs is a container whose commands do what the test says.
+type execs struct {
+	*simulated.Engine
+	run func(ctx context.Context, exec runtime.Exec) (int, error)
+}
+
+func (e execs) Exec(ctx context.Context, _ runtime.Ref, exec runtime.Exec) (int, error) {
+	return e.run(ctx, exec)
+}
+
+// TestP3ACommandMayWriteWithoutEnd: only what is shown of it is kept.
+func TestP3ACommandMayWriteWithoutEnd(t *testing.T) {
+	const blocks = 4096
+	block := bytes.Repeat([]byte("sick "), 1<<12)
+	p := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"talk"}}}}
+	to := probe.Target{Runtime: execs{run: func(_ context.Context, exec runtime.Exec) (int, error) {
+		for i := range blocks {
+			out := exec.Stdout
+			if i%2 == 1 {
+				out = exec.Stderr
+			}
+			if n, err := out.Write(block); n != len(block) || err != nil {
+				return 0, fmt.Errorf("written %d: %w", n, err)
+			}
+		}
+		return 1, nil
+	}}}
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	err := probe.Once(t.Context(), to, p)
+	goruntime.ReadMemStats(&after)
+	expect(t, "a loud command", err, "exit status 1: sick sick")
+	if most := 11 << 10; len(err.Error()) > most {
+		t.Errorf("%d bytes are shown, want at most %d", len(err.Error()), most)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("it took %d bytes of memory to hear %d", took, blocks*len(block))
+	}
+}
+
+func TestP3AProbeEndsInItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"hang"}}}}
+		to := probe.Target{Runtime: execs{run: func(ctx context.Context, _ runtime.Exec) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}}}
+		for _, seconds := range []int32{3, 0} { // 0 is 1
+			p.TimeoutSeconds = seconds
+			begun := time.Now()
+			expect(t, "slow", probe.Once(t.Context(), to, p), "deadline exceeded")
+			if took, want := time.Since(begun), time.Duration(max(seconds, 1))*time.Second; took != want {
+				t.Errorf("it took %s, want %s", took, want)
+			}
+		}
+	})
+}
+
 func TestAProbeEndsWithItsContext(t *testing.T) {
-	to, port := listening(t, (*httptest.Server).Start)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	p := get(port, "/slow")
+	asked := make(chan struct{})
+	hangs := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	})
+	to, port := serving(t, hangs, (*httptest.Server).Start)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	p := get(port, "/")
 	p.TimeoutSeconds = 100
-	expect(t, "cancelled", probe.Once(ctx, to, p), "deadline exceeded")
+	expect(t, "cancelled", probe.Once(ctx, to, p), "context canceled")
 }
