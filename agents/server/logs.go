@@ -55,6 +55,7 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 		refuse(w, apierrors.NewInternalError(err))
 	default:
 		s.Logger.Debug("a log ended early", "container", ref.String(), "error", err)
+		panic(http.ErrAbortHandler) // or what is there would pass for all of it
 	}
 }
 

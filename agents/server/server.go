@@ -38,11 +38,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+func (c Config) complete() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
 // Run serves until ctx ends, and closes the listener and every stream with it.
 func Run(ctx context.Context, cfg Config) error {
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg = cfg.complete()
 	srv := &http.Server{
 		Handler:           Handler(cfg),
 		ReadHeaderTimeout: time.Minute,
@@ -60,7 +65,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 // Handler is the server without its listener.
 func Handler(cfg Config) http.Handler {
-	s := &server{cfg}
+	s := &server{cfg.complete()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.logs)
 	for _, method := range []string{"GET ", "POST "} {

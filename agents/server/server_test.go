@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ import (
 type node struct {
 	*testing.T
 	url    string
+	pods   onePod
 	engine *simulated.Engine
 }
 
@@ -77,7 +79,7 @@ func newNode(t *testing.T) *node {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return &node{t, "http://" + listener.Addr().String(), engine}
+	return &node{t, "http://" + listener.Addr().String(), onePod{p}, engine}
 }
 
 // dialEcho stands for a port of a pod, where all that is said comes back.
@@ -187,6 +189,31 @@ func TestFollowStopsWithTheClient(t *testing.T) {
 	}
 }
 
+// breaking is an engine that goes away in the middle of a log.
+type breaking struct{ *simulated.Engine }
+
+func (b breaking) Logs(_ context.Context, _ runtime.Ref, _ runtime.LogOptions, stdout, _ io.Writer) error {
+	_, err := io.WriteString(stdout, "one\ntwo\n")
+	return errors.Join(err, runtime.ErrDown)
+}
+
+// TestP11ABrokenLogDoesNotPassForAWholeOne, also without a logger.
+func TestP11ABrokenLogDoesNotPassForAWholeOne(t *testing.T) {
+	n := newNode(t)
+	handler := server.Handler(server.Config{Pods: n.pods, Runtime: breaking{n.engine}})
+	s := httptest.NewServer(handler)
+	defer s.Close()
+	answer, err := http.Get(s.URL + "/containerLogs/default/p/web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if string(body) != "one\ntwo\n" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
 // executors are the two ways in which clients run commands.
 func executors(t *testing.T, address string) map[string]remotecommand.Executor {
 	t.Helper()
@@ -232,7 +259,13 @@ func TestP11Attach(t *testing.T) {
 	n := newNode(t)
 	e := executors(t, n.url+"/attach/default/p/web?output=1")["SPDY"]
 	var out bytes.Buffer
-	time.AfterFunc(50*time.Millisecond, func() { n.engine.Kill(runtime.Ref{UID: "u", Container: "web"}, 0) })
+	web := runtime.Ref{UID: "u", Container: "web"}
+	go func() {
+		for !n.engine.Followed(web) {
+			goruntime.Gosched()
+		}
+		n.engine.Kill(web, 0)
+	}()
 	if err := e.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: &out}); err != nil || !strings.Contains(out.String(), "exited with code 0") {
 		t.Errorf("attach: %v, %q", err, out.String())
 	}

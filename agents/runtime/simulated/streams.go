@@ -74,6 +74,14 @@ func (e *Engine) linesAfter(ref runtime.Ref, n int) ([]line, <-chan struct{}, er
 	return c.lines[min(n, len(c.lines)):len(c.lines):len(c.lines)], c.done, nil
 }
 
+// Followed tells whether somebody waits for what a running container writes.
+func (e *Engine) Followed(ref runtime.Ref) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.find(ref)
+	return c != nil && c.done != nil
+}
+
 func selected(lines []line, options runtime.LogOptions) []line {
 	for len(lines) > 0 && lines[0].at.Before(options.Since) {
 		lines = lines[1:]
