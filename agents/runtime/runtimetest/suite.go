@@ -321,9 +321,15 @@ func execNotRunning(b *bench) {
 
 func attach(b *bench) {
 	b.sandbox()
-	ref := b.run("job", 0, Behaviour{RunFor: 300 * time.Millisecond})
+	var ref runtime.Ref
 	var out bytes.Buffer
-	if err := b.h.Runtime.Attach(b.Context(), ref, runtime.StreamSet{Stdout: &out, Stderr: &out}); err != nil {
+	err := runtime.ErrNotRunning
+	// On a slow machine a container may be over before it is attached to.
+	for attempt, lives := 0, 300*time.Millisecond; errors.Is(err, runtime.ErrNotRunning) && lives < time.Minute; attempt, lives = attempt+1, 3*lives {
+		ref = b.run("job", attempt, Behaviour{RunFor: lives})
+		err = b.h.Runtime.Attach(b.Context(), ref, runtime.StreamSet{Stdout: &out, Stderr: &out})
+	}
+	if err != nil {
 		b.Errorf("attach: %v", err)
 	}
 	b.ended(ref)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"segno/agents/runtime"
@@ -78,17 +79,20 @@ func TestALostEngineTellsAndComesBack(t *testing.T) {
 }
 
 func TestStartTakesItsTime(t *testing.T) {
-	engine := simulated.New(simulated.Config{StartLatency: 20 * time.Millisecond})
-	uid := "u"
-	if err := engine.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: uid}); err != nil {
-		t.Fatal(err)
-	}
-	spec := runtime.ContainerSpec{Ref: runtime.Ref{UID: uid, Container: "c"}, Image: "app:1"}
-	if err := engine.CreateContainer(t.Context(), spec); err != nil {
-		t.Fatal(err)
-	}
-	before := time.Now()
-	if err := engine.StartContainer(t.Context(), spec.Ref); err != nil || time.Since(before) < 20*time.Millisecond {
-		t.Errorf("start: %v after %s", err, time.Since(before))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const latency = 20 * time.Second
+		engine := simulated.New(simulated.Config{StartLatency: latency})
+		uid := "u"
+		if err := engine.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: uid}); err != nil {
+			t.Fatal(err)
+		}
+		spec := runtime.ContainerSpec{Ref: runtime.Ref{UID: uid, Container: "c"}, Image: "app:1"}
+		if err := engine.CreateContainer(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+		before := time.Now()
+		if err := engine.StartContainer(t.Context(), spec.Ref); err != nil || time.Since(before) != latency {
+			t.Errorf("start: %v after %s", err, time.Since(before))
+		}
+	})
 }
