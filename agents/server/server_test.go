@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -200,17 +202,24 @@ func (b breaking) Logs(_ context.Context, _ runtime.Ref, _ runtime.LogOptions, s
 // TestP11ABrokenLogDoesNotPassForAWholeOne, also without a logger.
 func TestP11ABrokenLogDoesNotPassForAWholeOne(t *testing.T) {
 	n := newNode(t)
-	handler := server.Handler(server.Config{Pods: n.pods, Runtime: breaking{n.engine}})
-	s := httptest.NewServer(handler)
-	defer s.Close()
-	answer, err := http.Get(s.URL + "/containerLogs/default/p/web")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if string(body) != "one\ntwo\n" || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("%q, %v", body, err)
+	for _, logger := range []*slog.Logger{nil, slog.New(slog.DiscardHandler)} {
+		var panics bytes.Buffer
+		s := httptest.NewUnstartedServer(server.Handler(server.Config{Pods: n.pods, Runtime: breaking{n.engine}, Logger: logger}))
+		s.Config.ErrorLog = log.New(&panics, "", 0)
+		s.Start()
+		answer, err := http.Get(s.URL + "/containerLogs/default/p/web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if string(body) != "one\ntwo\n" || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%q, %v", body, err)
+		}
+		s.Close()
+		if panics.Len() > 0 {
+			t.Error(panics.String())
+		}
 	}
 }
 
