@@ -183,7 +183,7 @@ func BenchmarkList(b *testing.B) {
 					n := 0
 					for b.Loop() {
 						if cold {
-							p.objects = newGenerations[versionID, events.Object](p.cfg.ObjectCache, nil)
+							p.objects = newGenerations[versionID](p.cfg.ObjectBytes, sizeOf)
 						}
 						v, err := p.At(seq)
 						if err != nil {

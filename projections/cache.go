@@ -1,6 +1,10 @@
 package projections
 
-import "sync"
+import (
+	"sync"
+
+	"segno/events"
+)
 
 // generations is a bounded cache: what was not used while the young half filled
 // up is forgotten. It comes near to least-recently-used at the price of a map.
@@ -9,7 +13,7 @@ type generations[K comparable, V any] struct {
 	limit      int // cost of one generation
 	spent      int
 	young, old map[K]V
-	cost       func(V) int // nil counts entries
+	cost       func(V) int
 }
 
 // newGenerations makes a cache that holds values of about the given total cost.
@@ -44,26 +48,28 @@ func (g *generations[K, V]) drop(key K) {
 	delete(g.old, key)
 	if v, ok := g.young[key]; ok {
 		delete(g.young, key)
-		g.spent -= g.price(v)
+		g.spent -= g.cost(v)
 	}
-}
-
-func (g *generations[K, V]) price(v V) int {
-	if g.cost == nil {
-		return 1
-	}
-	return g.cost(v)
 }
 
 func (g *generations[K, V]) insert(key K, v V) {
 	if earlier, ok := g.young[key]; ok {
-		g.spent -= g.price(earlier)
+		g.spent -= g.cost(earlier)
 	}
-	price := g.price(v)
+	price := g.cost(v)
 	if g.spent+price > g.limit {
 		g.old, g.young, g.spent = g.young, make(map[K]V, len(g.young)), 0
 		delete(g.old, key)
 	}
 	g.young[key] = v
 	g.spent += price
+}
+
+// sizeOf is about what a decoded object keeps in memory, in bytes.
+func sizeOf(obj events.Object) int {
+	encoded := 1024
+	if s, ok := obj.(interface{ Size() int }); ok {
+		encoded = s.Size()
+	}
+	return 1024 + 3*encoded
 }

@@ -248,7 +248,7 @@ func TestE3EveryMomentIsWhatANaiveFoldSays(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 7))
 			log := randomLog(rng, 120)
 			w := foldNaively(log)
-			cfg := Config{RecordBytes: pick(rng, 1, 8<<20), ObjectCache: pick(rng, 2, 1000)}
+			cfg := Config{RecordBytes: pick(rng, 1, 8<<20), ObjectBytes: pick(rng, 1, 1<<20)}
 			p := open(t, cfg)
 			p.recent.limit = pick(rng, 5, 50, recentMost)
 			if rng.IntN(2) == 0 {

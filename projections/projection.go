@@ -42,7 +42,7 @@ type Config struct {
 	CacheBytes   int64 // blocks of rows; default 32 MiB
 	RecordBytes  int   // newest records, for the fold; default 64 MiB
 	FeedBytes    int   // changes kept for live watchers; default 8 MiB
-	ObjectCache  int   // decoded objects; default 8192
+	ObjectBytes  int   // decoded objects; default 48 MiB
 	MemTableSize int   // default 16 MiB
 
 	// scratch is for a fold that is thrown away soon: quick to write rather than
@@ -63,7 +63,7 @@ func (c *Config) check() error {
 	c.CacheBytes = orDefault(c.CacheBytes, 32<<20)
 	c.RecordBytes = orDefault(c.RecordBytes, 64<<20)
 	c.FeedBytes = orDefault(c.FeedBytes, 8<<20)
-	c.ObjectCache = orDefault(c.ObjectCache, 8192)
+	c.ObjectBytes = orDefault(c.ObjectBytes, 48<<20)
 	c.MemTableSize = orDefault(c.MemTableSize, 16<<20)
 	return nil
 }
@@ -122,8 +122,8 @@ func Open(cfg Config) (*Projection, error) {
 	p := &Projection{
 		cfg: cfg, table: cfg.Table, db: db, write: pebble.NoSync,
 		records: newGenerations[proto.ObjectKey](cfg.RecordBytes, (*row).cost),
-		objects: newGenerations[versionID, events.Object](cfg.ObjectCache, nil),
-		decoded: newGenerations[*events.Record, events.Object](min(cfg.ObjectCache, 1024), nil),
+		objects: newGenerations[versionID](cfg.ObjectBytes, sizeOf),
+		decoded: newGenerations[*events.Record](cfg.ObjectBytes/4, sizeOf),
 	}
 	if cfg.Sync {
 		p.write = pebble.Sync

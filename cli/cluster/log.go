@@ -38,11 +38,11 @@ func folds(table *events.Table, dir string) map[string]projections.Config {
 		proto.StreamEvents: {Table: table, Dir: at("state"), Sync: dir != ""},
 		proto.StreamNotes: {
 			Table: table, Dir: at("notes"), Sync: dir != "", Retained: true,
-			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectCache: 1024, MemTableSize: small,
+			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectBytes: small, MemTableSize: small,
 		},
 		proto.StreamLeases: {
 			Table: table, Retained: true, Window: leaseWindow,
-			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectCache: 1024, MemTableSize: small,
+			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectBytes: small, MemTableSize: small,
 		},
 	}
 }
