@@ -21,7 +21,8 @@ import (
 // Agent is one node.
 type Agent struct {
 	cfg    Config
-	info   facts // about machine and engine, read once
+	info   facts  // about machine and engine; the engine's version may change
+	unlock func() // gives StateDir to the next agent
 	pods   *pod.Keeper
 	outbox *outbox.Outbox
 	wanted disk.Folder // what should run, a record a pod
@@ -38,23 +39,37 @@ type Agent struct {
 	noted  corev1.ConditionStatus // the node's readiness that people were told of
 }
 
-// New answers an agent that knows what an earlier one on the same StateDir knew.
+// New answers an agent that knows what an earlier one on the same StateDir
+// knew. From here to the end of its Run nobody else may use that folder.
 func New(cfg Config) (*Agent, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
-	var err error
+	unlock, err := disk.Lock(cfg.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+	}
+	a := &Agent{cfg: cfg, unlock: unlock, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	if err := a.assemble(); err != nil {
+		unlock()
+		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+	}
+	return a, nil
+}
+
+// assemble makes the parts, and reads what an earlier agent kept.
+func (a *Agent) assemble() (err error) {
+	cfg := &a.cfg
 	for name, folder := range map[string]*disk.Folder{"pods": &a.wanted, "told": &a.told, "node": &a.self} {
 		if *folder, err = disk.Open(cfg.below(name)); err != nil {
-			return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+			return err
 		}
 	}
 	a.outbox, err = outbox.New(outbox.Config{
 		Dir: cfg.below("outbox"), Send: cfg.Link.Report, Logger: cfg.Logger, Refused: a.refused,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+		return err
 	}
 	a.info = readFacts(&a.cfg)
 	a.health = startingHealth(&a.info)
@@ -65,18 +80,22 @@ func New(cfg Config) (*Agent, error) {
 		Tell:          a.tell, Note: a.outbox.Note, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
+		return err
 	}
-	return a, a.remember()
+	return a.remember()
 }
 
-// Run keeps the node until ctx ends. Its containers go on without it.
+// Run keeps the node until ctx ends, once. Its containers go on without it.
 func (a *Agent) Run(ctx context.Context) error {
-	unlock, err := disk.Lock(a.cfg.StateDir)
-	if err != nil {
-		return fmt.Errorf("agent of node %s: %w", a.cfg.Node, err)
+	defer a.unlock()
+	if err := a.run(ctx); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
 	}
-	defer unlock()
+	return nil
+}
+
+// run ends with its first part that does.
+func (a *Agent) run(ctx context.Context) error {
 	a.setUpNetwork(ctx) // of an earlier agent's CIDR, before its pods are looked at
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.pods.Run(ctx) })
@@ -91,14 +110,11 @@ func (a *Agent) Run(ctx context.Context) error {
 			})
 		})
 	}
-	err = group.Wait()
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return group.Wait()
 }
 
-// tell hands a pod's status to the outbox, and keeps it.
+// tell hands the status of a pod or of the node to the outbox. A pod's newest
+// one is also kept for the next agent.
 func (a *Agent) tell(item proto.ReportItem) {
 	err := a.outbox.Put(item)
 	if item.Key.Resource != nodes && !item.Ended {

@@ -2,7 +2,9 @@ package agents_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -16,7 +18,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents"
+	"segno/agents/disk"
 	"segno/agents/network"
+	"segno/agents/runtime"
 	"segno/agents/runtime/simulated"
 	"segno/proto"
 )
@@ -317,6 +321,81 @@ func TestAControlPlaneThatCountsAnew(t *testing.T) {
 		w.settle(time.Second)
 		w.expect("uid-d", "Running ready=True c=running/0")
 	})
+}
+
+// TestASecondAgentTouchesNothing of the first one's folder.
+func TestASecondAgentTouchesNothing(t *testing.T) {
+	dir := t.TempDir()
+	cfg := agents.Config{
+		Node: "n1", Link: newPlane(), Runtime: simulated.New(simulated.Config{}), Network: network.NewSimulated(), StateDir: dir,
+	}
+	first, err := agents.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inFlight := filepath.Join(dir, "pods", "uid-a.new")
+	if err := os.WriteFile(inFlight, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := agents.New(cfg); !errors.Is(err, disk.ErrLocked) {
+		t.Errorf("a second agent: %v", err)
+	}
+	if _, err := os.Stat(inFlight); err != nil {
+		t.Error(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := first.Run(over); err != nil {
+		t.Error(err)
+	}
+	third, err := agents.New(cfg)
+	if err != nil {
+		t.Fatalf("after the first one has ended: %v", err)
+	}
+	if err := third.Run(over); err != nil {
+		t.Error(err)
+	}
+}
+
+// hanging is an engine that takes every call, and answers none about itself.
+type hanging struct{ *simulated.Engine }
+
+func (hanging) Info(ctx context.Context) (runtime.Info, error) {
+	<-ctx.Done()
+	return runtime.Info{}, ctx.Err()
+}
+
+func TestAnEngineThatHangsDoesNotHoldUpTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		_, err := agents.New(agents.Config{
+			Node: "n1", Link: newPlane(), Runtime: hanging{simulated.New(simulated.Config{})}, Network: network.NewSimulated(),
+			Machine: agents.SimulatedMachine{},
+		})
+		if took := time.Since(begun); err != nil || took > 10*time.Second {
+			t.Errorf("%v after %s", err, took)
+		}
+	})
+}
+
+// ending is a listener that is closed before its time, with the word of one
+// whose context has ended.
+type ending struct{ net.Listener }
+
+func (ending) Accept() (net.Conn, error) { return nil, context.Canceled }
+func (ending) Close() error              { return nil }
+
+// TestAPartThatEndsByItselfIsAnError, whatever it says.
+func TestAPartThatEndsByItselfIsAnError(t *testing.T) {
+	agent, err := agents.New(agents.Config{
+		Node: "n1", Link: newPlane(), Runtime: simulated.New(simulated.Config{}), Network: network.NewSimulated(), Listener: ending{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.Run(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
 }
 
 // TestAFullDiskHoldsUpNothing: what cannot be kept is done all the same.

@@ -216,19 +216,22 @@ func decode(p *proto.WantPod) (pod.Want, error) {
 
 // remember starts from what an earlier agent kept.
 func (a *Agent) remember() error {
-	records, err := a.wanted.All()
-	if records == nil {
-		return fmt.Errorf("agent of node %s: %w", a.cfg.Node, err)
-	}
+	kept, err := a.wanted.All()
 	if err != nil {
-		a.cfg.Logger.Warn("kept pods were lost with the machine; the control plane has them", "error", err)
+		return err
+	}
+	if kept.Lost != nil {
+		a.cfg.Logger.Warn("kept pods were lost with the machine; the control plane has them", "error", kept.Lost)
 	}
 	told, err := a.told.All()
 	if err != nil {
-		a.cfg.Logger.Warn("kept statuses were lost with the machine; they are made anew", "error", err)
+		return err
 	}
-	for uid, data := range records {
-		want, err := remembered(data, told[uid])
+	if told.Lost != nil {
+		a.cfg.Logger.Warn("kept statuses were lost with the machine; they are made anew", "error", told.Lost)
+	}
+	for uid, data := range kept.Whole {
+		want, err := remembered(data, told.Whole[uid])
 		if err != nil {
 			a.cfg.Logger.Warn("unreadable pod; the control plane has it", "uid", uid, "error", err)
 			continue

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -27,18 +28,21 @@ type Pressure struct{ Memory, Disk, PID bool }
 
 const mostPods = 110
 
-// facts are what is read once about machine and engine.
+// facts are what is known about machine and engine.
 type facts struct {
 	machine   Machine
 	simulated bool
 	system    corev1.NodeSystemInfo
 	capacity  corev1.ResourceList
-	engine    error // why the engine did not answer
+	engine    error // why the engine did not answer at first
 }
 
 // readFacts also names the container engine, if it answers at this moment.
 func readFacts(cfg *Config) facts {
-	info, err := cfg.Runtime.Info(context.Background())
+	const patience = 5 * time.Second // it may hang; its return is noticed later
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	info, err := cfg.Runtime.Info(ctx)
 	f := facts{machine: cfg.Machine, simulated: info.Simulated, engine: err}
 	switch {
 	case f.machine == nil && info.Simulated:

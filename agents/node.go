@@ -99,11 +99,14 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 // rememberNode starts with the pod CIDR of an earlier agent.
 func (a *Agent) rememberNode() error {
 	records, err := a.self.All()
-	if records == nil {
-		return fmt.Errorf("agent of node %s: %w", a.cfg.Node, err)
+	if err != nil {
+		return err
+	}
+	if records.Lost != nil {
+		a.cfg.Logger.Warn("the kept Node object was lost with the machine; the control plane has it", "error", records.Lost)
 	}
 	node := &corev1.Node{}
-	if data, kept := records["node"]; kept && node.Unmarshal(data) == nil && node.Name == string(a.cfg.Node) {
+	if data, kept := records.Whole["node"]; kept && node.Unmarshal(data) == nil && node.Name == string(a.cfg.Node) {
 		a.node = node
 	}
 	return nil

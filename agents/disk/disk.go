@@ -55,7 +55,20 @@ func (f Folder) Put(name string, data []byte) error {
 	if err := os.Rename(path+temporary, path); err != nil {
 		return fmt.Errorf("write record %s: %w", name, err)
 	}
+	if err := f.sync(); err != nil {
+		return fmt.Errorf("write record %s: %w", name, err)
+	}
 	return nil
+}
+
+// sync makes durable which names are in the folder: before that a crash of the
+// machine may bring an older record back, or none.
+func (f Folder) sync() error {
+	dir, err := os.Open(f.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func write(path string, data []byte) error {
@@ -68,7 +81,8 @@ func write(path string, data []byte) error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// Remove deletes a record; missing is success.
+// Remove deletes a record; missing is success. A crash of the machine may
+// bring it back.
 func (f Folder) Remove(name string) error {
 	if f.dir == "" {
 		return nil
@@ -83,32 +97,40 @@ func (f Folder) Remove(name string) error {
 	return nil
 }
 
-// All reads every record. Beside them it answers an error that wraps ErrTorn
-// for those that are not whole; they are removed.
-func (f Folder) All() (map[string][]byte, error) {
-	out := map[string][]byte{}
+// Records are what is in a folder.
+type Records struct {
+	Whole map[string][]byte
+	// Lost says which ones cannot be had; it wraps ErrTorn for those that are
+	// not whole, which were removed. Nil when there are none.
+	Lost error
+}
+
+// All reads every record. An error means that the folder could not be read.
+func (f Folder) All() (Records, error) {
+	out := Records{Whole: map[string][]byte{}}
 	if f.dir == "" {
 		return out, nil
 	}
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
-		return nil, fmt.Errorf("read records: %w", err)
+		return Records{}, fmt.Errorf("read records: %w", err)
 	}
-	var torn []error
+	var lost []error
 	for _, entry := range entries {
 		name := entry.Name()
 		if strings.HasSuffix(name, temporary) {
-			torn = append(torn, os.Remove(filepath.Join(f.dir, name))) // never finished, never promised
+			lost = append(lost, os.Remove(filepath.Join(f.dir, name))) // never finished, never promised
 			continue
 		}
 		data, err := read(filepath.Join(f.dir, name))
 		if err != nil {
-			torn = append(torn, fmt.Errorf("record %s: %w", name, err))
+			lost = append(lost, fmt.Errorf("record %s: %w", name, err))
 			continue
 		}
-		out[name] = data
+		out.Whole[name] = data
 	}
-	return out, errors.Join(torn...)
+	out.Lost = errors.Join(lost...)
+	return out, nil
 }
 
 func read(path string) ([]byte, error) {

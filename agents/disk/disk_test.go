@@ -60,10 +60,11 @@ func TestWhatWasWrittenSurvivesAKill(t *testing.T) {
 			}
 		}
 		_ = cmd.Wait()
-		all, err := open(t, dir).All()
-		if err != nil {
+		records, err := open(t, dir).All()
+		if err = errors.Join(err, records.Lost); err != nil {
 			t.Fatal(err)
 		}
+		all := records.Whole
 		// The kill may fall after a record was written and before its number was printed.
 		for n := newest - 9; n <= newest; n++ {
 			number, _, _ := strings.Cut(string(all[strconv.Itoa(n%10)]), " ")
@@ -95,11 +96,23 @@ func TestATornRecordIsReportedAndLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := f.All()
-	if !errors.Is(err, disk.ErrTorn) || len(all) != 1 || string(all["a"]) != "content of a" {
+	if err != nil || !errors.Is(all.Lost, disk.ErrTorn) || len(all.Whole) != 1 || string(all.Whole["a"]) != "content of a" {
 		t.Errorf("%q, %v", all, err)
 	}
-	if all, err = f.All(); err != nil || len(all) != 1 {
+	if all, err = f.All(); err != nil || all.Lost != nil || len(all.Whole) != 1 {
 		t.Errorf("a second time: %q, %v", all, err)
+	}
+}
+
+// TestAFolderThatCannotBeReadIsNotAnEmptyOne.
+func TestAFolderThatCannotBeReadIsNotAnEmptyOne(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	f := open(t, dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := f.All(); err == nil || errors.Is(err, disk.ErrTorn) || all.Whole != nil {
+		t.Errorf("%q, %v", all, err)
 	}
 }
 
@@ -120,13 +133,13 @@ func TestTheZeroFolderKeepsNothing(t *testing.T) {
 	if err := errors.Join(f.Put("a", []byte("x")), f.Remove("a")); err != nil {
 		t.Error(err)
 	}
-	if all, err := f.All(); err != nil || len(all) != 0 {
+	if all, err := f.All(); err != nil || all.Lost != nil || len(all.Whole) != 0 {
 		t.Errorf("%v, %v", all, err)
 	}
 }
 
 func TestOneAgentAFolder(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "made", "by", "the", "lock")
 	unlock, err := disk.Lock(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -85,13 +85,13 @@ func New(cfg Config) (*Outbox, error) {
 
 func (o *Outbox) load() error {
 	records, err := o.folder.All()
-	if records == nil {
+	if err != nil {
 		return err
 	}
-	if err != nil {
-		o.cfg.Logger.Warn("statuses lost with the machine; they are told anew", "error", err)
+	if records.Lost != nil {
+		o.cfg.Logger.Warn("statuses lost with the machine; they are told anew", "error", records.Lost)
 	}
-	for uid, data := range records {
+	for uid, data := range records.Whole {
 		var item proto.ReportItem
 		if err := proto.Unpack(data, &item); err != nil {
 			o.cfg.Logger.Warn("unreadable status; it is told anew", "uid", uid, "error", err)

@@ -39,7 +39,7 @@ type Cluster struct {
 	https     net.Listener
 	busPort   net.Listener // keeps the port of the bus until the server takes it
 	nodes     []*node
-	why       string // the runtime is not Docker
+	why       string // the runtime is not Docker, or Docker does not answer
 	ready     readiness
 	intake    *bus.Intake // set before the nodes run
 }

@@ -12,8 +12,8 @@ import (
 // Runtime is what a node runs its containers with.
 type Runtime string
 
-// The runtimes. Auto takes Docker when an engine answers, and simulates
-// otherwise.
+// The runtimes. Auto takes Docker when an engine answers, or when the cluster has
+// had containers at one, and simulates otherwise.
 const (
 	RuntimeAuto      Runtime = "auto"
 	RuntimeDocker    Runtime = "docker"
@@ -61,7 +61,8 @@ type Info struct {
 	Bus        string // tls://host:port; "" without a port
 	Kubeconfig string // file
 	Runtime    Runtime
-	// Why the runtime is not what a person might expect; "" when it is.
+	// Why the runtime is not what a person might expect, or does not work yet; ""
+	// when it is and does.
 	Why   string
 	Nodes []proto.NodeName
 }

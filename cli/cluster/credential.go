@@ -13,6 +13,9 @@ import (
 	"segno/proto"
 )
 
+// credentialFile is where a node keeps its own, in its folder.
+const credentialFile = "credential.json"
+
 // keptCredential reads the credential in file, or makes one there.
 func keptCredential(file string, actor proto.Actor) (bus.Credential, error) {
 	data, err := os.ReadFile(file)

@@ -55,10 +55,10 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return err
 	}
-	n, err := newDockerNode(ctx, dockerNode{
+	n, trouble, err := newDockerNode(ctx, dockerNode{
 		name: cfg.Name, host: cfg.DockerHost, scope: credential.Fingerprint[:12], dir: cfg.DataDir, log: cfg.Log,
 	})
-	if err != nil {
+	if err := errors.Join(err, trouble); err != nil {
 		return err
 	}
 	conn, err := cfg.connect(ctx, credential.Credential)
@@ -95,7 +95,7 @@ type admission struct {
 // joined answers the credential of this node. A token that it was not made with
 // counts for more; the same one may stay on a command line that is run again.
 func joined(ctx context.Context, cfg JoinConfig) (admission, error) {
-	file := filepath.Join(cfg.DataDir, "credential.json")
+	file := filepath.Join(cfg.DataDir, credentialFile)
 	kept, found, err := keptAdmission(file)
 	if err != nil {
 		return kept, err

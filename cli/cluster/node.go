@@ -41,16 +41,21 @@ const probe = 2 * time.Second
 // chooseNodes decides what runs here, and says why when it is not Docker.
 func (c *Cluster) chooseNodes(ctx context.Context) error {
 	if c.cfg.Runtime != RuntimeSimulated && c.cfg.Nodes == 0 {
-		engine, err := c.dockerNode(ctx)
-		if err == nil {
+		engine, trouble, err := c.dockerNode(ctx)
+		if err != nil {
+			return err
+		}
+		// Pretended containers must not stand for real ones, which may still run.
+		if trouble == nil || c.cfg.Runtime == RuntimeAuto && hasContainers(c.cfg.DataDir) {
 			c.cfg.Runtime = RuntimeDocker
 			c.nodes = []*node{engine}
+			c.why = textOf(trouble)
 			return nil
 		}
 		if c.cfg.Runtime == RuntimeDocker {
-			return err
+			return trouble
 		}
-		c.why = err.Error()
+		c.why = trouble.Error()
 	}
 	c.cfg.Runtime = RuntimeSimulated
 	for i := range max(1, c.cfg.Nodes) {
@@ -62,17 +67,25 @@ func (c *Cluster) chooseNodes(ctx context.Context) error {
 	return nil
 }
 
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 // runsHere tells whether a node is one of this process.
 func (c *Cluster) runsHere(name string) bool {
 	return slices.ContainsFunc(c.nodes, func(n *node) bool { return string(n.name) == name })
 }
 
-func (c *Cluster) dockerNode(ctx context.Context) (*node, error) {
+// dockerNode is this machine's node, and what keeps its engine from working now.
+func (c *Cluster) dockerNode(ctx context.Context) (n *node, trouble, err error) {
 	name := c.cfg.NodeName
 	if name == "" {
 		host, err := os.Hostname()
 		if err != nil {
-			return nil, fmt.Errorf("name the node: %w", err)
+			return nil, nil, fmt.Errorf("name the node: %w", err)
 		}
 		name = proto.NodeName(strings.ToLower(host))
 	}
@@ -94,27 +107,25 @@ type dockerNode struct {
 	log   *slog.Logger
 }
 
-func newDockerNode(ctx context.Context, cfg dockerNode) (*node, error) {
+func newDockerNode(ctx context.Context, cfg dockerNode) (n *node, trouble, err error) {
 	engine, err := docker.New(docker.Config{Host: cfg.host, Node: string(cfg.name), Scope: cfg.scope})
 	if err != nil {
-		return nil, fmt.Errorf("use the Docker engine: %w", err)
+		return nil, nil, fmt.Errorf("use the Docker engine: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, probe)
 	defer cancel()
 	if _, err := engine.Info(ctx); err != nil {
-		_ = engine.Close() // it never answered
-		return nil, fmt.Errorf("ask the Docker engine: %w", err)
+		trouble = fmt.Errorf("ask the Docker engine: %w", err)
+	} else if err := keepEngine(cfg.dir, engine.Host()); err != nil {
+		return nil, nil, err
 	}
-	if err := keepEngine(cfg.dir, engine.Host()); err != nil {
-		return nil, err
-	}
-	n := &node{name: cfg.name, runtime: engine, dir: cfg.dir}
+	n = &node{name: cfg.name, runtime: engine, dir: cfg.dir}
 	if err := network.CanBridge(); err != nil {
 		n.network = network.HostOnly{Reason: err.Error()}
-		return n, nil
+		return n, trouble, nil
 	}
 	n.network, err = network.NewBridge(network.Config{Name: network.NameFor(cfg.scope, string(cfg.name)), Cluster: cfg.scope, Logger: cfg.log})
-	return n, err
+	return n, trouble, err
 }
 
 // runNodes starts the nodes of this process; each speaks over the bus with a
@@ -158,7 +169,7 @@ func (c *Cluster) nodeCredential(n *node) (bus.Credential, error) {
 	if n.dir == "" {
 		return bus.NewCredential(actor)
 	}
-	return keptCredential(filepath.Join(n.dir, "credential.json"), actor)
+	return keptCredential(filepath.Join(n.dir, credentialFile), actor)
 }
 
 func (n *node) agent(conn *bus.Conn, address netip.Addr, log *slog.Logger) (*agents.Agent, error) {

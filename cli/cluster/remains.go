@@ -89,3 +89,11 @@ func keptEngine(dataDir string) (host string, used bool) {
 	data, err := os.ReadFile(filepath.Join(dataDir, "node", engineFile))
 	return strings.TrimSpace(string(data)), err == nil
 }
+
+// hasContainers tells whether this machine has been the cluster's node: with
+// containers of its own, which may run without it.
+func hasContainers(dataDir string) bool {
+	_, used := keptEngine(dataDir)
+	_, err := os.Stat(filepath.Join(dataDir, "node", credentialFile))
+	return used || err == nil
+}
