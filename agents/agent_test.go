@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,8 @@ type world struct {
 	engine *simulated.Engine
 	dir    string
 	stop   func()
+
+	runtime runtime.Runtime // the engine, unless something is put before it
 }
 
 func newWorld(t *testing.T, dir string) *world {
@@ -43,8 +46,11 @@ func newWorld(t *testing.T, dir string) *world {
 // start runs an agent; the one before it must have been stopped.
 func (w *world) start() {
 	w.t.Helper()
+	if w.runtime == nil {
+		w.runtime = w.engine
+	}
 	agent, err := agents.New(agents.Config{
-		Node: "n1", Link: w.plane, Runtime: w.engine, Network: network.NewSimulated(), StateDir: w.dir, Version: "v0-test",
+		Node: "n1", Link: w.plane, Runtime: w.runtime, Network: network.NewSimulated(), StateDir: w.dir, Version: "v0-test",
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -478,6 +484,55 @@ func TestN2TheEngineGoesAndComesBack(t *testing.T) {
 		w.expect("uid-b", "Running ready=True c=running/0")
 		if w.plane.beats < 10 {
 			t.Errorf("%d heartbeats in two minutes", w.plane.beats)
+		}
+	})
+}
+
+// mute is an engine that sends events and says nothing about itself.
+type mute struct {
+	*simulated.Engine
+	down  atomic.Bool
+	asked atomic.Int64
+}
+
+func (m *mute) Info(ctx context.Context) (runtime.Info, error) {
+	m.asked.Add(1)
+	if m.down.Load() {
+		return runtime.Info{}, fmt.Errorf("info: %w", runtime.ErrDown)
+	}
+	return m.Engine.Info(ctx)
+}
+
+// TestN2AnEngineThatOnlySendsEventsIsDown: the node does not become ready in
+// between, and it asks less and less often.
+func TestN2AnEngineThatOnlySendsEventsIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mute{Engine: simulated.New(simulated.Config{})}
+		w := &world{t: t, plane: newPlane(), engine: m.Engine, runtime: m}
+		w.start()
+		defer w.stop()
+		w.settle(time.Second)
+		m.down.Store(true)
+		m.SetDown(true)
+		m.SetDown(false)
+		w.settle(time.Second)
+		before, lost := m.asked.Load(), w.ready()
+		if lost.Status != corev1.ConditionFalse || lost.Reason != "ContainerRuntimeDown" {
+			t.Errorf("%+v", lost)
+		}
+		for range 60 {
+			w.settle(time.Second)
+			if c := w.ready(); c.Status != corev1.ConditionFalse || c.LastTransitionTime != lost.LastTransitionTime {
+				t.Fatalf("%+v, before %+v", c, lost)
+			}
+		}
+		if n := m.asked.Load() - before; n > 30 {
+			t.Errorf("it was asked %d times in a minute", n)
+		}
+		m.down.Store(false)
+		w.settle(10 * time.Second)
+		if c := w.ready(); c.Status != corev1.ConditionTrue {
+			t.Errorf("%+v", c)
 		}
 	})
 }

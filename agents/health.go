@@ -119,18 +119,12 @@ func notify(signal chan struct{}) {
 // not ready; its first word when it is back is to look at everything.
 func (a *Agent) watchEngine(ctx context.Context) error {
 	for failures := 0; ; failures++ {
-		err := a.cfg.Runtime.Watch(ctx, func(uid string) {
-			if uid == "" {
-				failures = 0
-				a.engineBack(ctx)
-			}
-			a.pods.Wake(uid)
-		})
+		answered, err := a.watchEngineOnce(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err == nil {
-			err = errors.New("the container engine ended its stream of events")
+		if answered {
+			failures = 0
 		}
 		if a.changeHealth(func(h *health) { h.engine = err }) {
 			a.cfg.Logger.Warn("container engine lost", "error", err)
@@ -141,14 +135,41 @@ func (a *Agent) watchEngine(ctx context.Context) error {
 	}
 }
 
-func (a *Agent) engineBack(ctx context.Context) {
-	if info, err := a.cfg.Runtime.Info(ctx); err == nil {
-		a.mu.Lock()
-		a.info.system.ContainerRuntimeVersion = info.Version
-		a.mu.Unlock()
+// watchEngineOnce follows one stream of events. An engine that sends events
+// and does not answer is not there.
+func (a *Agent) watchEngineOnce(ctx context.Context) (answered bool, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err = a.cfg.Runtime.Watch(ctx, func(uid string) {
+		if uid == "" {
+			if err := a.engineBack(ctx); err != nil {
+				stop(err)
+				return
+			}
+			answered = true
+		}
+		a.pods.Wake(uid)
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return answered, cause
 	}
+	if err == nil {
+		err = errors.New("the container engine ended its stream of events")
+	}
+	return answered, err
+}
+
+func (a *Agent) engineBack(ctx context.Context) error {
+	info, err := a.cfg.Runtime.Info(ctx)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.info.system.ContainerRuntimeVersion = info.Version
+	a.mu.Unlock()
 	if a.changeHealth(func(h *health) { h.engine = nil }) {
 		a.cfg.Logger.Info("container engine answers")
 	}
 	a.setUpNetwork(ctx)
+	return nil
 }

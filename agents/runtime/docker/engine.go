@@ -77,10 +77,9 @@ func (e *Engine) Watch(ctx context.Context, changed func(uid string)) error {
 	defer cancel()
 	filters := e.owned().Add("type", "container").Add("event", "start", "die", "destroy", "oom")
 	stream := e.api.Events(ctx, client.EventsListOptions{Filters: filters})
-	select {
-	case err := <-stream.Err:
+	// Events returns also when there is no engine, and tells of it only later.
+	if _, err := e.api.Ping(ctx, client.PingOptions{}); err != nil {
 		return e.fault(ctx, "follow events", err)
-	default:
 	}
 	var preparing sync.WaitGroup
 	defer preparing.Wait()

@@ -220,19 +220,6 @@ func TestP10LimitsAreEnforced(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatIsNotThereIsDown(t *testing.T) {
-	engine, err := docker.New(docker.Config{Host: "unix://" + t.TempDir() + "/none.sock", Node: "n"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = engine.List(t.Context())
-	isDown(t, err)
-	_, err = engine.Info(t.Context())
-	isDown(t, err)
-	isDown(t, engine.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: "u"}))
-	isDown(t, engine.Watch(t.Context(), func(string) { t.Error("a change was told") }))
-}
-
 // TestRemoveScopeTakesOneClustersContainers, of all its nodes, and no other's.
 func TestRemoveScopeTakesOneClustersContainers(t *testing.T) {
 	host := hosttest.Docker(t)
