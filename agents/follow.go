@@ -3,13 +3,13 @@ package agents
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/agents/pod"
+	"segno/agents/wait"
 	"segno/proto"
 )
 
@@ -31,29 +31,17 @@ func (a *Agent) follow(ctx context.Context) error {
 		if err != nil && failures == 0 {
 			a.cfg.Logger.Warn("nothing new is known from the control plane; pods go on", "error", err)
 		}
-		if err := sleep(ctx, spread(failures)); err != nil {
+		if err := again(ctx, failures); err != nil {
 			return err
 		}
 		failures++
 	}
 }
 
-// spread is 200 ms doubled up to 5 s, at random from its half on: a thousand
-// nodes do not come back in the same moment.
-func spread(failures int) time.Duration {
-	d := min(5*time.Second, 200*time.Millisecond<<min(failures, 10))
-	return d/2 + rand.N(d/2+1)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+// again waits before what failed so many times in a row is tried again.
+func again(ctx context.Context, failures int) error {
+	const first, most = 200 * time.Millisecond, 5 * time.Second
+	return wait.For(ctx, wait.Spread(first, most, failures))
 }
 
 // followOnce is one connection's life: subscribe, then read everything, then
@@ -74,17 +62,17 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 	if err := a.sync(ctx); err != nil {
 		return false, err
 	}
-	again := time.NewTimer(a.registerAgain())
-	defer again.Stop()
+	register := time.NewTimer(a.registerAgain())
+	defer register.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return true, ctx.Err()
-		case <-again.C:
+		case <-register.C:
 			if err = a.register(ctx); err == nil {
 				err = a.sync(ctx) // also finds an end that was told and not taken
 			}
-			again.Reset(a.registerAgain())
+			register.Reset(a.registerAgain())
 		case <-a.behind:
 			err = a.sync(ctx)
 		case want, open := <-wants:

@@ -25,12 +25,10 @@ type condition struct {
 	at     time.Time
 }
 
-var errNoCIDR = errors.New("the node has no pod CIDR yet")
-
 // startingHealth is what is known before anything has changed: a node's first
 // word about itself has to be true already.
 func startingHealth(info *facts) health {
-	h := health{engine: info.engine, network: errNoCIDR, since: map[corev1.NodeConditionType]condition{}}
+	h := health{engine: info.engine, network: network.ErrNotSetUp, since: map[corev1.NodeConditionType]condition{}}
 	if pressure, err := info.machine.Pressure(); err == nil {
 		h.pressure = pressure
 	}
@@ -137,7 +135,7 @@ func (a *Agent) watchEngine(ctx context.Context) error {
 		if a.changeHealth(func(h *health) { h.engine = err }) {
 			a.cfg.Logger.Warn("container engine lost", "error", err)
 		}
-		if err := sleep(ctx, spread(failures)); err != nil {
+		if err := again(ctx, failures); err != nil {
 			return err
 		}
 	}

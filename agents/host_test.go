@@ -136,7 +136,7 @@ func (h *host) awaitBrief(uid, want string) corev1.PodStatus {
 	return h.plane.status(uid)
 }
 
-// docker runs the engine's own command line, as a person would.
+// command runs the engine's own command line, as a person would.
 func (h *host) command(args ...string) string {
 	h.Helper()
 	return hosttest.Run(h, "docker", append([]string{"-H", h.docker}, args...)...)

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
+	goruntime "runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"segno/agents/runtime"
 )
 
 // Pause is what the process of a sandbox does: nothing, for as long as the
@@ -37,11 +39,11 @@ func Pause(ctx context.Context) {
 // enterNetwork moves the process into the network namespace that its
 // environment names, by starting the program anew from a thread that is there.
 func enterNetwork() error {
-	path := os.Getenv(pauseNetwork)
+	path := os.Getenv(runtime.EnterVariable)
 	if path == "" {
 		return nil
 	}
-	runtime.LockOSThread()
+	goruntime.LockOSThread()
 	space, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("enter the node's network: %w", err)
@@ -49,16 +51,12 @@ func enterNetwork() error {
 	if err := unix.Setns(int(space.Fd()), unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter the node's network: %w", err)
 	}
-	if err := os.Unsetenv(pauseNetwork); err != nil {
+	if err := os.Unsetenv(runtime.EnterVariable); err != nil {
 		return fmt.Errorf("enter the node's network: %w", err)
 	}
 	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 	return fmt.Errorf("start anew in the node's network: %w", err)
 }
-
-// pauseNetwork is what the Docker runtime sets on sandboxes that enter the
-// node's network by themselves.
-const pauseNetwork = "SEGNO_ENTER_NETWORK"
 
 // reap collects every child that has ended: several may share one signal.
 func reap() {

@@ -15,7 +15,7 @@ const notesPerTransaction = 500
 // carryOut submits a decision's commands and tells its notes.
 func (l *Loop) carryOut(ctx context.Context, key Key, t trigger, d Decision) *submission {
 	s := &submission{to: l.cfg.Submit, table: l.cfg.Table, sideBySide: l.cfg.SideBySide}
-	commands := make([]events.Command, 0, len(d.Commands))
+	commands := make([]Command, 0, len(d.Commands))
 	for _, cmd := range d.Commands {
 		commands = append(commands, l.signed(cmd, t))
 	}
@@ -63,7 +63,7 @@ func (l *Loop) ascertain(ctx context.Context) error {
 }
 
 // signed fills in who sends a command and why, where the reconciler has not.
-func (l *Loop) signed(cmd events.Command, t trigger) events.Command {
+func (l *Loop) signed(cmd Command, t trigger) Command {
 	name := l.cfg.Reconciler.Name()
 	cmd.Actor = proto.Actor("system:" + name)
 	cmd.Via = name
@@ -124,17 +124,20 @@ func remaining(notes []Note, without map[proto.ObjectKey]bool) []Note {
 }
 
 // explain says what was refused: the reconciler's own way, or in Warning notes
-// about the object.
-func (l *Loop) explain(ctx context.Context, key Key, t trigger, refusals []Refusal) {
+// about the object. It answers what became of that, and when to look again.
+func (l *Loop) explain(ctx context.Context, key Key, t trigger, refusals []Refusal) (done *submission, after time.Duration) {
 	for _, r := range refusals {
 		l.cfg.Log.Warn("command refused", "key", key, "err", r.Err)
 	}
 	decision, err := l.refused(key, refusals)
 	if err != nil {
-		l.cfg.Log.Warn("refusal not explained", "key", key, "err", err)
-		return
+		return &submission{worst: failed, err: fmt.Errorf("explain a refusal: %w", err)}, 0
 	}
-	l.carryOut(ctx, key, t, decision)
+	done = l.carryOut(ctx, key, t, decision)
+	for _, r := range done.refusals {
+		l.cfg.Log.Warn("refusal not explained", "key", key, "err", r.Err)
+	}
+	return done, decision.After
 }
 
 // refused decides what to say about refusals.

@@ -31,11 +31,18 @@ func (l *Loop) handle(ctx context.Context, key Key, t trigger) {
 		l.add(key, t, now) // unfinished; whoever takes the loop up again starts here
 		return
 	}
+	worst, err := done.worst, done.err
 	if len(done.refusals) > 0 {
-		l.explain(ctx, key, t, done.refusals)
+		told, after := l.explain(ctx, key, t, done.refusals)
+		if told.worst > worst {
+			worst, err = told.worst, told.err
+		}
+		if after > 0 {
+			decision.Look(after)
+		}
 	}
-	l.again(key, t, done.worst, done.err)
-	if decision.After > 0 && done.worst <= refused {
+	l.again(key, t, worst, err)
+	if decision.After > 0 && worst <= refused {
 		t.significant = false
 		l.add(key, t, now.Add(decision.After))
 	}

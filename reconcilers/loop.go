@@ -75,8 +75,9 @@ type Loop struct {
 	attempts  map[Key]attempts
 	unsure    map[string]events.Command // by log: the newest command that nobody answered
 
-	mu    sync.Mutex // held for moments only: Observe must not wait for a decision
-	queue queue
+	mu       sync.Mutex // held for moments only: Observe must not wait for a decision
+	queue    queue
+	resyncAt time.Time // when objects that were left out are looked at; zero when none was
 }
 
 // attempts counts what went wrong with a key in a row.
@@ -194,7 +195,7 @@ func (l *Loop) CatchUp(ctx context.Context) error {
 // Step resyncs. What goes wrong with a key is dealt with there: an error of Step
 // means that the loop itself cannot go on.
 func (l *Loop) Step(ctx context.Context) (more bool, err error) {
-	if !l.resynced {
+	if !l.resynced || l.resyncDue() {
 		if err := l.resync(); err != nil {
 			return false, err
 		}
@@ -222,9 +223,15 @@ func (l *Loop) next() (Key, trigger, bool) {
 	return l.queue.next(time.Now())
 }
 
-// Next is the time until a key falls due; ok is false when none is queued.
+// Next is the time until there is something to do; ok is false when there is
+// nothing.
 func (l *Loop) Next() (in time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.queue.wait(time.Now())
+	now := time.Now()
+	in, ok = l.queue.wait(now)
+	if left := max(0, l.resyncAt.Sub(now)); !l.resyncAt.IsZero() && (!ok || left < in) {
+		return left, true
+	}
+	return in, ok
 }

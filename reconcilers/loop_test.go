@@ -596,3 +596,181 @@ func TestN6NewSaysWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// refuser is a played reconciler that has something to say to refusals.
+type refuser struct {
+	played
+	refused func(view events.View, key reconcilers.Key, at time.Time) reconcilers.Decision
+}
+
+func (r *refuser) Refused(view events.View, key reconcilers.Key, _ []reconcilers.Refusal, at time.Time) (reconcilers.Decision, error) {
+	return r.refused(view, key, at), nil
+}
+
+// What a refusal leads to is carried out like everything else: until it is done.
+func TestN6WhatARefusalLeadsToIsNotDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		var b *bench
+		rivals, failures, looks := 1, 1, 0
+		r := &refuser{refused: func(view events.View, key reconcilers.Key, _ time.Time) reconcilers.Decision {
+			d := set(t, view, key, "said")
+			if len(d.Commands) == 0 && looks > 0 {
+				looks--
+				d.Look(40 * time.Second)
+			}
+			return d
+		}}
+		r.decide = func(_ events.View, key reconcilers.Key, _ time.Time) (d reconcilers.Decision, err error) {
+			b.note(key, started)
+			d.Do("Forbidden", events.Create{Key: keyB, Object: &corev1.ConfigMap{}, UID: "b"})
+			return d, nil
+		}
+		b = newBench(t, &r.played, reconcilers.Config{})
+		var err error
+		if b.loop, err = reconcilers.New(reconcilers.Config{Reconciler: r, Table: b.w.Table, Views: b.w, Submit: b.w, Feed: b.w}); err != nil {
+			t.Fatal(err)
+		}
+		b.w.Forget()
+		b.w.Observe(b.loop.Observe)
+		b.w.Refuse = func(cmd events.Command) error {
+			switch {
+			case cmd.Reason == "Forbidden":
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "b", errors.New("quota"))
+			case cmd.Reason == "Set" && rivals > 0:
+				rivals--
+				b.touch(keyA, "rival") // somebody is faster
+			case cmd.Reason == "Set" && failures > 0:
+				failures--
+				return apierrors.NewServiceUnavailable("no leader")
+			}
+			return nil
+		}
+		b.configMap("a")
+		b.run(time.Minute)
+		b.expect("a@0s", "a@0s", "a@5ms", "a@5ms") // stale, then failed, then said; the last look finds it so
+		cm, _, err := events.GetAs[*corev1.ConfigMap](b.w.View(), keyA)
+		if err != nil || cm.Data["done"] != "said" {
+			t.Errorf("nothing was said: %v, %v", cm.Data, err)
+		}
+		started, looks = time.Now(), 1
+		b.touch(keyA, "again")
+		b.run(time.Minute)
+		b.expect("a@0s", "a@0s", "a@40s")
+	})
+}
+
+// many decides once on a Batch of 500 that creates a ConfigMap each.
+func many(whole bool) *played {
+	done := false
+	return &played{decide: func(events.View, reconcilers.Key, time.Time) (d reconcilers.Decision, err error) {
+		if done {
+			return d, nil
+		}
+		done = true
+		var batch []events.Action
+		for i := range 500 {
+			key := configMaps.Key("default", fmt.Sprint("many-", i))
+			batch = append(batch, events.Create{Key: key, Object: &corev1.ConfigMap{}, UID: reconcilers.UID(i)})
+		}
+		if whole {
+			d.DoWhole("Make", batch...)
+		} else {
+			d.Do("Make", batch...)
+		}
+		return d, nil
+	}}
+}
+
+func TestN6ABatchThatIsStaleAltogetherIsNotTriedOneByOne(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, many(whole), reconcilers.Config{})
+			tries := 0
+			b.w.Refuse = func(cmd events.Command) error {
+				if cmd.Reason == "Make" {
+					tries++
+					return apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, "", errors.New("modified"))
+				}
+				return nil
+			}
+			b.configMap("a")
+			b.run(time.Minute)
+			if most := map[bool]int{false: 60, true: 1}[whole]; tries > most {
+				t.Errorf("%d tries for a batch of 500 of which all is stale (whole: %t), want at most %d", tries, whole, most)
+			}
+		})
+	}
+}
+
+func TestN6WhatIsWholeIsNeverParted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, many(true), reconcilers.Config{})
+		b.configMap("a")
+		b.configMap("many-77") // one of them is there already
+		b.run(time.Minute)
+		for _, name := range []string{"many-0", "many-499"} {
+			if cm, err := b.w.View().Get(configMaps.Key("default", name)); err != nil || cm != nil {
+				t.Errorf("%s was made without the others: %v", name, err)
+			}
+		}
+	})
+}
+
+// An object that makes Keys fail, or that does not decode, holds nobody up.
+func TestN6OneBadObjectDoesNotStopTheController(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		var b *bench
+		spoilt := true
+		p := &played{
+			watches: []reconcilers.Watch{{Resource: configMaps, Keys: func(_ events.View, change *reconcilers.Change) ([]reconcilers.Key, error) {
+				switch obj := change.After(); {
+				case spoilt && change.Key.Name == "panics":
+					panic("out of range")
+				case spoilt && change.Key.Name == "fails":
+					return nil, errors.New("cannot read its owner")
+				case obj == nil:
+					return nil, nil
+				}
+				return []reconcilers.Key{change.Key}, nil
+			}}},
+			decide: func(_ events.View, key reconcilers.Key, _ time.Time) (d reconcilers.Decision, err error) {
+				b.note(key, started)
+				return d, nil
+			},
+		}
+		table := world.New().Table
+		b = newBench(t, p, reconcilers.Config{Decode: func(r *events.Record) (events.Object, error) {
+			if spoilt && r.Key.Name == "undecoded" {
+				return nil, errors.New("wrong wire type")
+			}
+			return table.Decode(r)
+		}})
+		b.w.Forget() // the loop follows its feed
+		for _, name := range []string{"a", "panics", "fails"} {
+			b.configMap(name) // found by the resync
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.loop.Run(ctx) }()
+		synctest.Wait()
+		b.expect("a@0s")
+		for _, name := range []string{"undecoded", "b"} {
+			b.configMap(name) // found by the feed
+		}
+		b.touch(configMaps.Key("default", "panics"), "1")
+		b.touch(keyA, "1")
+		synctest.Wait()
+		b.expect("b@0s", "a@0s")
+
+		spoilt = false
+		time.Sleep(2 * time.Minute) // virtual
+		slices.Sort(b.log)
+		b.expect("a@1m0s", "b@1m0s", "fails@1m0s", "panics@1m0s", "undecoded@1m0s")
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

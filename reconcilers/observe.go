@@ -31,9 +31,7 @@ func (l *Loop) Observe(c events.Change) error {
 	}
 	change := newChange(l.cfg.Decode, c)
 	t := trigger{seq: change.Seq, correlation: c.Correlation, significant: change.Significant()}
-	if err := l.spread(l.cfg.Views.View(), change, t); err != nil {
-		return err
-	}
+	l.spread(l.cfg.Views.View(), change, t)
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -41,29 +39,51 @@ func (l *Loop) Observe(c events.Change) error {
 	return nil
 }
 
-// spread queues what the watches say about a change.
-func (l *Loop) spread(view events.View, change *Change, t trigger) (err error) {
-	defer recovered(&err)
+// spread queues what the watches say about a change. A watch that fails holds up
+// neither the others nor other objects: what it would have said is asked for
+// again in a resync.
+func (l *Loop) spread(view events.View, change *Change, t trigger) {
 	for _, w := range l.watches[change.Key.Resource] {
-		keys := []Key{change.Key}
-		if w.Keys != nil {
-			if keys, err = w.Keys(view, change); err != nil {
-				return fmt.Errorf("keys of %s for %s at %s: %w", l.cfg.Reconciler.Name(), change.Key, change.Seq, err)
-			}
-		}
-		if change.err != nil {
-			return fmt.Errorf("keys of %s: %w", l.cfg.Reconciler.Name(), change.err)
+		keys, err := keysOf(&w, view, change)
+		if err != nil {
+			l.skip(change.Key, err)
+			continue
 		}
 		for _, key := range keys {
 			l.add(key, t, time.Now().Add(w.Settle))
 		}
 	}
-	return nil
+}
+
+// keysOf is what a watch says about a change.
+func keysOf(w *Watch, view events.View, change *Change) (keys []Key, err error) {
+	defer recovered(&err)
+	if w.Keys == nil {
+		return []Key{change.Key}, nil
+	}
+	if keys, err = w.Keys(view, change); err != nil {
+		return nil, err
+	}
+	return keys, change.err
+}
+
+// skip leaves an object out until the next resync, which comes in a while.
+func (l *Loop) skip(key Key, err error) {
+	again := time.Now().Add(l.cfg.BackoffMax)
+	l.cfg.Log.Error("an object is left out, and looked at again in a resync", "key", key, "in", l.cfg.BackoffMax, "err", err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.resyncAt.IsZero() {
+		l.resyncAt = again
+	}
 }
 
 // resync queues every object of the watched kinds, each with its own newest
 // event as the cause.
 func (l *Loop) resync() error {
+	l.mu.Lock()
+	l.resyncAt = time.Time{}
+	l.mu.Unlock()
 	view := l.cfg.Views.View()
 	for resource := range l.watches {
 		page, err := view.List(events.Query{Resource: resource})
@@ -71,15 +91,24 @@ func (l *Loop) resync() error {
 			return fmt.Errorf("resync %s of %s: %w", resource, l.cfg.Reconciler.Name(), err)
 		}
 		for _, obj := range page.Items {
-			change, err := existing(resource.Key(obj.GetNamespace(), obj.GetName()), obj)
+			key := resource.Key(obj.GetNamespace(), obj.GetName())
+			change, err := existing(key, obj)
 			if err != nil {
-				return err
+				l.skip(key, err)
+				continue
 			}
-			if err := l.spread(view, change, trigger{seq: change.Seq}); err != nil {
-				return err
-			}
+			l.spread(view, change, trigger{seq: change.Seq})
 		}
 	}
-	l.from, l.resynced = view.Seq(), true
+	if !l.resynced {
+		l.from, l.resynced = view.Seq(), true
+	}
 	return nil
+}
+
+// resyncDue tells whether objects that were left out are to be looked at.
+func (l *Loop) resyncDue() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.resyncAt.IsZero() && !time.Now().Before(l.resyncAt)
 }

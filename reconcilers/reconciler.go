@@ -30,8 +30,8 @@ type Refuser interface {
 	Refused(view events.View, key Key, refusals []Refusal, at time.Time) (Decision, error)
 }
 
-// Refusal is a command that was refused, and why. It carries one action: a
-// refused Batch is taken apart first.
+// Refusal is a command that was refused, and why. It carries one action, as a
+// refused Batch is taken apart first, unless it is Whole.
 type Refusal struct {
 	Command events.Command
 	Err     error
@@ -48,12 +48,20 @@ type Watch struct {
 	Settle time.Duration
 }
 
+// Command is one transaction that a reconciler wants.
+type Command struct {
+	events.Command
+	// Whole says that the actions of a Batch rely on one another: all or none.
+	// Otherwise a Batch is for speed only: when it is not accepted, its halves
+	// are tried.
+	Whole bool
+}
+
 // Decision is what a reconciler wants done.
 type Decision struct {
 	// Commands are submitted one after the other, each a transaction; the first
-	// one that is not accepted ends it. The loop fills in who and why. A Batch is
-	// for speed, never for atomicity: when it is refused, its halves are tried.
-	Commands []events.Command
+	// one that is not accepted ends it. The loop fills in who and why.
+	Commands []Command
 	// Unordered says that no command needs another: they are submitted side by
 	// side, and one that is not accepted does not end the others.
 	Unordered bool
@@ -64,8 +72,18 @@ type Decision struct {
 }
 
 // Do appends a command, which starts with the given action; several make one
-// transaction. None is no command.
+// transaction, unless one of them is not accepted. None is no command.
 func (d *Decision) Do(reason string, actions ...events.Action) {
+	d.add(reason, actions, false)
+}
+
+// DoWhole is Do for actions that rely on one another: none of them is done
+// without the others.
+func (d *Decision) DoWhole(reason string, actions ...events.Action) {
+	d.add(reason, actions, true)
+}
+
+func (d *Decision) add(reason string, actions []events.Action, whole bool) {
 	if len(actions) == 0 {
 		return
 	}
@@ -73,7 +91,7 @@ func (d *Decision) Do(reason string, actions ...events.Action) {
 	if len(actions) > 1 {
 		action = events.Batch(actions)
 	}
-	d.Commands = append(d.Commands, events.Command{Action: action, Reason: reason})
+	d.Commands = append(d.Commands, Command{Command: events.Command{Action: action, Reason: reason}, Whole: whole})
 }
 
 // Look asks for another look in the given time, or earlier when asked before.

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// maxRefusals is after how many refused actions the rest of a Batch is not
-	// tried one by one any more: whatever refuses them will refuse the rest.
-	maxRefusals = 8
+	// maxRejected is after how many refused or stale actions the rest of a Batch
+	// is not tried one by one any more: it will fare no better.
+	maxRejected = 8
 	// defaultSideBySide is how many commands of an unordered decision are under
 	// way at once, so that they share group commits.
 	defaultSideBySide = 32
@@ -31,12 +31,13 @@ type submission struct {
 	worst    answer
 	err      error // of worst
 	refusals []Refusal
+	rejected int                      // commands that were refused or stale
 	without  map[proto.ObjectKey]bool // objects whose command was not accepted
 	unsure   []events.Command         // nobody said what became of them
 }
 
 // run submits the commands, in order or side by side.
-func (s *submission) run(ctx context.Context, commands []events.Command, unordered bool) {
+func (s *submission) run(ctx context.Context, commands []Command, unordered bool) {
 	if unordered && len(commands) > 1 {
 		var group errgroup.Group
 		group.SetLimit(s.sideBySide)
@@ -61,16 +62,17 @@ func (s *submission) run(ctx context.Context, commands []events.Command, unorder
 }
 
 // send submits one command. A Batch that is not accepted is sent again in
-// halves, so that one bad action does not hold up the good ones.
-func (s *submission) send(ctx context.Context, cmd events.Command) {
-	outcome, err := s.to.Submit(ctx, cmd)
+// halves, so that one bad action does not hold up the good ones; not one that is
+// Whole.
+func (s *submission) send(ctx context.Context, cmd Command) {
+	outcome, err := s.to.Submit(ctx, cmd.Command)
 	class := classify(err)
 	batch, isBatch := cmd.Action.(events.Batch)
 	if class == accepted {
 		s.accept(cmd.Action, outcome)
 		return
 	}
-	if isBatch && len(batch) > 1 && class != failed && s.mayGoOn() {
+	if isBatch && len(batch) > 1 && !cmd.Whole && class != failed && s.mayGoOn() {
 		for _, half := range []events.Batch{batch[:len(batch)/2], batch[len(batch)/2:]} {
 			part := cmd
 			part.Action = half
@@ -81,14 +83,14 @@ func (s *submission) send(ctx context.Context, cmd events.Command) {
 		}
 		return
 	}
-	s.reject(cmd, class, err)
+	s.reject(cmd.Command, class, err)
 }
 
-// mayGoOn tells whether a refused Batch is worth taking apart.
+// mayGoOn tells whether a Batch that was not accepted is worth taking apart.
 func (s *submission) mayGoOn() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.refusals) < maxRefusals && s.worst != failed
+	return s.rejected < maxRejected && s.worst != failed
 }
 
 func (s *submission) accept(action events.Action, outcome events.Outcome) {
@@ -109,6 +111,7 @@ func (s *submission) reject(cmd events.Command, class answer, err error) {
 	s.leave(cmd.Action)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.rejected++
 	if class > s.worst {
 		s.worst, s.err = class, err
 	}

@@ -2,33 +2,18 @@ package network
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"segno/agents/ability"
 )
 
-// What making links and entering namespaces needs.
-const (
-	capNetAdmin = 12
-	capSysAdmin = 21
-)
-
-// CanBridge answers why this process cannot cable pods, nil when it can.
+// CanBridge answers why this process cannot cable pods, nil when it can: it
+// makes links and enters namespaces.
 func CanBridge() error {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return fmt.Errorf("read what this process may do: %w", err)
+	able, err := ability.Has(unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN)
+	if err == nil && !able {
+		err = errors.New("making a pod network needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN)")
 	}
-	for line := range strings.Lines(string(status)) {
-		hex, ok := strings.CutPrefix(line, "CapEff:")
-		if !ok {
-			continue
-		}
-		caps, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
-		if err == nil && caps&(1<<capNetAdmin) != 0 && caps&(1<<capSysAdmin) != 0 {
-			return nil
-		}
-	}
-	return errors.New("making a pod network needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN)")
+	return err
 }

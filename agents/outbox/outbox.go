@@ -15,11 +15,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"segno/agents/disk"
+	"segno/agents/wait"
 	"segno/proto"
 )
 
@@ -157,7 +157,7 @@ func (o *Outbox) Len() int {
 func (o *Outbox) Run(ctx context.Context) error {
 	for failures := 0; ; {
 		more, err := o.Step(ctx)
-		var wait time.Duration
+		var pause time.Duration
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -165,7 +165,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 			if failures == 0 {
 				o.cfg.Logger.Warn("statuses are not delivered; trying again until they are", "waiting", o.Len(), "error", err)
 			}
-			wait = retryAfter(failures)
+			pause = wait.Spread(firstRetry, mostRetry, failures)
 			failures++
 		case more:
 			failures = 0
@@ -175,9 +175,9 @@ func (o *Outbox) Run(ctx context.Context) error {
 			if err := o.idle(ctx); err != nil {
 				return err
 			}
-			wait = o.cfg.Linger
+			pause = o.cfg.Linger
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := wait.For(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -201,23 +201,6 @@ func (o *Outbox) idle(ctx context.Context) error {
 	case <-timer:
 	}
 	return nil
-}
-
-// retryAfter doubles, and spreads the nodes of a cluster over time.
-func retryAfter(failures int) time.Duration {
-	d := min(mostRetry, firstRetry<<min(failures, 10))
-	return d/2 + rand.N(d/2+1)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // Step delivers one batch; more says that there is another one.

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/agents/runtime"
+	"segno/agents/wait"
 )
 
 const (
@@ -18,15 +19,6 @@ const (
 	// shown is how long a fresh image error is shown before it becomes a back-off.
 	shown = 2 * time.Second
 )
-
-// doubled is first·2ⁿ, at most most.
-func doubled(first, most time.Duration, n int) time.Duration {
-	d := first
-	for ; n > 0 && d < most; n-- {
-		d *= 2
-	}
-	return min(d, most)
-}
 
 // streakOf counts the crashes in a row up to an exited container, which is
 // not counted itself: 0 means that this is the first one.
@@ -44,7 +36,7 @@ func restartDelay(c runtime.Container) time.Duration {
 	if streak == 0 {
 		return 0
 	}
-	return doubled(firstBackOff, mostBackOff, streak-1)
+	return wait.Doubled(firstBackOff, mostBackOff, streak-1)
 }
 
 // restarts says whether a container that exited is to run again.
@@ -65,6 +57,6 @@ func restarts(policy corev1.RestartPolicy, c runtime.Container) bool {
 func (t Trouble) failed(reason, message string, first, most time.Duration, now time.Time) Trouble {
 	return Trouble{
 		Reason: reason, Message: message, Failures: t.Failures + 1,
-		At: now, Retry: now.Add(doubled(first, most, t.Failures)),
+		At: now, Retry: now.Add(wait.Doubled(first, most, t.Failures)),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/agents/runtime"
+	"segno/agents/wait"
 	"segno/proto"
 )
 
@@ -51,7 +52,7 @@ func (k *Keeper) tend(ctx context.Context, l *life) {
 		more, err := k.step(ctx, l, want, now)
 		if err != nil && ctx.Err() == nil {
 			k.cfg.Logger.Warn("step of a pod failed", "pod", nameOf(want, l.uid), "error", err)
-			l.retry = now.Add(doubled(time.Second, 30*time.Second, l.fails))
+			l.retry = now.Add(wait.Doubled(time.Second, 30*time.Second, l.fails))
 			l.fails++
 			k.tell(l, want, now, Action{Verb: Nothing})
 			continue

@@ -70,3 +70,7 @@ type Security struct {
 	NoNewPrivileges bool
 	Add, Drop       []string // capabilities, without CAP_
 }
+
+// EnterVariable, in the environment of a sandbox's process, names the file of
+// the network namespace that it is to enter by itself.
+const EnterVariable = "SEGNO_ENTER_NETWORK"

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,7 +27,7 @@ type Cluster struct {
 	cfg       Config
 	log       *slog.Logger
 	table     *events.Table
-	lock      *os.File // held on DataDir as long as the cluster lives
+	unlock    func() // lets go of DataDir, which is held as long as the cluster lives
 	authority *pki.Authority
 	admin     bus.Credential
 	server    *bus.Server
@@ -81,8 +80,8 @@ func (c *Cluster) Close() {
 	}
 	c.freeBusPort()
 	c.ledgers.close()
-	if c.lock != nil {
-		_ = c.lock.Close()
+	if c.unlock != nil {
+		c.unlock()
 	}
 }
 

@@ -2,11 +2,11 @@ package cluster
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"segno/bus"
 	"segno/cli/api"
@@ -31,10 +31,15 @@ func (c *Cluster) openDoors() error {
 		c.server = server
 		return err
 	}
-	if err := c.lockDataDir(); err != nil {
-		return err
+	if err := os.MkdirAll(c.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
 	}
 	var err error
+	if c.unlock, err = LockData(c.cfg.DataDir); errors.Is(err, ErrInUse) {
+		return fmt.Errorf("%w; see `segno status`, or take another with --data-dir", err)
+	} else if err != nil {
+		return err
+	}
 	if c.authority, err = pki.Open(filepath.Join(c.cfg.DataDir, "pki")); err != nil {
 		return err
 	}
@@ -63,22 +68,6 @@ func (c *Cluster) openDoors() error {
 		Authority: c.authority.PEM(), Log: c.log,
 	})
 	return err
-}
-
-func (c *Cluster) lockDataDir() error {
-	if err := os.MkdirAll(c.cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make the data directory: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(c.cfg.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the lock of the data directory: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return fmt.Errorf("the data directory %s is in use by another segno; see `segno status`, or take another with --data-dir", c.cfg.DataDir)
-	}
-	c.lock = lock
-	return nil
 }
 
 func (c *Cluster) kubeconfig() string {

@@ -2,8 +2,10 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,9 +65,21 @@ func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, targe
 	if err := stopRun(cmd.Context(), run); err != nil {
 		return err
 	}
+	// Held until everything is gone: nobody starts it meanwhile. A machine may be
+	// a node of another cluster in the folder of the cluster's own node.
+	for _, dir := range []string{run.DataDir, filepath.Join(run.DataDir, "node")} {
+		unlock, err := cluster.LockData(dir)
+		if errors.Is(err, cluster.ErrInUse) {
+			return fmt.Errorf("%w, which was started by another user or from another home; stop it as the user that started it. Nothing was deleted", err)
+		}
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
 	removeRemains(cmd.Context(), streams, run) // its data says what is its
 	for _, name := range dataNames {
-		if err := os.RemoveAll(run.DataDir + "/" + name); err != nil {
+		if err := os.RemoveAll(filepath.Join(run.DataDir, name)); err != nil {
 			return fmt.Errorf("delete the cluster's data: %w", err)
 		}
 	}
@@ -100,5 +114,5 @@ func removeRemains(ctx context.Context, streams genericiooptions.IOStreams, run 
 }
 
 // dataNames is all that segno writes into a data directory; nothing else in it
-// is ever removed.
-var dataNames = []string{"log", "state", "notes", "pki", "node", "kubeconfig", "lock", "segno.log", "anchor-EVENTS", "anchor-NOTES"}
+// is ever removed. The lock comes last: what it guards is there until then.
+var dataNames = []string{"log", "state", "notes", "pki", "node", "kubeconfig", "segno.log", "anchor-EVENTS", "anchor-NOTES", "lock"}

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"segno/cli/cluster"
 	"segno/cli/contexts"
 )
 
@@ -26,6 +28,12 @@ func newStatus(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(streams.Out, "cluster     %s\ndata        %s\n", run.Name, run.DataDir)
+			if err := elsewhere(run); errors.Is(err, cluster.ErrInUse) {
+				fmt.Fprintln(streams.Out, "state       running, started by another user or from another home")
+				return nil
+			} else if err != nil {
+				return err
+			}
 			if !run.Alive() {
 				fmt.Fprintln(streams.Out, "state       stopped")
 				return fmt.Errorf("the cluster %q does not run; start it with: segno up%s", run.Name, dirFlag(run.DataDir))
@@ -80,6 +88,19 @@ func (c *client) tellContents(ctx context.Context, streams genericiooptions.IOSt
 	return nil
 }
 
+// elsewhere answers cluster.ErrInUse for a cluster that runs although this home
+// knows of no process: it was started from another one.
+func elsewhere(run contexts.Run) error {
+	if run.Alive() {
+		return nil
+	}
+	unlock, err := cluster.LockData(run.DataDir)
+	if err == nil {
+		unlock()
+	}
+	return err
+}
+
 func newDown(streams genericiooptions.IOStreams) *cobra.Command {
 	var target localTarget
 	cmd := &cobra.Command{
@@ -89,6 +110,11 @@ func newDown(streams genericiooptions.IOStreams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			run, err := target.known()
 			if err != nil {
+				return err
+			}
+			if err := elsewhere(run); errors.Is(err, cluster.ErrInUse) {
+				return fmt.Errorf("the cluster %q runs, started by another user or from another home: %w; stop it as the user that started it", run.Name, err)
+			} else if err != nil {
 				return err
 			}
 			if !run.Alive() {

@@ -119,7 +119,7 @@ func (p *plan) tell(reason, message string) {
 }
 
 // decision says what differs: one transaction for the sets, the revision and
-// the status, and one for the sets that are not needed any more.
+// the status, which is never parted, and one for the sets that are not needed any more.
 func (p *plan) decision() reconcilers.Decision {
 	decision := reconcilers.Decision{Notes: p.notes, After: p.after}
 	var changes, removals []events.Action
@@ -140,7 +140,7 @@ func (p *plan) decision() reconcilers.Decision {
 			changes = append(changes, events.Update{Key: key, Object: s.rs})
 		}
 	}
-	decision.Do(p.reason, append(changes, p.ownChanges()...)...)
+	decision.DoWhole(p.reason, append(changes, p.ownChanges()...)...)
 	decision.Do("RevisionHistoryLimit", removals...)
 	return decision
 }

@@ -106,9 +106,11 @@ func remembered(said []corev1.NodeCondition) string {
 // begin makes what was just written the beginning of a chain of causes: neither
 // silence nor a heartbeat is an event of the log.
 func (l *look) begin(what string, at time.Time) {
-	first := &l.decision.Commands[len(l.decision.Commands)-1]
-	first.Cause = proto.Cause{Request: what + " of node " + l.node.Name}
-	first.Correlation = fmt.Sprintf("%s/%s/%d", what, l.node.Name, at.Unix())
+	for i := range l.decision.Commands {
+		first := &l.decision.Commands[i]
+		first.Cause = proto.Cause{Request: what + " of node " + l.node.Name}
+		first.Correlation = fmt.Sprintf("%s/%s/%d", what, l.node.Name, at.Unix())
+	}
 }
 
 // settle brings taints and pods in line with conditions that somebody else has
@@ -141,7 +143,8 @@ func (r *Reconciler) Settle(view events.View, node *corev1.Node, at time.Time) (
 }
 
 // write brings the taints in line with the conditions, and the pods with both,
-// and writes what differs, as one transaction.
+// and writes what differs, as one transaction that is never parted. Pods that do
+// not fit follow in further ones.
 func (l *look) write(node *corev1.Node, reason string) {
 	key := reconcilers.Nodes.Key("", node.Name)
 	settleTaints(node, l.at)
@@ -157,8 +160,13 @@ func (l *look) write(node *corev1.Node, reason string) {
 		}
 		actions = append(actions, events.Update{Key: key, Object: node})
 	}
-	actions = append(actions, l.readiness(node)...)
-	l.decision.Do(reason, actions...)
+	for i, part := range events.Portions(actions, l.readiness(node)) {
+		if i == 0 && len(actions) > 0 {
+			l.decision.DoWhole(reason, part...)
+		} else {
+			l.decision.Do(reason, part...)
+		}
+	}
 	l.node = node
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"segno/agents/runtime"
+	"segno/agents/wait"
 )
 
 // The node's network is the one that the agent is in. Docker's "host" is the
@@ -19,10 +20,6 @@ import (
 // (as setup/engine.sh makes it) that is another one. The sandbox then starts
 // with no network and enters the node's by itself; containers join whatever
 // network the sandbox's process is in.
-
-// EnterVariable names the file of the network namespace that a waiting
-// process is to enter.
-const EnterVariable = "SEGNO_ENTER_NETWORK"
 
 const enterPath = "/node-network"
 
@@ -38,7 +35,7 @@ func networkOf(pid int) string {
 func detour(create *client.ContainerCreateOptions) {
 	name, _ := os.Hostname()
 	create.Config.Hostname = name
-	create.Config.Env = append(create.Config.Env, EnterVariable+"="+enterPath)
+	create.Config.Env = append(create.Config.Env, runtime.EnterVariable+"="+enterPath)
 	create.HostConfig.NetworkMode = "none"
 	create.HostConfig.CapAdd = []string{"SYS_ADMIN"} // to enter it
 	create.HostConfig.SecurityOpt = nil
@@ -56,7 +53,7 @@ func (e *Engine) checkHostNetwork(ctx context.Context, spec runtime.SandboxSpec,
 		return err
 	}
 	const patience = 5 * time.Second
-	for wait, left := time.Millisecond, patience; networkOf(pid) != ownNetwork(); wait *= 2 {
+	for pause, left := time.Millisecond, patience; networkOf(pid) != ownNetwork(); pause *= 2 {
 		if networkOf(pid) == "" && !tookDetour {
 			return nil // an engine on another machine, or behind a wall: its word must do
 		}
@@ -67,16 +64,12 @@ func (e *Engine) checkHostNetwork(ctx context.Context, spec runtime.SandboxSpec,
 			}
 			return e.createSandbox(ctx, spec, image)
 		}
-		if left -= wait; left < 0 {
+		if left -= pause; left < 0 {
 			late := fmt.Errorf("docker: the sandbox of pod %s/%s did not enter the node's network within %s", spec.Namespace, spec.Name, patience)
 			return errors.Join(late, e.RemoveSandbox(ctx, spec.UID)) // or it would pass for a good one
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
+		if err := wait.For(ctx, pause); err != nil {
+			return err
 		}
 	}
 	return nil

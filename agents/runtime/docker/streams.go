@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"segno/agents/runtime"
+	"segno/agents/wait"
 )
 
 // Logs reads what the engine kept.
@@ -85,7 +86,7 @@ func (e *Engine) Exec(ctx context.Context, ref runtime.Ref, exec runtime.Exec) (
 // exitCode waits for the moment between the end of the streams and that of
 // the process.
 func (e *Engine) exitCode(ctx context.Context, tried, id string) (int, error) {
-	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+	for looks := 0; ; looks++ {
 		inspected, err := e.api.ExecInspect(ctx, id, client.ExecInspectOptions{})
 		if err != nil {
 			return 0, e.fault(ctx, tried, err)
@@ -93,12 +94,8 @@ func (e *Engine) exitCode(ctx context.Context, tried, id string) (int, error) {
 		if !inspected.Running {
 			return inspected.ExitCode, nil
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return 0, fmt.Errorf("docker: %s: %w", tried, ctx.Err())
-		case <-timer.C:
+		if err := wait.For(ctx, wait.Doubled(time.Millisecond, 100*time.Millisecond, looks)); err != nil {
+			return 0, fmt.Errorf("docker: %s: %w", tried, err)
 		}
 	}
 }

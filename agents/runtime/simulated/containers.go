@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"segno/agents/runtime"
+	"segno/agents/wait"
 )
 
 // CreateContainer makes one attempt; there already is success.
@@ -38,7 +39,7 @@ func (e *Engine) CreateContainer(_ context.Context, spec runtime.ContainerSpec) 
 
 // StartContainer takes the configured time, then the container's script runs.
 func (e *Engine) StartContainer(ctx context.Context, ref runtime.Ref) error {
-	if err := pause(ctx, e.cfg.StartLatency); err != nil {
+	if err := wait.For(ctx, e.cfg.StartLatency); err != nil {
 		return fmt.Errorf("start container %s: %w", ref, err)
 	}
 	e.mu.Lock()

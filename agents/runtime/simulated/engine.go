@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"segno/agents/runtime"
+	"segno/agents/wait"
 )
 
 // Config says how the engine behaves. The zero value is a perfect one.
@@ -133,7 +134,7 @@ func (e *Engine) Image(_ context.Context, image string) (string, error) {
 
 // PullImage takes the configured time and fails for images that cannot be had.
 func (e *Engine) PullImage(ctx context.Context, image string) error {
-	if err := pause(ctx, e.cfg.PullLatency); err != nil {
+	if err := wait.For(ctx, e.cfg.PullLatency); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -145,18 +146,4 @@ func (e *Engine) PullImage(ctx context.Context, image string) error {
 		return nil
 	}
 	return e.cfg.NoImage(image)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
