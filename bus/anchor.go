@@ -23,6 +23,9 @@ type anchor struct {
 	Seq     proto.Seq `json:"sequence"`
 	Hash    string    `json:"hash"`
 	Suspect bool      `json:"suspect,omitempty"` // a damage was found while running: compare everything
+	// Refolding is set while a deleted fold is folded again: until it is whole,
+	// what lies behind it in the log may have been acknowledged.
+	Refolding bool `json:"refolding,omitempty"`
 }
 
 func hexHash(h proto.Hash) string { return hex.EncodeToString(h[:]) }

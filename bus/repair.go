@@ -108,7 +108,22 @@ func (r *repairer) refold(ctx context.Context, have extent) error {
 		return r.lost(&damage{seq: 1, want: "the first transaction", found: "a log that begins with " + have.first.String()})
 	}
 	r.slog.Info("folding the whole log again", "transactions", have.messages)
-	return r.lost(r.catchUp(ctx, proto.Position{}, have.first, have.last))
+	if err := r.refolding(true); err != nil {
+		return err
+	}
+	if err := r.catchUp(ctx, proto.Position{}, have.first, have.last); err != nil {
+		return r.lost(err)
+	}
+	return r.refolding(false)
+}
+
+// refolding notes in the anchor that the fold is not whole, or that it is again.
+func (r *repairer) refolding(under bool) error {
+	r.anchor.Refolding = under
+	if r.file == "" {
+		return nil
+	}
+	return r.anchor.write(r.file)
 }
 
 const advice = "Restore the data directory from a backup"
@@ -127,11 +142,16 @@ func (r *repairer) mend(ctx context.Context, at proto.Position, have extent) (pr
 	if have.last > at.Seq {
 		err := r.catchUp(ctx, at, at.Seq+1, have.last)
 		var d *damage
-		if errors.As(err, &d) && d.seq > r.anchor.Seq {
+		if errors.As(err, &d) && d.seq > r.anchor.Seq && !r.anchor.Refolding {
 			return 0, r.rebuild(ctx, d) // nobody was told of what lies behind
 		}
 		if err != nil {
 			return 0, r.lost(err)
+		}
+		if r.anchor.Refolding {
+			if err := r.refolding(false); err != nil {
+				return 0, err
+			}
 		}
 		r.slog.Info("the fold caught up with the log", "from", at.Seq, "to", have.last)
 	}

@@ -312,6 +312,27 @@ func TestE3DamagedLogWithoutFoldIsRefusedOrWhole(t *testing.T) {
 	}
 }
 
+// A fold that was deleted and is only half there again is no proof that nobody
+// was told of the rest of the log, however old the anchor is.
+func TestE3DamageBehindAHalfFoldIsRefusedEachTime(t *testing.T) {
+	w := writeLog(t)
+	anchored := anchor{Seq: 10, Hash: hexHash(proto.HashOf(w.fold.encoded[10]))}
+	if err := anchored.write(filepath.Join(w.dir, "anchor")); err != nil {
+		t.Fatal(err)
+	}
+	flipped(1, 0.5)(t, w.dir)
+	fold := newTestFold()
+	for start := range 3 {
+		err := once(t, w.dir, fold, func(*Sequencer) { t.Error("the log is served") })
+		if err == nil || !strings.Contains(err.Error(), "is damaged at transaction ") {
+			t.Fatalf("start %d: %v", start, err)
+		}
+		if at := fold.Position().Seq; at <= anchored.Seq || at >= w.last {
+			t.Fatalf("start %d: the fold is at %s: this test needs damage behind the anchor", start, at)
+		}
+	}
+}
+
 func TestE3FoldBehindCatchesUp(t *testing.T) {
 	w := writeLog(t)
 	behind := newTestFold()
