@@ -46,7 +46,7 @@ func (p *plan) ensureCurrent() error {
 		return err
 	}
 	p.annotate(rs)
-	annotateSize(rs, p.wanted(), p.wanted()+p.surge())
+	annotateSize(rs, p.wanted(), p.most())
 	p.current = &set{rs: rs}
 	p.revision = rs.Annotations[revisionAnnotation]
 	size := p.roomForCurrent()

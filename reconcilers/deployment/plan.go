@@ -74,12 +74,14 @@ func (p *plan) all() []*set {
 // size is how many replicas the set is to have.
 func (s *set) size() int32 { return *s.rs.Spec.Replicas }
 
-// sizeOf is how many replicas the sets are to have together.
-func sizeOf(sets []*set) (sum int32) {
+// sizeOf is how many replicas the sets are to have together, as far as that can
+// be counted.
+func sizeOf(sets []*set) int32 {
+	var sum int64
 	for _, s := range sets {
-		sum += s.size()
+		sum += int64(s.size())
 	}
-	return sum
+	return clamped(sum)
 }
 
 // available is how many of the sets' replicas are available.
@@ -98,7 +100,7 @@ func active(sets []*set) []*set {
 // resize sets the size of a set, and remembers in it what the Deployment asked
 // for when it did.
 func (p *plan) resize(s *set, to int32) {
-	annotateSize(s.rs, p.wanted(), p.wanted()+p.surge())
+	annotateSize(s.rs, p.wanted(), p.most())
 	from := s.size()
 	if from == to {
 		return

@@ -1,6 +1,8 @@
 package deployment
 
 import (
+	"math"
+
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -36,13 +38,17 @@ func resolve(value *intstr.IntOrString, total int32, up bool) int32 {
 	if err != nil {
 		return 0
 	}
-	return int32(n)
+	return clamped(int64(n))
 }
 
-func (p *plan) surge() int32 {
+// most is how many replicas there may be altogether, as far as that can be counted.
+func (p *plan) most() int32 {
 	surge, _ := p.fenceposts()
-	return surge
+	return clamped(int64(p.wanted()) + int64(surge))
 }
+
+// clamped is a number of replicas that may be more than can be counted.
+func clamped(n int64) int32 { return int32(max(math.MinInt32, min(n, math.MaxInt32))) }
 
 // roomForCurrent is the size that the current set may have by now: up to what
 // is wanted, as long as all sets together stay within the surge.
@@ -51,7 +57,7 @@ func (p *plan) roomForCurrent() int32 {
 	if p.d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
 		return p.wanted()
 	}
-	room := p.wanted() + p.surge() - sizeOf(p.all())
+	room := p.most() - sizeOf(p.all())
 	if room <= 0 {
 		return size
 	}

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -89,4 +90,31 @@ func testSet(name string, size int32) *set {
 	rs := &appsv1.ReplicaSet{Spec: appsv1.ReplicaSetSpec{Replicas: &size}}
 	rs.Name = name
 	return &set{was: rs, rs: rs}
+}
+
+// As many replicas as can be written do not run over into fewer than none.
+func TestW2HugeNumbersOfReplicasDoNotOverflow(t *testing.T) {
+	for _, surge := range []intstr.IntOrString{intstr.FromInt32(1), intstr.FromString("25%"), intstr.FromInt32(math.MaxInt32)} {
+		p := planFor(math.MaxInt32, surge, intstr.FromInt32(0))
+		p.current, p.old = testSet("new", 1), []*set{testSet("old", 2)}
+		if most := p.most(); most != math.MaxInt32 {
+			t.Errorf("surge %v: at most %d replicas", &surge, most)
+		}
+		if size := p.roomForCurrent(); size != math.MaxInt32-2 {
+			t.Errorf("surge %v: the current set may have %d replicas", &surge, size)
+		}
+		p.scale()
+		for _, s := range p.all() {
+			if s.size() < 0 {
+				t.Errorf("surge %v: %s is to have %d replicas", &surge, s.rs.Name, s.size())
+			}
+		}
+		p.current, p.old = testSet("new", math.MaxInt32), []*set{testSet("old", math.MaxInt32)}
+		if sum := sizeOf(p.all()); sum != math.MaxInt32 {
+			t.Errorf("together they have %d replicas", sum)
+		}
+		if p.grow() {
+			t.Errorf("surge %v: a set grew to %d replicas", &surge, p.current.size())
+		}
+	}
 }

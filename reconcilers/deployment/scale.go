@@ -29,7 +29,7 @@ func (p *plan) scale() {
 		for _, s := range active(p.old) {
 			p.resize(s, 0)
 		}
-		annotateSize(p.current.rs, p.wanted(), p.wanted()+p.surge())
+		annotateSize(p.current.rs, p.wanted(), p.most())
 		return
 	}
 	p.scaleInProportion(active(p.all()))
@@ -70,7 +70,7 @@ func (p *plan) scaleInProportion(sets []*set) {
 	}
 	var most int32
 	if p.wanted() > 0 {
-		most = p.wanted() + p.surge()
+		most = p.most()
 	}
 	change := most - sizeOf(sets)
 	slices.SortStableFunc(sets, func(a, b *set) int {
@@ -109,8 +109,8 @@ func (p *plan) share(s *set, left int32) int32 {
 	if before == 0 {
 		return 0
 	}
-	now := p.wanted() + p.surge()
-	share := int32(math.Round(float64(s.size())*float64(now)/float64(before))) - s.size()
+	now := p.most()
+	share := clamped(int64(math.Round(float64(s.size())*float64(now)/float64(before)))) - s.size()
 	if left > 0 {
 		return min(share, left)
 	}

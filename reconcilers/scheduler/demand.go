@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"math"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
@@ -10,6 +12,14 @@ import (
 type amounts struct {
 	cpu, memory, storage int64
 	more                 map[corev1.ResourceName]int64 // extended resources, huge pages
+}
+
+// sum adds two amounts. What is more than can be counted stays the most that can.
+func sum(a, b int64) int64 {
+	if b > 0 && a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // demand is what a pod takes of a node.
@@ -52,10 +62,10 @@ func demandOf(pod *corev1.Pod) (d demand) {
 	for i := range spec.Containers {
 		c := &spec.Containers[i]
 		if c.Resources.Requests.Cpu().IsZero() {
-			d.cpuGuess += guessedCPU
+			d.cpuGuess = sum(d.cpuGuess, guessedCPU)
 		}
 		if c.Resources.Requests.Memory().IsZero() {
-			d.memoryGuess += guessedMemory
+			d.memoryGuess = sum(d.memoryGuess, guessedMemory)
 		}
 		for _, port := range c.Ports {
 			if port.HostPort > 0 {
@@ -88,16 +98,16 @@ func (a *amounts) addList(list corev1.ResourceList) {
 func (a *amounts) add(name corev1.ResourceName, quantity resource.Quantity) {
 	switch name {
 	case corev1.ResourceCPU:
-		a.cpu += quantity.MilliValue()
+		a.cpu = sum(a.cpu, quantity.MilliValue())
 	case corev1.ResourceMemory:
-		a.memory += quantity.Value()
+		a.memory = sum(a.memory, quantity.Value())
 	case corev1.ResourceEphemeralStorage:
-		a.storage += quantity.Value()
+		a.storage = sum(a.storage, quantity.Value())
 	case corev1.ResourcePods: // a node's capacity, which is counted apart
 	default:
 		if a.more == nil {
 			a.more = map[corev1.ResourceName]int64{}
 		}
-		a.more[name] += quantity.Value()
+		a.more[name] = sum(a.more[name], quantity.Value())
 	}
 }

@@ -31,16 +31,16 @@ func newNode(obj *corev1.Node) *node {
 
 // take gives room to a pod.
 func (n *node) take(want *demand, owner types.UID) {
-	n.taken.cpu += want.cpu
-	n.taken.memory += want.memory
-	n.taken.storage += want.storage
-	n.taken.cpuGuess += want.cpuGuess
-	n.taken.memoryGuess += want.memoryGuess
+	n.taken.cpu = sum(n.taken.cpu, want.cpu)
+	n.taken.memory = sum(n.taken.memory, want.memory)
+	n.taken.storage = sum(n.taken.storage, want.storage)
+	n.taken.cpuGuess = sum(n.taken.cpuGuess, want.cpuGuess)
+	n.taken.memoryGuess = sum(n.taken.memoryGuess, want.memoryGuess)
 	for name, amount := range want.more {
 		if n.taken.more == nil {
 			n.taken.more = map[corev1.ResourceName]int64{}
 		}
-		n.taken.more[name] += amount
+		n.taken.more[name] = sum(n.taken.more[name], amount)
 	}
 	n.taken.ports = append(n.taken.ports, want.ports...)
 	n.pods++

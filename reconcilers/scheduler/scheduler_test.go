@@ -24,14 +24,11 @@ func TestN4SchedulerScripts(t *testing.T) {
 	})
 }
 
-// One pass places a thousand pods on a hundred nodes, ten on each, and takes
-// less than 100 ms (measured: about 6).
+// One pass places a thousand pods on a hundred nodes, ten on each. The benchmark
+// says how long it takes.
 func TestN4OnePassPlacesAThousandPods(t *testing.T) {
 	w := crowd(t, 100, 1000)
-	view := w.View()
-	started := time.Now()
-	decision, err := scheduler.New().Reconcile(view, reconcilers.Pods.Key("", ""), started)
-	took := time.Since(started)
+	decision, err := scheduler.New().Reconcile(w.View(), reconcilers.Pods.Key("", ""), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,10 +49,6 @@ func TestN4OnePassPlacesAThousandPods(t *testing.T) {
 	}
 	if len(perNode) != 100 {
 		t.Errorf("%d nodes get pods, want 100", len(perNode))
-	}
-	t.Logf("one pass over %d pods and %d nodes took %v", 1000, 100, took)
-	if took > 100*time.Millisecond {
-		t.Errorf("a pass took %v, want less than 100 ms", took)
 	}
 }
 

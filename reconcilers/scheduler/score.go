@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"math"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -24,8 +26,8 @@ const (
 // score says how good it is to put one more pod of a family on a node. With each
 // pod that the node takes it falls, never rises: best relies on that.
 func score(n *node, want *demand, owner types.UID, preference int64) int64 {
-	free := emptyNode / 2 * freeAfter(n.has.cpu, n.taken.cpuGuess+want.cpuGuess) / point
-	free += emptyNode / 2 * freeAfter(n.has.memory, n.taken.memoryGuess+want.memoryGuess) / point
+	free := emptyNode / 2 * freeAfter(n.has.cpu, sum(n.taken.cpuGuess, want.cpuGuess)) / point
+	free += emptyNode / 2 * freeAfter(n.has.memory, sum(n.taken.memoryGuess, want.memoryGuess)) / point
 	if owner != "" {
 		free -= perFamilyPod * n.families[owner]
 	}
@@ -34,7 +36,11 @@ func score(n *node, want *demand, owner types.UID, preference int64) int64 {
 
 // freeAfter is the part of a resource that is left, in thousandths.
 func freeAfter(has, taken int64) int64 {
-	return max(0, (has-taken)*point/max(has, guessedMissing))
+	left := max(0, has-taken)
+	if left > math.MaxInt64/point {
+		return left / (has / point)
+	}
+	return left * point / max(has, guessedMissing)
 }
 
 // preferences scores what pods of a class prefer of nodes by what these are.
