@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -486,6 +487,44 @@ func TestN2TheEngineGoesAndComesBack(t *testing.T) {
 			t.Errorf("%d heartbeats in two minutes", w.plane.beats)
 		}
 	})
+}
+
+// TestN3AnotherCIDRWaitsForTheFormerPods: a node that is deleted and comes
+// back may be given one. Two pods of a cluster must not have one address.
+func TestN3AnotherCIDRWaitsForTheFormerPods(t *testing.T) {
+	for name, restart := range map[string]bool{"WhileItRuns": false, "WithANewAgent": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, t.TempDir())
+				defer func() { w.stop() }()
+				w.plane.apply(t, simplePod("a"))
+				w.settle(time.Second)
+				w.plane.with(func() { w.plane.node, w.plane.cidr = nil, "10.9.0.0/24" })
+				if restart {
+					w.stop()
+					w.start()
+				}
+				w.settle(6 * time.Minute) // it registers again
+				w.plane.apply(t, simplePod("b"))
+				w.settle(time.Second)
+				c := w.ready()
+				if c.Status != corev1.ConditionFalse || c.Reason != "NetworkNotReady" || !strings.Contains(c.Message, "10.9.0.0/24: pod") {
+					t.Errorf("%+v", c)
+				}
+				w.expect("uid-b", "Pending ready=False c=ContainerCreating/0")
+				w.expect("uid-a", "Running ready=True c=running/0")
+				w.plane.apply(t, simplePod("a", deleting(1)))
+				w.settle(time.Minute)
+				if c := w.ready(); c.Status != corev1.ConditionTrue {
+					t.Errorf("%+v", c)
+				}
+				w.expect("uid-b", "Running ready=True c=running/0")
+				if ip := w.plane.status("uid-b").PodIP; !strings.HasPrefix(ip, "10.9.0.") {
+					t.Errorf("address %s", ip)
+				}
+			})
+		})
+	}
 }
 
 // mute is an engine that sends events and says nothing about itself.

@@ -20,7 +20,8 @@ import (
 type Network interface {
 	pod.Network
 	// Setup readies the node for pods of the CIDR; held are the addresses of
-	// pods that run already, by UID. It is safe to repeat.
+	// pods that run already, by UID. It is safe to repeat, and fails while pods
+	// hold addresses of another CIDR; then none gets a new one.
 	Setup(ctx context.Context, cidr netip.Prefix, held map[string]netip.Addr) error
 	// Dial connects to a TCP port inside a sandbox.
 	Dial(ctx context.Context, sandbox runtime.Sandbox, port int32) (net.Conn, error)

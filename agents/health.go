@@ -13,11 +13,11 @@ import (
 
 // health is what the node's conditions are made of.
 type health struct {
-	engine    error // why the container engine does not answer
-	network   error // why pods cannot have a network
-	networkUp bool
-	pressure  Pressure
-	since     map[corev1.NodeConditionType]condition
+	engine   error  // why the container engine does not answer
+	network  error  // why pods cannot have a network
+	cidr     string // that their network is up with; empty while it is not
+	pressure Pressure
+	since    map[corev1.NodeConditionType]condition
 }
 
 type condition struct {
@@ -59,7 +59,7 @@ func (h *health) conditions() []corev1.NodeCondition {
 	pressure(corev1.NodeDiskPressure, h.pressure.Disk, "KubeletHasNoDiskPressure", "KubeletHasDiskPressure", "disk space")
 	pressure(corev1.NodePIDPressure, h.pressure.PID, "KubeletHasSufficientPID", "KubeletHasInsufficientPID", "process ids")
 	switch {
-	case h.networkUp:
+	case h.cidr != "":
 		set(corev1.NodeNetworkUnavailable, corev1.ConditionFalse, "NetworkReady", "pods get addresses of the node's CIDR")
 	case errors.Is(h.network, network.ErrHostOnly):
 		set(corev1.NodeNetworkUnavailable, corev1.ConditionTrue, "HostNetworkOnly", h.network.Error())
@@ -69,7 +69,7 @@ func (h *health) conditions() []corev1.NodeCondition {
 	switch {
 	case h.engine != nil:
 		set(corev1.NodeReady, corev1.ConditionFalse, "ContainerRuntimeDown", h.engine.Error())
-	case !h.networkUp && !errors.Is(h.network, network.ErrHostOnly):
+	case h.cidr == "" && !errors.Is(h.network, network.ErrHostOnly):
 		set(corev1.NodeReady, corev1.ConditionFalse, "NetworkNotReady", h.network.Error())
 	default:
 		set(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "segno's agent is ready")
@@ -92,13 +92,12 @@ func (a *Agent) changeHealth(change func(*health)) bool {
 }
 
 type summary struct {
-	engine, network string
-	networkUp       bool
-	pressure        Pressure
+	engine, network, cidr string
+	pressure              Pressure
 }
 
 func (h *health) summary() summary {
-	return summary{text(h.engine), text(h.network), h.networkUp, h.pressure}
+	return summary{text(h.engine), text(h.network), h.cidr, h.pressure}
 }
 
 func text(err error) string {

@@ -140,7 +140,8 @@ func (a *Agent) recall(ctx context.Context) error {
 }
 
 // setUpNetwork readies the network once CIDR and engine are known, and wakes
-// the pods that wait for it.
+// the pods that wait for it. A node that was deleted may come back with another
+// CIDR: the network then waits for the former pods to go, and is not up.
 func (a *Agent) setUpNetwork(ctx context.Context) {
 	a.mu.Lock()
 	node := a.node
@@ -149,14 +150,21 @@ func (a *Agent) setUpNetwork(ctx context.Context) {
 }
 
 func (a *Agent) setUpNetworkOf(ctx context.Context, node *corev1.Node) {
-	a.mu.Lock()
-	up := a.health.networkUp
-	a.mu.Unlock()
-	if up || node == nil || node.Spec.PodCIDR == "" {
+	if node == nil || node.Spec.PodCIDR == "" {
 		return
 	}
-	err := a.setUp(ctx, node.Spec.PodCIDR)
-	if a.changeHealth(func(h *health) { h.networkUp, h.network = err == nil, err }) && err == nil {
+	cidr := node.Spec.PodCIDR
+	a.mu.Lock()
+	up := a.health.cidr == cidr
+	a.mu.Unlock()
+	if up {
+		return
+	}
+	err := a.setUp(ctx, cidr)
+	if err != nil {
+		cidr = ""
+	}
+	if a.changeHealth(func(h *health) { h.cidr, h.network = cidr, err }) && err == nil {
 		a.pods.Wake("")
 	}
 }

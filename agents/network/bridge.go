@@ -81,11 +81,12 @@ func NewBridge(cfg Config) (*Bridge, error) {
 }
 
 // Setup makes the bridge, or takes over the one that is there, and removes
-// the links of pods that are no more.
+// the links of pods that are no more. It fails while pods hold addresses of
+// another CIDR.
 func (b *Bridge) Setup(_ context.Context, cidr netip.Prefix, held map[string]netip.Addr) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	pool, err := newPool(cidr, held)
+	pool, err := renew(b.pool, cidr, held)
 	if err != nil {
 		return err
 	}
@@ -105,6 +106,9 @@ func (b *Bridge) Setup(_ context.Context, cidr netip.Prefix, held map[string]net
 	}
 	if err := forward(); err != nil {
 		b.cfg.Logger.Warn("pods reach only their own node", "error", err)
+	}
+	if pool == b.pool {
+		return nil // what is held was known, and pods may have come since it was read
 	}
 	if err := b.removeOrphans(bridge, held); err != nil {
 		return err

@@ -18,6 +18,23 @@ type pool struct {
 	cursor  netip.Addr // the newest handed out
 	byUID   map[string]netip.Addr
 	holder  map[netip.Addr]string
+	closed  error // why no more addresses are handed out
+}
+
+// renew answers the pool of a CIDR: the old one when it is of that CIDR, and a
+// new one once nobody holds an address of the old one any more. Until then the
+// old one is closed, so that the day comes.
+func renew(old *pool, cidr netip.Prefix, held map[string]netip.Addr) (*pool, error) {
+	switch {
+	case old == nil:
+	case old.cidr == cidr.Masked():
+		old.closed = nil
+		return old, nil
+	case len(old.byUID) > 0:
+		old.closed = fmt.Errorf("pod CIDR %s: pods still hold %d addresses of the former one, %s", cidr, len(old.byUID), old.cidr)
+		return nil, old.closed
+	}
+	return newPool(cidr, held)
 }
 
 // newPool takes over the addresses that pods already hold. Two pods with one
@@ -30,11 +47,14 @@ func newPool(cidr netip.Prefix, held map[string]netip.Addr) (*pool, error) {
 	gateway := cidr.Addr().Next()
 	p := &pool{cidr: cidr, gateway: gateway, cursor: gateway, byUID: map[string]netip.Addr{}, holder: map[netip.Addr]string{}}
 	for uid, address := range held {
+		if !cidr.Contains(address) {
+			return nil, fmt.Errorf("pod CIDR %s: pod %s still holds %s, of another one", cidr, uid, address)
+		}
 		if other, taken := p.holder[address]; taken {
 			return nil, fmt.Errorf("pod CIDR %s: pods %s and %s both hold %s", cidr, other, uid, address)
 		}
 		p.byUID[uid], p.holder[address] = address, uid
-		if cidr.Contains(address) && p.cursor.Less(address) {
+		if p.cursor.Less(address) {
 			p.cursor = address
 		}
 	}
@@ -45,6 +65,9 @@ func newPool(cidr netip.Prefix, held map[string]netip.Addr) (*pool, error) {
 func (p *pool) take(uid string) (netip.Addr, error) {
 	if address, ok := p.byUID[uid]; ok {
 		return address, nil
+	}
+	if p.closed != nil {
+		return netip.Addr{}, p.closed
 	}
 	address := p.cursor
 	for range len(p.holder) + 1 { // one more than can be in the way

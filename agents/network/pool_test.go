@@ -110,6 +110,39 @@ func TestPoolNeverGivesOneAddressTwice(t *testing.T) {
 	}
 }
 
+// TestAPoolIsRenewedWhenNobodyHoldsTheOld.
+func TestAPoolIsRenewedWhenNobodyHoldsTheOld(t *testing.T) {
+	first, second := netip.MustParsePrefix("10.1.0.0/24"), netip.MustParsePrefix("10.2.0.0/24")
+	old := mustPool(t, first.String(), nil)
+	before, err := old.take("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := renew(old, second, nil); err == nil || !strings.Contains(err.Error(), "10.1.0.0/24") {
+		t.Errorf("while it is held: %v", err)
+	}
+	if again, err := old.take("a"); err != nil || again != before {
+		t.Errorf("the address of a pod that has one: %s, %v", again, err)
+	}
+	if a, err := old.take("b"); err == nil {
+		t.Errorf("%s was handed out of a pool that is to go", a)
+	}
+	if same, err := renew(old, first, nil); err != nil || same != old {
+		t.Errorf("the CIDR it has: %v, %v", same, err)
+	}
+	if _, err := old.take("b"); err != nil {
+		t.Errorf("open again: %v", err)
+	}
+	old.free("a")
+	old.free("b")
+	if p, err := renew(old, second, nil); err != nil || p.cidr != second {
+		t.Errorf("nobody holds it: %v, %v", p, err)
+	}
+	if _, err := renew(nil, second, map[string]netip.Addr{"a": before}); err == nil || !strings.Contains(err.Error(), before.String()) {
+		t.Errorf("an earlier agent's pod holds one of another CIDR: %v", err)
+	}
+}
+
 func TestPoolRefusesACIDRWithoutRoom(t *testing.T) {
 	for _, cidr := range []string{"10.0.0.0/32", "10.0.0.0/31"} {
 		if _, err := newPool(netip.MustParsePrefix(cidr), nil); err == nil {

@@ -19,11 +19,12 @@ type Simulated struct {
 // NewSimulated answers a network that waits for its CIDR.
 func NewSimulated() *Simulated { return &Simulated{} }
 
-// Setup sets the CIDR; held are the addresses of pods that run already.
+// Setup sets the CIDR; held are the addresses of pods that run already. It
+// fails while they are of another CIDR.
 func (s *Simulated) Setup(_ context.Context, cidr netip.Prefix, held map[string]netip.Addr) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pool, err := newPool(cidr, held)
+	pool, err := renew(s.pool, cidr, held)
 	if err != nil {
 		return err
 	}
