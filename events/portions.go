@@ -44,6 +44,13 @@ func portionOf(action Action) int {
 		object = a.Object
 	case Patch:
 		return rest + len(a.Data)
+	case Batch:
+		sum := 0
+		for _, part := range a {
+			sum += portionOf(part)
+		}
+		return sum
+	case Bind, Delete, Elect: // they bring no object
 	}
 	if sized, ok := object.(interface{ Size() int }); ok {
 		return rest + sized.Size()
