@@ -59,7 +59,8 @@ type Config struct {
 	// StatusPeriod is the time after which the node's status is told though
 	// it did not change; 0 means 5 minutes.
 	StatusPeriod time.Duration
-	// Concurrency bounds the pods that are worked on at once; 0 means 16.
+	// Concurrency bounds the pods that are worked on at once, but for those
+	// whose image is on its way; 0 means 16.
 	Concurrency int
 	// Observe sees each effect on a pod; for tests.
 	Observe func(uid string, action pod.Action, err error)

@@ -31,7 +31,8 @@ type Config struct {
 	VolumeDir string
 	// AlwaysHealthy takes every probe as passed, for simulated containers.
 	AlwaysHealthy bool
-	// Concurrency bounds the pods that are worked on at once; 0 means 16.
+	// Concurrency bounds the pods that are worked on at once, but for those
+	// whose image is on its way; 0 means 16.
 	Concurrency int
 	// Tell is given each new status, in order for each pod.
 	Tell func(proto.ReportItem)
@@ -49,13 +50,15 @@ type Keeper struct {
 	cfg     Config
 	volumes Volumes
 	signal  chan struct{} // there is something to do
+	slots   chan struct{} // one for each pod that is worked on
 	probing sync.WaitGroup
 
 	mu    sync.Mutex
 	lives map[string]*life
 	queue []*life
-	sweep bool // list the engine's pods: some may be unknown or have changed
-	full  bool // all wanted pods are known: what else the engine has is to go
+	sweep bool        // list the engine's pods: some may be unknown or have changed
+	timer *time.Timer // of the next sweep, when one failed
+	full  bool        // all wanted pods are known: what else the engine has is to go
 	// unread are wanted pods of which no more is known.
 	unread map[string]bool
 }
@@ -82,6 +85,7 @@ func New(cfg Config) (*Keeper, error) {
 	}
 	return &Keeper{
 		cfg: cfg, volumes: Volumes{Dir: cfg.VolumeDir}, lives: map[string]*life{}, signal: make(chan struct{}, 1),
+		slots: make(chan struct{}, cfg.Concurrency),
 	}, nil
 }
 
@@ -144,6 +148,9 @@ func (k *Keeper) want(uid string, want Want) {
 		return
 	}
 	l.want, l.fresh = want, true
+	if l.pull != nil && !l.pull.of(want) {
+		l.pull.stop()
+	}
 	k.enqueue(l)
 }
 
@@ -194,7 +201,6 @@ func (k *Keeper) wake() {
 
 // Run works until ctx ends. Containers go on without it.
 func (k *Keeper) Run(ctx context.Context) error {
-	slots := make(chan struct{}, k.cfg.Concurrency)
 	var work sync.WaitGroup
 	defer k.probing.Wait()
 	defer work.Wait()
@@ -215,12 +221,12 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case slots <- struct{}{}:
+		case k.slots <- struct{}{}:
 		}
 		work.Go(func() {
 			k.tend(ctx, l)
 			k.done(l)
-			<-slots
+			<-k.slots
 		})
 	}
 }
@@ -261,7 +267,10 @@ func (k *Keeper) takeSweep() bool {
 func (k *Keeper) lookAround(ctx context.Context) {
 	left, err := k.cfg.Runtime.List(ctx)
 	if err != nil {
-		k.cfg.Logger.Warn("list what the engine has", "error", err) // it tells when it is back
+		k.cfg.Logger.Warn("list what the engine has", "error", err)
+		if !errors.Is(err, runtime.ErrDown) { // then it tells when it is back
+			k.wakeAt(time.Now().Add(lookAgain))
+		}
 		return
 	}
 	k.mu.Lock()
@@ -277,12 +286,29 @@ func (k *Keeper) lookAround(ctx context.Context) {
 	}
 }
 
+// lookAgain is how long after it was refused the engine's list is asked for
+// once more.
+const lookAgain = 5 * time.Second
+
+// wakeAt looks at everything at a later time.
+func (k *Keeper) wakeAt(at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+	k.timer = time.AfterFunc(time.Until(at), func() { k.Wake("") })
+}
+
 // orphanGrace is what containers of a pod that nobody knows get.
 const orphanGrace = 30 * time.Second
 
 func (k *Keeper) stopTimers() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.timer != nil {
+		k.timer.Stop()
+	}
 	for _, l := range k.lives {
 		if l.timer != nil {
 			l.timer.Stop()

@@ -25,6 +25,7 @@ type life struct {
 	fresh  bool // a new want, or the engine is back: failures need not wait
 	timer  *time.Timer
 	probes map[string]*watching // by container id
+	pull   *pull                // the one that is on its way, if any
 
 	// Owned by whoever works on it.
 	started bool
@@ -104,6 +105,9 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 	after := time.Now()
 	out.took, err = after.Sub(now), out.err
 	k.cfg.Observe(l.uid, action, err)
+	if errors.Is(err, errNotWanted) {
+		return true, nil
+	}
 	if ctx.Err() == nil {
 		k.note(notesAfter(want, action, out, after))
 	}
@@ -234,7 +238,7 @@ func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) 
 		}
 		return k.volumes.remove(l.uid)
 	case PullImage:
-		return k.pullImage(ctx, containerNamed(want.Pod, action.Ref.Container).Image)
+		return k.pullImage(ctx, l, containerNamed(want.Pod, action.Ref.Container))
 	case CreateContainer:
 		spec, err := containerSpec(want, l.state, k.volumes, action)
 		if err != nil {
@@ -278,17 +282,5 @@ func (k *Keeper) findImage(ctx context.Context, image string, policy corev1.Pull
 		return false, because(errImageNeverPull, "Container image %q is not present with pull policy of Never", image)
 	default:
 		return true, nil
-	}
-}
-
-func (k *Keeper) pullImage(ctx context.Context, image string) error {
-	err := k.cfg.Runtime.PullImage(ctx, image)
-	switch {
-	case err == nil || errors.Is(err, runtime.ErrDown):
-		return err
-	case errors.Is(err, runtime.ErrImageName):
-		return because(invalidImageName, "%w", err)
-	default:
-		return because(errImagePull, "%w", err)
 	}
 }

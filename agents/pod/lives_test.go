@@ -36,6 +36,8 @@ type stage struct {
 	stop    func()
 	seq     proto.Seq
 
+	concurrency int
+
 	mu     sync.Mutex
 	lines  []string
 	status map[string]corev1.PodStatus
@@ -60,7 +62,7 @@ func (s *stage) start() {
 	keeper, err := pod.New(pod.Config{
 		Node: pod.Node{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 1 << 30}, Runtime: s.runtime, Network: net,
 		Tell: s.tell, Observe: s.observe, VolumeDir: filepath.Join(s.t.TempDir(), "volumes"),
-		Forget: s.forget, Note: s.heard,
+		Forget: s.forget, Note: s.heard, Concurrency: s.concurrency,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -452,6 +454,49 @@ func TestP7ImageThatCannotBeHad(t *testing.T) {
 	})
 }
 
+// TestP7AHangingPullHoldsUpNothing: neither other pods, though only one is
+// worked on at a time, nor the end or another image of its own.
+func TestP7AHangingPullHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := simulated.New(simulated.Config{PullLatency: 1000 * time.Hour})
+		s := &stage{t: t, engine: engine, runtime: engine, begun: time.Now(), status: map[string]corev1.PodStatus{}, concurrency: 1}
+		s.start()
+		defer func() { s.stop() }()
+		pulls := func(p *corev1.Pod) { p.Spec.Containers[0].ImagePullPolicy = corev1.PullAlways }
+		s.want(newPod(pulls))
+		s.want(newPod(pulls, func(p *corev1.Pod) { p.UID, p.Name = "v", "q" }))
+		s.want(newPod(func(p *corev1.Pod) { p.UID, p.Name = "w", "r" }))
+		s.pass(time.Minute)
+		if got := brief(s.is("w")); got != "Running ready c=running/0" {
+			t.Errorf("another pod: %s", got)
+		}
+		s.skip()
+		s.want(newPod(pulls, deleted(30)))
+		s.pass(time.Second)
+		s.expect(`
+  1m0s pull image c/0: no longer wanted
+  1m0s remove sandbox
+  1m0s release network and volumes
+  1m0s   PodEnded Pending c=ContainerCreating/0 ENDED
+  1m0s end
+`)
+		s.want(newPod(func(p *corev1.Pod) { p.UID, p.Name, p.Spec.Containers[0].Image = "v", "q", "app:2" }))
+		s.pass(time.Second)
+		s.expect(`
+  1m1s pull image c/0: no longer wanted
+  1m1s get image c/0
+  1m1s create container c/0
+  1m1s start container c/0
+  1m1s   ContainerStarted Running ready c=running/0
+`)
+		for _, n := range s.notes {
+			if strings.Contains(n, "Failed") {
+				t.Errorf("a person is told: %s", n)
+			}
+		}
+	})
+}
+
 func TestP6InitContainersRunInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, simulated.Config{})
@@ -755,6 +800,39 @@ func TestWhatNobodyWantsGoesOnlyAfterAFullList(t *testing.T) {
 1h1m0s release network and volumes
 1h1m0s end
 `)
+	})
+}
+
+// refusing is an engine that fails to list, so many times, and is not away.
+type refusing struct {
+	*simulated.Engine
+	times atomic.Int64
+}
+
+func (r *refusing) List(ctx context.Context) ([]runtime.Pod, error) {
+	if r.times.Add(-1) >= 0 {
+		return nil, errors.New("too many requests")
+	}
+	return r.Engine.List(ctx)
+}
+
+func TestALookAroundThatFailedIsDoneAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := play(t, simulated.Config{})
+		defer func() { s.stop() }()
+		s.want(newPod())
+		s.pass(time.Minute)
+		s.stop()
+		r := &refusing{Engine: s.engine}
+		s.runtime = r
+		s.start()
+		s.pass(time.Second)
+		r.times.Store(3)
+		s.keeper.WantAll(nil)
+		s.pass(time.Minute)
+		if left, err := s.engine.List(t.Context()); err != nil || len(left) != 0 {
+			t.Errorf("left: %v, %v", left, err)
+		}
 	})
 }
 
