@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"segno/events"
 	"segno/proto"
 )
@@ -155,11 +157,17 @@ func (l *Loop) refused(key Key, refusals []Refusal) (d Decision, err error) {
 	if obj == nil || kind == nil {
 		return d, nil
 	}
+	d.Notes = RefusedNotes(About(kind.GVK, obj), refusals)
+	return d, nil
+}
+
+// RefusedNotes tells about an object what was refused.
+func RefusedNotes(about corev1.ObjectReference, refusals []Refusal) (notes []Note) {
 	for _, r := range refusals {
-		d.Notes = append(d.Notes, Note{
-			About: About(kind.GVK, obj), Warning: true, Reason: "Refused",
+		notes = append(notes, Note{
+			About: about, Warning: true, Reason: "Refused",
 			Message: fmt.Sprintf("Not done, and not tried again until the object changes: %v", r.Err),
 		})
 	}
-	return d, nil
+	return notes
 }

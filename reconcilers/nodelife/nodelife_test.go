@@ -1,14 +1,18 @@
 package nodelife_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"segno/events"
 	"segno/proto"
@@ -128,6 +132,35 @@ func TestN3SilenceOfANodeWithVeryManyPods(t *testing.T) {
 			if pod.Status.Conditions[0].Status != corev1.ConditionFalse {
 				t.Errorf("%s still serves", pod.Name)
 			}
+		}
+	})
+}
+
+// A pod that cannot be written keeps neither its node from being silent nor the
+// other pods from being not ready.
+func TestN3OnePodThatIsRefusedHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, loop := silentNode(t, 3, 1)
+		bad := reconcilers.Pods.Key("default", "web-1")
+		w.Refuse = func(cmd events.Command) error {
+			if cmd.Actor == "system:nodelife" && slices.Contains(reconcilers.Targets(cmd.Action), bad) {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web-1", errors.New("no rule"))
+			}
+			return nil
+		}
+		w.CatchUp(t, loop)
+		if nodeIn(t, w).Status.Conditions[0].Status != corev1.ConditionUnknown {
+			t.Error("the silence was not written")
+		}
+		for name, want := range map[string]corev1.ConditionStatus{"web-0": "False", "web-1": "True", "web-2": "False"} {
+			pod, _, err := events.GetAs[*corev1.Pod](w.View(), reconcilers.Pods.Key("default", name))
+			if err != nil || pod.Status.Conditions[0].Status != want {
+				t.Errorf("%s is ready: %s, %v", name, pod.Status.Conditions[0].Status, err)
+			}
+		}
+		notes, err := events.ListAs[*corev1.Event](w.View(), events.Query{Resource: reconcilers.Events})
+		if err != nil || !slices.ContainsFunc(notes, func(n *corev1.Event) bool { return n.Reason == "Refused" && strings.Contains(n.Message, "no rule") }) {
+			t.Errorf("nobody is told: %v", err)
 		}
 	})
 }
