@@ -58,13 +58,18 @@ func (d *door) intake(change func(cfg *IntakeConfig)) *Intake {
 
 func reportOf(items ...proto.ReportItem) []byte { return proto.Pack(proto.Report{Items: items}) }
 
+// empty is a view of nothing.
+type empty struct{ events.View }
+
+func (empty) Get(proto.ObjectKey) (events.Object, error) { return nil, nil }
+
 func TestE8APodThatVanishesUnderItsReportEndsNobody(t *testing.T) {
 	w := newWorld(t, startServer(t, ServerConfig{}))
 	w.joinedNode("n1")
-	gone := w.View()
 	pod := w.boundPod("web", "n1")
-	d := &door{world: w, views: []events.View{w.View(), gone, gone}}
+	d := &door{world: w, views: []events.View{w.View(), w.View(), empty{w.View()}}} // the first is for notes
 	in := d.intake(func(cfg *IntakeConfig) {
+		cfg.Notes = w.write
 		cfg.History = func(proto.ObjectKey, int) ([]*proto.Envelope, error) { return nil, nil }
 	})
 	item := phaseOf(pod, corev1.PodRunning)
