@@ -21,8 +21,9 @@ import (
 
 // Defaults of the optional fields of Config.
 const (
-	DefaultMaxBody       = 3 << 20 // bytes of a request's body, as kube-apiserver takes
-	DefaultBookmarkEvery = time.Minute
+	defaultMaxBody       = 3 << 20 // bytes of a request's body, as kube-apiserver takes
+	defaultBookmarkEvery = time.Minute
+	defaultWritePatience = 30 * time.Second
 )
 
 // Config is what the API is made of. Table and Store are needed; the zero
@@ -36,15 +37,16 @@ type Config struct {
 	Version    version.Info // what /version answers
 	// Ready tells why the cluster cannot serve yet; nil is always ready.
 	Ready func() error
-	// Metrics serves /metrics; nil: not served.
-	Metrics http.Handler
-	Log     *slog.Logger
+	Log   *slog.Logger
 	// Now is the clock for ages in tables and for "10m ago".
 	Now func() time.Time
 	// MaxBody is the largest request body that is read, in bytes.
 	MaxBody int64
 	// BookmarkEvery is the time between bookmarks on a quiet watch.
 	BookmarkEvery time.Duration
+	// WritePatience is how long a client of a stream may take nothing of what is
+	// written to it: it holds a feed as long.
+	WritePatience time.Duration
 }
 
 // API is the http.Handler.
@@ -72,10 +74,13 @@ func New(cfg Config) (*API, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.MaxBody == 0 {
-		cfg.MaxBody = DefaultMaxBody
+		cfg.MaxBody = defaultMaxBody
 	}
 	if cfg.BookmarkEvery == 0 {
-		cfg.BookmarkEvery = DefaultBookmarkEvery
+		cfg.BookmarkEvery = defaultBookmarkEvery
+	}
+	if cfg.WritePatience == 0 {
+		cfg.WritePatience = defaultWritePatience
 	}
 	a := &API{cfg: cfg, log: cfg.Log, encodings: newEncodings()}
 	a.discovery = discovery.New(cfg.Table)

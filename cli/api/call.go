@@ -84,9 +84,8 @@ func printable(text string, most int) string {
 		}
 		return r
 	}, text)
-	for len(text) > most {
-		runes := []rune(text)
-		text = string(runes[:len(runes)-1-(len(text)-most)/4])
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
 	}
 	return text
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -76,14 +77,27 @@ func (c *call) deleteAll(items []events.Object, options *metav1.DeleteOptions) e
 	return group.Wait()
 }
 
-// deleteItem deletes the very object that was listed; one that is already
-// gone is no mistake.
+// deleteItem deletes the very object that was listed, in the version that the
+// client wants; one that is already gone is no mistake.
 func (c *call) deleteItem(ctx context.Context, item events.Object, options metav1.DeleteOptions) error {
 	uid := item.GetUID()
-	options.Preconditions = &metav1.Preconditions{UID: &uid}
+	conditions := metav1.Preconditions{UID: &uid}
 	key := c.kind.Resource.Key(item.GetNamespace(), item.GetName())
+	if asked := options.Preconditions; asked != nil {
+		if asked.UID != nil && *asked.UID != uid {
+			return apierrors.NewConflict(c.kind.GroupResource(), item.GetName(), fmt.Errorf("its UID is %s, and the precondition names %s", uid, *asked.UID))
+		}
+		conditions.ResourceVersion = asked.ResourceVersion
+	}
+	options.Preconditions = &conditions
 	_, err := c.api.cfg.Store.Submit(ctx, c.command(events.Delete{Key: key, Options: options}, len(options.DryRun) > 0))
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) {
+		now, lookErr := c.api.cfg.Store.View(c.kind).Get(key)
+		if lookErr == nil && (now == nil || now.GetUID() != uid) {
+			return nil // another one of its name
+		}
+	}
+	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	return err

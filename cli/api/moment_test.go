@@ -14,6 +14,7 @@ import (
 
 	"segno/cli/api"
 	"segno/cli/api/apitest"
+	"segno/proto"
 )
 
 func TestParseMoment(t *testing.T) {
@@ -45,8 +46,11 @@ func TestParseMoment(t *testing.T) {
 func TestE6At(t *testing.T) {
 	c := client{t, apitest.New(t, nil)}
 	first := c.Create(t, configMap("a", "app", "x"))
-	between := time.Now()
-	time.Sleep(time.Millisecond) // the clock must move on between two transactions
+	events := c.Folds[proto.StreamEvents]
+	between, err := events.TimeOf(events.Position().Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
 	maps := typed(t, c.Config()).CoreV1().ConfigMaps("default")
 	if _, err := maps.Patch(t.Context(), "a", types.MergePatchType, []byte(`{"metadata":{"labels":{"app":"y"}},"data":{"k":"new"}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)

@@ -10,10 +10,6 @@ import (
 // serveOther serves the paths that are not about objects.
 func (c *call) serveOther() error {
 	path := strings.TrimSuffix(c.r.URL.Path, "/")
-	if path == "/metrics" && c.api.cfg.Metrics != nil {
-		c.api.cfg.Metrics.ServeHTTP(c.w, c.r)
-		return nil
-	}
 	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		return notServed()
 	}
@@ -31,11 +27,7 @@ func (c *call) serveOther() error {
 // paths is what the root lists.
 func (a *API) paths() []string {
 	out := a.discovery.Paths()
-	out = append(out, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
-	if a.cfg.Metrics != nil {
-		out = append(out, "/metrics")
-	}
-	return out
+	return append(out, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
 }
 
 func (c *call) discover(path string) error {

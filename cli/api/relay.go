@@ -127,7 +127,6 @@ func (c *call) proxy(pod *corev1.Pod, to *url.URL) {
 			for _, name := range []string{"Authorization", "Cookie", "Accept-Encoding"} {
 				r.Out.Header.Del(name)
 			}
-			r.Out.Header.Set("X-Segno-User", c.user.Name)
 		},
 		ModifyResponse: func(r *http.Response) error {
 			for _, name := range []string{"Audit-Id", "X-Request-Id", "Cache-Control"} {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"k8s.io/apimachinery/pkg/util/httpstream/wsstream"
@@ -24,15 +25,15 @@ func (c *call) openSink(mediaType string, gone context.CancelFunc) sink {
 	if wsstream.IsWebSocketRequest(c.r) {
 		return &socketSink{call: c, gone: gone}
 	}
-	return &chunkSink{call: c, media: mediaType, flow: http.NewResponseController(c.w)}
+	return &chunkSink{call: c, media: mediaType, stream: c.openStream()}
 }
 
 // chunkSink writes chunks of an HTTP answer.
 type chunkSink struct {
-	call  *call
-	media string
-	flow  *http.ResponseController
-	begun bool
+	call   *call
+	media  string
+	stream *stream
+	begun  bool
 }
 
 func (s *chunkSink) begin() {
@@ -45,18 +46,12 @@ func (s *chunkSink) begin() {
 
 func (s *chunkSink) write(frame []byte) error {
 	s.begin()
-	if _, err := s.call.w.Write(frame); err != nil {
-		return errGone
-	}
-	return nil
+	return s.stream.write(frame)
 }
 
 func (s *chunkSink) flush() error {
 	s.begin()
-	if err := s.flow.Flush(); err != nil {
-		return errGone
-	}
-	return nil
+	return s.stream.flush()
 }
 
 func (*chunkSink) close() {}
@@ -103,6 +98,7 @@ func (s *socketSink) write(frame []byte) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.call.api.cfg.WritePatience)) // it answers no error
 	if err := s.conn.WriteMessage(websocket.TextMessage, frame); err != nil {
 		return errGone
 	}

@@ -17,15 +17,12 @@ import (
 const typeLines = "application/jsonl"
 
 // lines writes JSON documents, one a line.
-type lines struct {
-	w    *statusWriter
-	flow *http.ResponseController
-}
+type lines struct{ *stream }
 
 func (c *call) lines() *lines {
 	c.w.Header().Set("Content-Type", typeLines)
 	c.w.WriteHeader(http.StatusOK)
-	return &lines{w: c.w, flow: http.NewResponseController(c.w)}
+	return &lines{c.openStream()}
 }
 
 func (l *lines) write(value any) error {
@@ -33,17 +30,7 @@ func (l *lines) write(value any) error {
 	if err != nil {
 		return err
 	}
-	if _, err := l.w.Write(append(data, '\n')); err != nil {
-		return errGone
-	}
-	return nil
-}
-
-func (l *lines) flush() error {
-	if err := l.flow.Flush(); err != nil {
-		return errGone
-	}
-	return nil
+	return l.stream.write(append(data, '\n'))
 }
 
 // tailFilter is what of the log a client wants to see.

@@ -17,10 +17,9 @@ type Door struct {
 	fold  *projections.Projection
 	clock func() time.Time
 
-	mu   sync.Mutex
-	last time.Time
-	// Commands counts what was submitted.
-	commands []events.Command
+	mu       sync.Mutex
+	last     time.Time
+	commands []events.Command // what was submitted, in order
 }
 
 // Submit decides the command and answers once it is folded.
