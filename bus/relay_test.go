@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,14 +188,14 @@ func TestN6ALargeSyncComesInParts(t *testing.T) {
 	if all, err := assemble(parts...); err != nil || len(all.Pods) != pods+1 || all.Counter != 7 {
 		t.Errorf("the parts are %d objects, %v", len(all.Pods), err)
 	}
-	other := parts[1]
-	other.Counter++
+	mixed := slices.Clone(parts)
+	mixed[1].Counter++
 	for what, wrong := range map[string][]proto.Want{
 		"without the first part":  parts[1:],
 		"without the second part": append([]proto.Want{parts[0]}, parts[2:]...),
 		"without the last part":   parts[:len(parts)-1],
 		"in another order":        {parts[1], parts[0]},
-		"with another sync's":     {parts[0], other},
+		"with another sync's":     mixed,
 	} {
 		if all, err := assemble(wrong...); err == nil {
 			t.Errorf("%s, it passes for everything, with %d objects", what, len(all.Pods))
