@@ -240,11 +240,7 @@ func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) 
 	case PullImage:
 		return k.pullImage(ctx, l, containerNamed(want.Pod, action.Ref.Container))
 	case CreateContainer:
-		spec, err := containerSpec(want, l.state, k.volumes, action)
-		if err != nil {
-			return err
-		}
-		return rt.CreateContainer(ctx, spec)
+		return k.createContainer(ctx, l, want, action)
 	case StartContainer:
 		return rt.StartContainer(ctx, action.Ref)
 	case StopContainer:
@@ -268,6 +264,23 @@ func (k *Keeper) createSandbox(ctx context.Context, want Want, action Action) er
 		spec.Address = address
 	}
 	return k.cfg.Runtime.CreateSandbox(ctx, spec)
+}
+
+func (k *Keeper) createContainer(ctx context.Context, l *life, want Want, action Action) error {
+	spec, err := containerSpec(want, l.state, k.volumes, action)
+	if err != nil {
+		return err
+	}
+	if name := action.Ref.Container; imageDecidesUser(want.Pod, containerNamed(want.Pod, name)) {
+		image, err := k.cfg.Runtime.Image(ctx, spec.Image)
+		if err != nil {
+			return err
+		}
+		if err := checkNotRoot(want.Pod.Name, name, image.User); err != nil {
+			return err
+		}
+	}
+	return k.cfg.Runtime.CreateContainer(ctx, spec)
 }
 
 // findImage tells whether an image must be pulled, as far as the policy lets it.

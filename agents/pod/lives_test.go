@@ -803,6 +803,35 @@ func TestWhatNobodyWantsGoesOnlyAfterAFullList(t *testing.T) {
 	})
 }
 
+// rooted is an engine whose images run as root.
+type rooted struct{ *simulated.Engine }
+
+func (r rooted) Image(ctx context.Context, name string) (runtime.Image, error) {
+	image, err := r.Engine.Image(ctx, name)
+	image.User = ""
+	return image, err
+}
+
+func TestP10AnImageOfRootIsRefusedWhereRootIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := simulated.New(simulated.Config{})
+		s := &stage{t: t, engine: engine, runtime: rooted{engine}, begun: time.Now(), status: map[string]corev1.PodStatus{}}
+		s.start()
+		defer func() { s.stop() }()
+		yes := true
+		s.want(newPod(func(p *corev1.Pod) { p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: &yes} }))
+		s.want(newPod(func(p *corev1.Pod) { p.UID, p.Name = "v", "q" }))
+		s.pass(time.Minute)
+		w := s.is("u").ContainerStatuses[0].State.Waiting
+		if w == nil || w.Reason != "CreateContainerConfigError" || w.Message != `container has runAsNonRoot and image will run as root (pod: "p", container: c)` {
+			t.Errorf("%+v", w)
+		}
+		if got := brief(s.is("v")); got != "Running ready c=running/0" {
+			t.Errorf("one that may be root: %s", got)
+		}
+	})
+}
+
 // refusing is an engine that fails to list, so many times, and is not away.
 type refusing struct {
 	*simulated.Engine

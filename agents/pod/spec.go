@@ -125,12 +125,42 @@ func oomScore(qos corev1.PodQOSClass, request, capacity int64) int {
 	}
 }
 
+// imageDecidesUser says that the container must not run as root, and that only
+// its image says as whom it runs.
+func imageDecidesUser(pod *corev1.Pod, c *corev1.Container) bool {
+	user, _, nonRoot := identityOf(pod, c)
+	return user == nil && nonRoot
+}
+
+// identityOf is as whom a container runs: it has the word before its pod.
+func identityOf(pod *corev1.Pod, c *corev1.Container) (user, group *int64, nonRoot bool) {
+	var not *bool
+	if p := pod.Spec.SecurityContext; p != nil {
+		user, group, not = p.RunAsUser, p.RunAsGroup, p.RunAsNonRoot
+	}
+	if s := c.SecurityContext; s != nil {
+		user, group, not = either(s.RunAsUser, user), either(s.RunAsGroup, group), either(s.RunAsNonRoot, not)
+	}
+	return user, group, not != nil && *not
+}
+
+// checkNotRoot refuses an image whose user is root, or may be by another name.
+func checkNotRoot(pod, container, user string) error {
+	name, _, _ := strings.Cut(user, ":")
+	id, err := strconv.ParseInt(name, 10, 64)
+	switch {
+	case name == "" || name == "root" || (err == nil && id == 0):
+		return because(createConfigError, "container has runAsNonRoot and image will run as root (pod: %q, container: %s)", pod, container)
+	case err != nil:
+		return because(createConfigError, "container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root (pod: %q, container: %s)", name, pod, container)
+	}
+	return nil
+}
+
 func securityOf(pod *corev1.Pod, c *corev1.Container) (runtime.Security, error) {
-	var user, group *int64
-	var nonRoot *bool
+	user, group, nonRoot := identityOf(pod, c)
 	var out runtime.Security
 	if p := pod.Spec.SecurityContext; p != nil {
-		user, group, nonRoot = p.RunAsUser, p.RunAsGroup, p.RunAsNonRoot
 		for _, g := range p.SupplementalGroups {
 			out.Groups = append(out.Groups, strconv.FormatInt(g, 10))
 		}
@@ -139,7 +169,6 @@ func securityOf(pod *corev1.Pod, c *corev1.Container) (runtime.Security, error) 
 		}
 	}
 	if s := c.SecurityContext; s != nil {
-		user, group, nonRoot = either(s.RunAsUser, user), either(s.RunAsGroup, group), either(s.RunAsNonRoot, nonRoot)
 		out.Privileged = s.Privileged != nil && *s.Privileged
 		out.ReadOnly = s.ReadOnlyRootFilesystem != nil && *s.ReadOnlyRootFilesystem
 		out.NoNewPrivileges = s.AllowPrivilegeEscalation != nil && !*s.AllowPrivilegeEscalation
@@ -147,7 +176,7 @@ func securityOf(pod *corev1.Pod, c *corev1.Container) (runtime.Security, error) 
 			out.Add, out.Drop = names(s.Capabilities.Add), names(s.Capabilities.Drop)
 		}
 	}
-	if nonRoot != nil && *nonRoot && user != nil && *user == 0 {
+	if nonRoot && user != nil && *user == 0 {
 		return out, because(createConfigError, "container's runAsUser breaks non-root policy (pod: %q, container: %s)", pod.Name, c.Name)
 	}
 	switch {

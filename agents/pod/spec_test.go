@@ -161,6 +161,19 @@ func TestP9PathsStayInTheVolume(t *testing.T) {
 			t.Errorf("subPath %q: %s, %v", sub, got, err)
 		}
 	}
+	// A link that was put there after it had been looked at.
+	for sub, ok := range map[string]bool{"a/b": true, ".": true, "link": false, "link/passwd": false, "a/none": false} {
+		if got, err := resolve(source, sub); (err == nil) != ok || (ok && !strings.HasPrefix(got, source)) {
+			t.Errorf("resolve %q: %s, %v", sub, got, err)
+		}
+	}
+	beside := filepath.Join(t.TempDir(), "beside") // a volume that is itself a link
+	if err := os.Symlink(source, beside); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := v.inside(beside, "a/b"); err != nil || got != filepath.Join(source, "a/b") {
+		t.Errorf("by a link: %s, %v", got, err)
+	}
 	if err := v.remove("u"); err != nil {
 		t.Fatal(err)
 	}
@@ -199,5 +212,36 @@ func TestSecurityContext(t *testing.T) {
 	c.SecurityContext.RunAsUser = &root
 	if _, err := securityOf(p, c); err == nil {
 		t.Error("root was allowed where runAsNonRoot forbids it")
+	}
+}
+
+func TestRunAsNonRootLooksAtTheImage(t *testing.T) {
+	user, yes, no := int64(1000), true, false
+	for _, c := range []struct {
+		pod       *corev1.PodSecurityContext
+		container *corev1.SecurityContext
+		asks      bool
+	}{
+		{nil, nil, false},
+		{&corev1.PodSecurityContext{RunAsNonRoot: &yes}, nil, true},
+		{&corev1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &user}, nil, false},
+		{&corev1.PodSecurityContext{RunAsNonRoot: &yes}, &corev1.SecurityContext{RunAsNonRoot: &no}, false},
+		{&corev1.PodSecurityContext{RunAsNonRoot: &no}, &corev1.SecurityContext{RunAsNonRoot: &yes}, true},
+		{nil, &corev1.SecurityContext{RunAsNonRoot: &yes, RunAsUser: &user}, false},
+	} {
+		p := podOf("c")
+		p.Spec.SecurityContext, p.Spec.Containers[0].SecurityContext = c.pod, c.container
+		if got := imageDecidesUser(p, &p.Spec.Containers[0]); got != c.asks {
+			t.Errorf("%+v, %+v: %t", c.pod, c.container, got)
+		}
+	}
+	for image, want := range map[string]string{
+		"": "image will run as root", "0": "image will run as root", "0:5": "image will run as root", "root": "image will run as root",
+		"00": "image will run as root", ":5": "image will run as root", "nobody": "image has non-numeric user (nobody)", "1000": "", "1000:0": "",
+	} {
+		err := checkNotRoot("p", "c", image)
+		if (err == nil) != (want == "") || (err != nil && !strings.HasPrefix(err.Error(), "container has runAsNonRoot and "+want)) {
+			t.Errorf("user %q of the image: %v", image, err)
+		}
 	}
 }

@@ -116,7 +116,9 @@ func checkHostPath(h *corev1.HostPathVolumeSource) error {
 }
 
 // inside answers a path below the volume, made when it is missing. A symbolic
-// link must not lead out of it.
+// link must not lead out of it. What remains: the engine, another process,
+// resolves the path once more when the container starts, and a container that
+// shares the volume may have put a link in its way by then.
 func (v Volumes) inside(source, sub string) (string, error) {
 	if sub == "" {
 		return source, nil
@@ -139,5 +141,21 @@ func (v Volumes) inside(source, sub string) (string, error) {
 	} else if err != nil {
 		return "", fmt.Errorf("subPath %q: %w", sub, err)
 	}
-	return filepath.EvalSymlinks(filepath.Join(source, sub))
+	return resolve(source, sub)
+}
+
+// resolve follows the links below a folder, and refuses to leave it.
+func resolve(source, sub string) (string, error) {
+	top, err := filepath.EvalSymlinks(source)
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.EvalSymlinks(filepath.Join(top, sub))
+	if err != nil {
+		return "", fmt.Errorf("subPath %q: %w", sub, err)
+	}
+	if way, err := filepath.Rel(top, path); err != nil || !filepath.IsLocal(way) {
+		return "", fmt.Errorf("subPath %q leads out of the volume", sub)
+	}
+	return path, nil
 }

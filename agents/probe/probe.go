@@ -58,7 +58,7 @@ func Once(ctx context.Context, to Target, p *corev1.Probe) error {
 
 func (t Target) exec(ctx context.Context, command []string) error {
 	var out beginning
-	code, err := t.Runtime.Exec(ctx, t.Ref, runtime.Exec{Command: command, StreamSet: runtime.StreamSet{Stdout: &out, Stderr: &out}})
+	code, err := t.Runtime.Exec(ctx, t.Ref, runtime.Exec{Command: command, Kill: true, StreamSet: runtime.StreamSet{Stdout: &out, Stderr: &out}})
 	if err != nil {
 		return err
 	}

@@ -174,7 +174,10 @@ func TestP3ACommandMayWriteWithoutEnd(t *testing.T) {
 func TestP3AProbeEndsInItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"hang"}}}}
-		to := probe.Target{Runtime: execs{run: func(ctx context.Context, _ runtime.Exec) (int, error) {
+		to := probe.Target{Runtime: execs{run: func(ctx context.Context, exec runtime.Exec) (int, error) {
+			if !exec.Kill {
+				t.Error("the command may outlive its probe")
+			}
 			<-ctx.Done()
 			return 0, ctx.Err()
 		}}}

@@ -67,8 +67,8 @@ type Containers interface {
 
 // Images are what containers are made of.
 type Images interface {
-	// Image answers the identity of an image that the engine has, else ErrNoImage.
-	Image(ctx context.Context, image string) (id string, err error)
+	// Image answers what the engine knows of an image that it has, else ErrNoImage.
+	Image(ctx context.Context, image string) (Image, error)
 	// PullImage gets the image from its registry; the error has the engine's words.
 	PullImage(ctx context.Context, image string) error
 }
@@ -81,6 +81,14 @@ type Streams interface {
 	Exec(ctx context.Context, ref Ref, exec Exec) (exitCode int, err error)
 	// Attach joins the streams of the container's main process until it ends.
 	Attach(ctx context.Context, ref Ref, streams StreamSet) error
+}
+
+// Image is one that the engine has.
+type Image struct {
+	ID string
+	// User runs its programs unless a container says otherwise, by name or
+	// number, perhaps with a group after a colon; "" is root.
+	User string
 }
 
 // Info describes the engine.
@@ -100,6 +108,9 @@ type LogOptions struct {
 // Exec is a command to run in a container.
 type Exec struct {
 	Command []string
+	// Kill says that the command is not to outlive ctx: what nobody waits for
+	// any more is killed, as far as the engine lets it.
+	Kill bool
 	StreamSet
 }
 

@@ -220,6 +220,53 @@ func TestP10LimitsAreEnforced(t *testing.T) {
 	}
 }
 
+// TestP3ACommandThatIsKilledIsGone, and one that is not goes on.
+func TestP3ACommandThatIsKilledIsGone(t *testing.T) {
+	b := newBench(t)
+	b.must(b.CreateSandbox(t.Context(), runtime.SandboxSpec{UID: b.uid, Hostname: "p"}))
+	b.run(runtime.ContainerSpec{Ref: runtime.Ref{Container: "c"}, Image: "busybox:1.36", Command: []string{"sleep", "1000"}})
+	for kill, want := range map[bool]string{false: "1", true: "0"} {
+		name := map[bool]string{false: "3001", true: "3002"}[kill]
+		ctx, cancel := context.WithCancel(t.Context())
+		running := &closing{found: cancel}
+		_, err := b.Exec(ctx, runtime.Ref{UID: b.uid, Container: "c"}, runtime.Exec{
+			Command: []string{"sh", "-c", "echo begun; exec sleep " + name}, Kill: kill, StreamSet: runtime.StreamSet{Stdout: running},
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("kill %t: %v", kill, err)
+		}
+		count := "for i in $(seq 50); do n=$(ps | grep -c '[s]leep " + name + "'); [ $n = " + want + " ] && break; sleep 0.1; done; echo $n"
+		if n := b.exec("c", "sh", "-c", count); n != want {
+			t.Errorf("kill %t: %s are left, want %s", kill, n, want)
+		}
+	}
+}
+
+// closing calls found with the first bytes that come.
+type closing struct{ found func() }
+
+func (c *closing) Write(p []byte) (int, error) {
+	c.found()
+	return len(p), nil
+}
+
+func TestTheImageSaysAsWhomItRuns(t *testing.T) {
+	engine := newEngine(t, "images")
+	tag := fmt.Sprintf("segno-test/user:%d", os.Getpid())
+	source := t.TempDir()
+	if err := os.WriteFile(source+"/Dockerfile", []byte("FROM busybox:1.36\nUSER 1234:5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := hosttest.Docker(t)
+	hosttest.Run(t, "docker", "-H", host, "build", "-q", "-t", tag, source)
+	t.Cleanup(func() { hosttest.Run(t, "docker", "-H", host, "image", "rm", tag) })
+	for name, want := range map[string]string{"busybox:1.36": "", tag: "1234:5"} {
+		if image, err := engine.Image(t.Context(), name); err != nil || image.User != want || image.ID == "" {
+			t.Errorf("%s: %+v, %v", name, image, err)
+		}
+	}
+}
+
 // TestRemoveScopeTakesOneClustersContainers, of all its nodes, and no other's.
 func TestRemoveScopeTakesOneClustersContainers(t *testing.T) {
 	host := hosttest.Docker(t)

@@ -11,19 +11,23 @@ import (
 	"segno/agents/runtime"
 )
 
-// Image answers the id of an image that the engine has.
-func (e *Engine) Image(ctx context.Context, image string) (string, error) {
+// Image answers the id and the user of an image that the engine has.
+func (e *Engine) Image(ctx context.Context, image string) (runtime.Image, error) {
 	if err := named(image); err != nil {
-		return "", err
+		return runtime.Image{}, err
 	}
 	inspected, err := e.api.ImageInspect(ctx, image)
 	switch {
 	case cerrdefs.IsNotFound(err):
-		return "", fmt.Errorf("docker: image %s: %w", image, runtime.ErrNoImage)
+		return runtime.Image{}, fmt.Errorf("docker: image %s: %w", image, runtime.ErrNoImage)
 	case err != nil:
-		return "", e.fault(ctx, "find image "+image, err)
+		return runtime.Image{}, e.fault(ctx, "find image "+image, err)
 	}
-	return "docker://" + inspected.ID, nil
+	out := runtime.Image{ID: "docker://" + inspected.ID}
+	if inspected.Config != nil {
+		out.User = inspected.Config.User
+	}
+	return out, nil
 }
 
 // PullImage has the engine get the image from its registry.

@@ -74,6 +74,13 @@ func (e *Engine) Exec(ctx context.Context, ref runtime.Ref, exec runtime.Exec) (
 	if err != nil {
 		return 0, e.streamFault(ctx, tried, err)
 	}
+	if exec.Kill {
+		defer func() {
+			if ctx.Err() != nil {
+				e.killExec(context.WithoutCancel(ctx), ref, created.ID)
+			}
+		}()
+	}
 	resize := func(ctx context.Context, size runtime.Size) {
 		_, _ = e.api.ExecResize(ctx, created.ID, client.ExecResizeOptions{Height: uint(size.Height), Width: uint(size.Width)})
 	}

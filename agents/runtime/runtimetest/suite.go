@@ -342,8 +342,8 @@ func missingImage(b *bench) {
 	rt, ctx := b.h.Runtime, b.Context()
 	b.sandbox()
 	spec := b.spec("web", 0, Behaviour{Forever: true})
-	if id, err := rt.Image(ctx, spec.Image); err != nil || id == "" {
-		b.Errorf("image %s: %q, %v", spec.Image, id, err)
+	if image, err := rt.Image(ctx, spec.Image); err != nil || image.ID == "" {
+		b.Errorf("image %s: %+v, %v", spec.Image, image, err)
 	}
 	spec.Image = b.h.MissingImage
 	if _, err := rt.Image(ctx, spec.Image); !errors.Is(err, runtime.ErrNoImage) {

@@ -117,19 +117,19 @@ func (e *Engine) tell(uid string) {
 	}
 }
 
-// Image answers an identity for any image that can be had.
-func (e *Engine) Image(_ context.Context, image string) (string, error) {
+// Image answers an identity for any image that can be had. None runs as root.
+func (e *Engine) Image(_ context.Context, image string) (runtime.Image, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.answers("find image " + image); err != nil {
-		return "", err
+		return runtime.Image{}, err
 	}
 	if e.cfg.NoImage != nil {
 		if err := e.cfg.NoImage(image); err != nil {
-			return "", fmt.Errorf("image %s: %w", image, runtime.ErrNoImage)
+			return runtime.Image{}, fmt.Errorf("image %s: %w", image, runtime.ErrNoImage)
 		}
 	}
-	return "simulated://" + image, nil
+	return runtime.Image{ID: "simulated://" + image, User: "65534"}, nil
 }
 
 // PullImage takes the configured time and fails for images that cannot be had.
