@@ -46,9 +46,9 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			case output != "table":
 				return writeAs(streams.Out, output, list)
 			case full:
-				return writeFullHistory(streams.Out, list)
+				return writeFullHistory(streams.Out, conceal(list))
 			default:
-				return writeHistory(streams.Out, list, time.Now())
+				return writeHistory(streams.Out, conceal(list), time.Now())
 			}
 		},
 	}
@@ -94,6 +94,10 @@ func writeFullHistory(out io.Writer, list history.List) error {
 		}
 		fmt.Fprintf(out, "\n%d:\n", r.Seq)
 		for _, change := range r.Changes {
+			if concealed(list.Object, change.Path) {
+				fmt.Fprintf(out, "  .%s: %s\n", change.Path, plain(change.New))
+				continue
+			}
 			fmt.Fprintf(out, "  .%s: %s → %s\n", change.Path, shortened(change.Old), shortened(change.New))
 		}
 	}

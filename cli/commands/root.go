@@ -49,7 +49,7 @@ func Execute(ctx context.Context, args []string) int {
 
 func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	c := newClient(streams)
-	c.command = strings.Join(append([]string{"segno"}, args[1:]...), " ")
+	c.command = spoken(args[1:])
 	warnings := rest.NewWarningWriter(streams.ErrOut, rest.WarningWriterOptions{Deduplicate: true, Color: printers.AllowsColorOutput(streams.ErrOut)})
 	rest.SetDefaultWarningHandler(warnings)
 	root := &cobra.Command{
