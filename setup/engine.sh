@@ -13,6 +13,7 @@
 # sends bridged packets through iptables, which breaks the pod network. Pods get their network from segno, not from Docker.
 set -euo pipefail
 
+here=$(cd "$(dirname "$0")" && pwd)
 state=/var/lib/segno-engine
 run=/run/segno-engine
 logs=/var/log/segno-engine
@@ -85,7 +86,7 @@ start_engine() {
 		ip netns add "$netns" || impossible "cannot make the network namespace $netns"
 	fi
 	ip -n "$netns" link set lo up
-	if [ "$netns" = segno-engine ] && ! "${0%/*}/uplink.sh" "$netns" >>"$logs/$name.log" 2>&1; then
+	if [ "$netns" = segno-engine ] && ! "$here/uplink.sh" "$netns" >>"$logs/$name.log" 2>&1; then
 		say "note: this engine cannot pull images, only load them: $(tail -n 1 "$logs/$name.log")" >&2
 	fi
 	start_containerd
@@ -112,12 +113,26 @@ stop_process() {
 	local pidfile=$1 word=$2 pid
 	running "$pidfile" "$word" || return 0
 	pid=$(cat "$pidfile")
-	kill "$pid"
-	poll 15 test ! -e "/proc/$pid" || kill -9 "$pid"
+	kill "$pid" 2>/dev/null || true # it may have ended since
+	poll 15 test ! -e "/proc/$pid" || kill -9 "$pid" 2>/dev/null || true
 	rm -f "$pidfile"
 }
 
 stop_engine() { stop_process "$run/$1/dockerd.pid" "$run/$1/"; }
+
+# end_containers NAME: ends what a dockerd that was dead or hung, and lived on with live-restore, has left running.
+end_containers() {
+	local procs file
+	for procs in $(find /sys/fs/cgroup -type d -path "*/segno-$1/*" 2>/dev/null); do
+		[ -r "$procs/cgroup.procs" ] || continue
+		xargs --no-run-if-empty kill -9 <"$procs/cgroup.procs" 2>/dev/null || true
+	done
+	for file in $(grep -lzx -- "segno-$1" /proc/[0-9]*/cmdline 2>/dev/null || true); do
+		case $(tr '\0' ' ' <"$file" 2>/dev/null) in
+		*containerd-shim*" -namespace segno-$1 "*) kill -9 "$(basename "$(dirname "$file")")" 2>/dev/null || true ;;
+		esac
+	done
+}
 
 delete_engine() {
 	local name=$1 socket=$2 netns=$3
@@ -126,11 +141,13 @@ delete_engine() {
 			docker -H "unix://$socket" rm --force --volumes >/dev/null
 	fi
 	stop_engine "$name"
-	if [ "$netns" = segno-engine ]; then "${0%/*}/uplink.sh" --delete; fi
+	end_containers "$name"
+	if [ "$netns" = segno-engine ]; then "$here/uplink.sh" --delete; fi
 	[ -n "${ENGINE_NETNS:-}" ] || [ ! -e "/run/netns/$netns" ] || ip netns delete "$netns"
 	# dockerd mounts its data folder on itself, and with live-restore leaves that behind.
+	# The inner mounts come later in the list, and have to go first.
 	awk -v a="$run/$name/" -v b="$state/$name" '$2 == b || index($2, a) == 1 || index($2, b "/") == 1 { print $2 }' \
-		/proc/mounts | xargs --no-run-if-empty umount --lazy
+		/proc/mounts | tac | xargs --no-run-if-empty umount --lazy
 	rm -rf "${run:?}/$name" "${state:?}/$name"
 	local others
 	others=$(find "$run" -mindepth 1 -maxdepth 1 -type d ! -name containerd)
@@ -196,9 +213,9 @@ start)
 	fi
 	ask "$question"
 	if [ ${#packages[@]} -gt 0 ]; then
-		SEGNO_YES=1 "${0%/*}/packages.sh" "${packages[@]}" >/dev/null
+		SEGNO_YES=1 "$here/packages.sh" "${packages[@]}" >/dev/null
 		# Newer Debians have the client in a package of its own, which docker.io only recommends.
-		command -v docker >/dev/null || SEGNO_YES=1 "${0%/*}/packages.sh" docker-cli >/dev/null
+		command -v docker >/dev/null || SEGNO_YES=1 "$here/packages.sh" docker-cli >/dev/null
 	fi
 	stop_engine "$name" # one that runs, but does not answer or has lost its containerd; its containers live on
 	start_engine "$name" "$socket" "$netns"
