@@ -747,30 +747,22 @@ func TestN6OneBadObjectDoesNotStopTheController(t *testing.T) {
 			}
 			return table.Decode(r)
 		}})
-		b.w.Forget() // the loop follows its feed
 		for _, name := range []string{"a", "panics", "fails"} {
-			b.configMap(name) // found by the resync
+			b.configMap(name)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- b.loop.Run(ctx) }()
-		synctest.Wait()
+		b.run(0) // resyncs first
 		b.expect("a@0s")
 		for _, name := range []string{"undecoded", "b"} {
-			b.configMap(name) // found by the feed
+			b.configMap(name)
 		}
 		b.touch(configMaps.Key("default", "panics"), "1")
 		b.touch(keyA, "1")
-		synctest.Wait()
+		b.run(30 * time.Second)
 		b.expect("b@0s", "a@0s")
 
 		spoilt = false
-		time.Sleep(2 * time.Minute) // virtual
+		b.run(2 * time.Minute)
 		slices.Sort(b.log)
 		b.expect("a@1m0s", "b@1m0s", "fails@1m0s", "panics@1m0s", "undecoded@1m0s")
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 	})
 }
