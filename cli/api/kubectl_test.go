@@ -1,3 +1,5 @@
+//go:build host
+
 package api_test
 
 import (
@@ -14,7 +16,7 @@ import (
 	"segno/cli/api/apitest"
 )
 
-// clients are the stock kubectls that setup/clients.sh puts into .cache/clients.
+// clients are the stock kubectls that setup/clients.sh makes.
 var clients = []string{"kubectl-1.20", "kubectl-1.37"}
 
 // kubectl runs a stock kubectl against the cluster.
@@ -27,12 +29,16 @@ type kubectl struct {
 
 func newKubectl(t *testing.T, c *apitest.Cluster, program string) *kubectl {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", ".cache", "clients", program))
-	if err != nil {
-		t.Fatal(err)
+	dir := os.Getenv("SEGNO_CLIENTS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", ".cache", "clients")
 	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("%s is not there: run setup/clients.sh .cache/clients", program)
+	path, err := filepath.Abs(filepath.Join(dir, program))
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		t.Fatalf("%s is not there; run setup/clients.sh .cache/clients, or set SEGNO_CLIENTS: %v", program, err)
 	}
 	k := &kubectl{t: t, program: path, home: t.TempDir()}
 	k.config = filepath.Join(k.home, "config")
@@ -195,6 +201,25 @@ func TestO10Kubectl(t *testing.T) {
 			k.write("job.yaml", "apiVersion: batch/v9\nkind: Nonsense\nmetadata: {name: j}\n")
 			k.refused("apply -f job.yaml", `no matches for kind "Nonsense" in version "batch/v9"`)
 			k.refused("get nonsense", "the server doesn't have a resource type \"nonsense\"")
+		})
+	}
+}
+
+// TestP11Kubectl streams with the stock kubectls.
+func TestP11Kubectl(t *testing.T) {
+	for _, program := range clients {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			k := newKubectl(t, streaming(t), program)
+			k.ok("logs p -c web", "log of web\nlast line")
+			k.ok("logs p -c side --tail=1", "last line")
+			k.ok("exec p -c web -- echo hello", "hello")
+			if out, ok := k.try("typed in", "exec -i p -c web -- cat"); !ok || out != "typed in" {
+				t.Errorf("exec -i: %v %q", ok, out)
+			}
+			k.refused("logs none", `pods "none" not found`)
+			k.refused("exec lost -- true", "node n2")
+			k.refused("exec p -c none -- true", "container none is not valid for pod p")
 		})
 	}
 }

@@ -287,22 +287,3 @@ func TestP11NobodyWhoLeftWaitsForANode(t *testing.T) {
 		t.Errorf("the node still waits for one who left: %v", err)
 	}
 }
-
-// TestP11Kubectl streams with the stock kubectls.
-func TestP11Kubectl(t *testing.T) {
-	for _, program := range clients {
-		t.Run(program, func(t *testing.T) {
-			t.Parallel()
-			k := newKubectl(t, streaming(t), program)
-			k.ok("logs p -c web", "log of web\nlast line")
-			k.ok("logs p -c side --tail=1", "last line")
-			k.ok("exec p -c web -- echo hello", "hello")
-			if out, ok := k.try("typed in", "exec -i p -c web -- cat"); !ok || out != "typed in" {
-				t.Errorf("exec -i: %v %q", ok, out)
-			}
-			k.refused("logs none", `pods "none" not found`)
-			k.refused("exec lost -- true", "node n2")
-			k.refused("exec p -c none -- true", "container none is not valid for pod p")
-		})
-	}
-}

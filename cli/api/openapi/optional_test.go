@@ -23,7 +23,7 @@ func TestOptionalFields(t *testing.T) {
 	} {
 		dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", pkg).Output()
 		if err != nil {
-			t.Skipf("the source of %s is not at hand: %v", pkg, err)
+			t.Fatalf("the source of %s is not at hand: %v", pkg, err)
 		}
 		optionalIn(t, strings.TrimSpace(string(dir)), want)
 	}
