@@ -22,6 +22,10 @@ const stdinName = "STDIN"
 // parsing is how kubectl tells that a manifest cannot be read.
 var parsing = regexp.MustCompile(`error parsing ([^:\n]+): `)
 
+// mostManifest is how much of stdin is remembered: more than an API server takes
+// at once. What is wrong further on is told as kubectl tells it.
+const mostManifest = 4 << 20
+
 // manifests remembers what was read from stdin: to tell exactly what is wrong
 // with a manifest it is looked at again.
 type manifests struct {
@@ -33,10 +37,13 @@ type manifests struct {
 func (m *manifests) Write(data []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.stdin.Write(data)
+	m.stdin.Write(data[:min(len(data), mostManifest-m.stdin.Len())])
+	return len(data), nil
 }
 
 // listen lets a command that reads a manifest from stdin read it through m.
+// kubectl reads the process's stdin, whatever streams its commands were made
+// with, so that this is where to listen; only in a process that runs one command.
 func (m *manifests) listen(cmd *cobra.Command) error {
 	flag := cmd.Flags().Lookup("filename")
 	if flag == nil {

@@ -44,8 +44,8 @@ import (
 // program is what kubectl's commands call themselves in their texts.
 const program = "segno"
 
-// kubectlGroups are kubectl's commands, as they are. Of its own, segno has
-// delete (for whole clusters too), events and version.
+// kubectlGroups are kubectl's commands, as they are, but for three: delete, which
+// takes whole clusters too, rollout, whose history asks the log, and cluster-info.
 func kubectlGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
 	utilcomp.SetFactoryForCompletion(f)
 	getCmd := get.NewCmdGet(program, f, streams)

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +66,11 @@ func TestO2MalformedLines(t *testing.T) {
 	}
 }
 
+// zeros never end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
 // TestO2ExactPlace: what kubectl says gets the place, and nothing else changes.
 func TestO2ExactPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bad.yaml")
@@ -72,6 +78,10 @@ func TestO2ExactPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &manifests{}
+	var long manifests
+	if n, err := io.Copy(&long, io.LimitReader(zeros{}, 3*mostManifest)); err != nil || n != 3*mostManifest || long.stdin.Len() != mostManifest {
+		t.Errorf("of %d bytes %d are remembered, %v", n, long.stdin.Len(), err)
+	}
 	if _, err := m.Write([]byte("a: b: c\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ import (
 // patience is how long anything may take; what is over sooner costs no more.
 const patience = 60 * time.Second
 
-// simulated and docker are the flags of the two kinds of cluster.
+// simulated are the flags of a cluster that needs no engine.
 var simulated = []string{"--runtime", "simulated"}
 
 // cluster is one that runs in the background, as `segno up --detach` leaves it.
@@ -64,7 +64,7 @@ func (c *cluster) clean() {
 	c.removeContainers(defaultEngine)
 }
 
-// process is what the run file says of the cluster.
+// pid is the cluster's process as its run file has it; 0 when it does not run.
 func (c *cluster) pid() int {
 	data, err := os.ReadFile(filepath.Join(c.home, "run", "segno-data.json"))
 	if err != nil {

@@ -1,7 +1,9 @@
 // Command segno runs clusters and speaks to them; see package commands.
 //
-// What comes in: arguments. What goes out: an exit status. What never
-// happens here: anything but handing over.
+// What comes in: arguments. What goes out: an exit status. What never happens
+// here: anything but handing over.
+//
+// There is this file only; commands/root.go is where to go on.
 package main
 
 import (

@@ -1,6 +1,12 @@
 // Command kubectl is the stock client of Kubernetes, built from the version of
 // k8s.io/kubectl in go.mod. Tests run it beside segno to prove that an
-// unmodified client works; it is no part of the product and imports none of it.
+// unmodified client works.
+//
+// What comes in: kubectl's arguments. What goes out: what kubectl says, and its
+// exit status. What never happens here: anything of segno; it is no part of the
+// product and imports none of it.
+//
+// There is this file only; setup/clients.sh builds it.
 package main
 
 import (
