@@ -83,9 +83,12 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 		return false, err
 	}
 	l.state.Runtime = have
-	k.watchHealth(ctx, l, want)
+	starts := k.watchHealth(ctx, l, want)
 	action := Next(want, l.state, now)
 	k.note(notesBefore(want, l.state, action, now))
+	for _, start := range starts {
+		start()
+	}
 	l.state.Memory = l.state.Memory.noted(want, l.state, now)
 	k.tell(l, want, now, action)
 	switch action.Verb {

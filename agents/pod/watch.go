@@ -18,11 +18,12 @@ type watching struct {
 	health Health
 }
 
-// watchHealth starts the probes of containers that run and ends those of
-// others, then takes over what they found.
-func (k *Keeper) watchHealth(ctx context.Context, l *life, want Want) {
+// watchHealth ends the probes of containers that do not run, takes over what
+// the others found, and answers those that are to start: a probe may fail at
+// once, and that the container started has to be told before.
+func (k *Keeper) watchHealth(ctx context.Context, l *life, want Want) (starts []func()) {
 	if want.Pod == nil {
-		return
+		return nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -36,7 +37,9 @@ func (k *Keeper) watchHealth(ctx context.Context, l *life, want Want) {
 			}
 			running[latest.ID] = true
 			if l.probes[latest.ID] == nil && !want.ending() {
-				k.startProbes(ctx, l, want, c, latest)
+				if start := k.newProbes(ctx, l, want, c, latest); start != nil {
+					starts = append(starts, start)
+				}
 			}
 		}
 	}
@@ -51,10 +54,11 @@ func (k *Keeper) watchHealth(ctx context.Context, l *life, want Want) {
 		}
 		l.state.Memory.Health[id] = w.health
 	}
+	return starts
 }
 
-// startProbes is called with the keeper's lock held.
-func (k *Keeper) startProbes(ctx context.Context, l *life, want Want, c *corev1.Container, latest runtime.Container) {
+// newProbes is called with the keeper's lock held; what it answers is not.
+func (k *Keeper) newProbes(ctx context.Context, l *life, want Want, c *corev1.Container, latest runtime.Container) (start func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watching{stop: cancel}
 	if l.probes == nil {
@@ -66,7 +70,7 @@ func (k *Keeper) startProbes(ctx context.Context, l *life, want Want, c *corev1.
 	}
 	if k.cfg.AlwaysHealthy {
 		w.health = Health{Started: true, Ready: true}
-		return
+		return nil
 	}
 	address := k.cfg.Node.Address.String()
 	if s := l.state.Runtime.Sandbox; s != nil && !s.HostNetwork {
@@ -85,10 +89,12 @@ func (k *Keeper) startProbes(ctx context.Context, l *life, want Want, c *corev1.
 		},
 		unwell: func(probe string, err error) { k.cfg.Note(unhealthy(want.Pod, c.Name, probe, err, time.Now())) },
 	}
-	k.probing.Go(func() {
-		defer cancel()
-		p.run(ctx)
-	})
+	return func() {
+		k.probing.Go(func() {
+			defer cancel()
+			p.run(ctx)
+		})
+	}
 }
 
 // prober runs the probes of one container until it is told to stop, or one
