@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,11 +21,15 @@ type door struct {
 	*world
 	refuse func(cmd events.Command) error // nil lets it pass
 	views  []events.View                  // answered first, one after the other
-	asked  []events.Command
+
+	mu    sync.Mutex
+	asked []events.Command
 }
 
 func (d *door) Submit(ctx context.Context, cmd events.Command) (events.Outcome, error) {
+	d.mu.Lock()
 	d.asked = append(d.asked, cmd)
+	d.mu.Unlock()
 	if d.refuse != nil {
 		if err := d.refuse(cmd); err != nil {
 			return events.Outcome{}, err
@@ -34,6 +39,8 @@ func (d *door) Submit(ctx context.Context, cmd events.Command) (events.Outcome, 
 }
 
 func (d *door) View() events.View {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.views) == 0 {
 		return d.world.View()
 	}
