@@ -227,6 +227,47 @@ func TestARestartedAgentAdoptsLinksAndRemovesOrphans(t *testing.T) {
 	}
 }
 
+// TestN3TheBridgeMovesToAnotherCIDR once no pod has an address of the former
+// one. Until then it serves those who have.
+func TestN3TheBridgeMovesToAnotherCIDR(t *testing.T) {
+	enter(t)
+	b := newTestBridge(t, "sg7", "10.77.0.0/24", nil)
+	one := startPod(t)
+	first := one.attach(b, "one")
+	if got := one.tell("listen 0.0.0.0:80"); got != "ok" {
+		t.Fatal(got)
+	}
+	other := netip.MustParsePrefix("10.78.0.0/24")
+	if err := b.Setup(t.Context(), other, map[string]netip.Addr{"one": first}); err == nil || !strings.Contains(err.Error(), "10.77.0.0/24") {
+		t.Errorf("while a pod holds an address: %v", err)
+	}
+	if address, err := b.Allocate("two"); err == nil {
+		t.Errorf("%s was handed out", address)
+	}
+	if got := play("dial", first.String()+":80"); got != "from 10.77.0.1" {
+		t.Errorf("the former pod: %s", got)
+	}
+	if err := b.Release(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := b.Setup(t.Context(), other, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	two := startPod(t)
+	second := two.attach(b, "two")
+	if got := two.tell("listen 0.0.0.0:80"); got != "ok" {
+		t.Fatal(got)
+	}
+	if err := b.Setup(t.Context(), other, nil); err != nil { // a list from before the pod came
+		t.Fatal(err)
+	}
+	if got := play("dial", second.String()+":80"); second.String() != "10.78.0.2" || got != "from 10.78.0.1" {
+		t.Errorf("the new pod has %s: %s", second, got)
+	}
+}
+
 func TestAHalfMadeLinkIsMadeAnew(t *testing.T) {
 	enter(t)
 	b := newTestBridge(t, "", "10.77.0.0/24", nil)
