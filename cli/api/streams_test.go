@@ -280,7 +280,7 @@ func TestP11NobodyWhoLeftWaitsForANode(t *testing.T) {
 	if _, err := bufio.NewReader(asked).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(person.Close(), asked.SetReadDeadline(time.Now().Add(10*time.Second))); err != nil {
+	if err := errors.Join(asked.SetReadDeadline(time.Now().Add(10*time.Second)), person.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, asked); err != nil {

@@ -37,12 +37,8 @@ var inertContainerFields = []inert[placed]{
 		return limited
 	}},
 	{path: "securityContext.runAsGroup", says: "not acted on by this version without runAsUser", set: func(c placed) bool {
-		user, group, _ := identityOf(c)
+		user, group := identityOf(c)
 		return group != nil && user == nil
-	}},
-	{path: "securityContext.runAsNonRoot", says: "not checked by this version without runAsUser", set: func(c placed) bool {
-		user, _, nonRoot := identityOf(c)
-		return deref(nonRoot, false) && user == nil
 	}},
 }
 
@@ -87,14 +83,14 @@ func sidecar(c placed) bool {
 }
 
 // identityOf is as whom the container runs: its own word, else the pod's.
-func identityOf(c placed) (user, group *int64, nonRoot *bool) {
+func identityOf(c placed) (user, group *int64) {
 	if pod := c.spec.SecurityContext; pod != nil {
-		user, group, nonRoot = pod.RunAsUser, pod.RunAsGroup, pod.RunAsNonRoot
+		user, group = pod.RunAsUser, pod.RunAsGroup
 	}
 	if own := c.SecurityContext; own != nil {
-		user, group, nonRoot = orElse(own.RunAsUser, user), orElse(own.RunAsGroup, group), orElse(own.RunAsNonRoot, nonRoot)
+		user, group = orElse(own.RunAsUser, user), orElse(own.RunAsGroup, group)
 	}
-	return user, group, nonRoot
+	return user, group
 }
 
 func orElse[T any](first, second *T) *T {
