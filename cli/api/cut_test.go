@@ -28,8 +28,8 @@ func (s *stopping) Verify(ctx context.Context, _ proto.Seq, report func(history.
 
 func (s *stopping) Events(ctx context.Context, stream string, from proto.Seq, follow bool) iter.Seq2[*proto.Envelope, error] {
 	return func(yield func(*proto.Envelope, error) bool) {
-		for env := range s.History.Events(ctx, stream, from, follow) {
-			if !yield(env, nil) {
+		for env, err := range s.History.Events(ctx, stream, from, follow) {
+			if !yield(env, err) {
 				return
 			}
 			break
