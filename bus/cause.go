@@ -37,7 +37,7 @@ func (in *Intake) cause(node proto.NodeName, item *proto.ReportItem, have *corev
 		if env.Seq <= item.Cause {
 			break
 		}
-		if env.Actor != nodeActor(node) || !observes(env, item) {
+		if env.Actor != proto.NodeActor(node) || !observes(env, item) {
 			continue
 		}
 		newest = max(newest, env.Seq)

@@ -22,7 +22,7 @@ type ConnectConfig struct {
 	URL         string       // "tls://host:port"; several with commas
 	Server      *Server      // in-process instead of URL
 	Name        string       // of the user or node
-	Actor       proto.Actor  // "user:"+Name
+	Actor       proto.Actor  // default: the person of that Name
 	Seed        string       // nkey seed
 	CA          []byte       // PEM: the authority of the server's certificate
 	Fingerprint string       // of that authority, when only this is known
@@ -43,7 +43,7 @@ type Conn struct {
 // Connect opens a connection and waits until it stands.
 func Connect(ctx context.Context, cfg ConnectConfig) (*Conn, error) {
 	if cfg.Actor == "" {
-		cfg.Actor = proto.Actor("user:" + cfg.Name)
+		cfg.Actor = proto.UserActor(cfg.Name)
 	}
 	credential, err := CredentialFromSeed(cfg.Actor, cfg.Seed)
 	if err != nil {

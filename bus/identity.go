@@ -35,11 +35,11 @@ type Identity struct {
 func (i Identity) Actor() proto.Actor {
 	switch i.Role {
 	case RoleControl:
-		return proto.Actor("system:" + i.Name)
+		return proto.SystemActor(i.Name)
 	case RolePerson:
-		return proto.Actor("user:" + i.Name)
+		return proto.UserActor(i.Name)
 	case RoleNode:
-		return proto.Actor("node:" + i.Name)
+		return proto.NodeActor(proto.NodeName(i.Name))
 	case RoleJoin:
 		return proto.Actor("join:" + i.Name)
 	default:

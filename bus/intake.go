@@ -110,7 +110,5 @@ func (in *Intake) take(ctx context.Context, lanes *lanes, msg *nats.Msg, act fun
 
 func (in *Intake) serve(ctx context.Context, node proto.NodeName, msg *nats.Msg, act func(context.Context, proto.NodeName, []byte) any) (err error) {
 	defer recovered(&err)
-	return in.cfg.Conn.answer(msg, nodeActor(node), act(ctx, node, msg.Data))
+	return in.cfg.Conn.answer(msg, proto.NodeActor(node), act(ctx, node, msg.Data))
 }
-
-func nodeActor(node proto.NodeName) proto.Actor { return proto.Actor("node:" + string(node)) }

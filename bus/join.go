@@ -178,7 +178,7 @@ func Join(ctx context.Context, url, token string, name proto.NodeName) (Credenti
 		return Credential{}, fmt.Errorf("join as node %s: %w", name, err)
 	}
 	defer conn.Close()
-	credential, err := NewCredential(nodeActor(name))
+	credential, err := NewCredential(proto.NodeActor(name))
 	if err != nil {
 		return Credential{}, err
 	}

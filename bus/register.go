@@ -84,7 +84,7 @@ func (in *Intake) own(node proto.NodeName, given *corev1.Node) {
 // there: its spec is left to people and reconcilers.
 func (in *Intake) enroll(ctx context.Context, node proto.NodeName, given *corev1.Node) (*corev1.Node, error) {
 	key := nodeResource.Key("", string(node))
-	cmd := events.Command{Actor: nodeActor(node), Via: "node agent", Manager: "segno-agent", Reason: "Registered"}
+	cmd := events.Command{Actor: proto.NodeActor(node), Via: "node agent", Manager: "segno-agent", Reason: "Registered"}
 	err := in.speak(ctx, key, cmd, func(have *corev1.Node) (*corev1.Node, error) {
 		if have == nil {
 			return given, nil
@@ -242,7 +242,7 @@ func (in *Intake) beat(ctx context.Context, node proto.NodeName) proto.Beat {
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &now},
 	}
 	_, err := in.cfg.Cluster.Submit(ctx, events.Command{
-		Actor: nodeActor(node), Via: "node agent", Manager: "segno-agent",
+		Actor: proto.NodeActor(node), Via: "node agent", Manager: "segno-agent",
 		Action: events.Update{Key: leaseResource.Key(LeaseNamespace, holder), Object: lease, CreateUID: uuid.NewUUID()},
 	})
 	var out proto.Beat

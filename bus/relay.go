@@ -111,7 +111,7 @@ func (r *Relay) change(c events.Change) error {
 	if err != nil || node == "" {
 		return err
 	}
-	if c.Event.Section == proto.SectionStatus && c.Actor == nodeActor(node) {
+	if c.Event.Section == proto.SectionStatus && c.Actor == proto.NodeActor(node) {
 		return nil // the node's own words
 	}
 	want := proto.WantPod{Key: c.After.Key, UID: c.After.UID, Seq: c.Seq, Gone: c.After.Deleted}
@@ -168,7 +168,7 @@ func (r *Relay) sync(msg *nats.Msg) {
 	to := r.of(node)
 	s := syncing{
 		want: proto.Want{Counter: to.counter, Full: true},
-		send: func(part proto.Want) error { return r.cfg.Conn.answer(msg, nodeActor(node), part) },
+		send: func(part proto.Want) error { return r.cfg.Conn.answer(msg, proto.NodeActor(node), part) },
 	}
 	if err := s.everything(view, node); err != nil {
 		r.log.Warn("a node was not told what to run; it will ask again", "node", node, "error", err)

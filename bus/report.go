@@ -53,7 +53,7 @@ func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) 
 func (in *Intake) item(ctx context.Context, node proto.NodeName, item *proto.ReportItem) (err error) {
 	defer recovered(&err)
 	cmd := events.Command{
-		Actor:   nodeActor(node),
+		Actor:   proto.NodeActor(node),
 		Cause:   proto.Cause{Seq: item.Cause},
 		Via:     "node agent",
 		Manager: "segno-agent",

@@ -2,7 +2,6 @@ package events
 
 import (
 	"bytes"
-	"strings"
 
 	"segno/proto"
 )
@@ -101,9 +100,9 @@ func (d *decider) reason(kinds string) string {
 		return d.cmd.Reason
 	case kinds != "":
 		return kinds
-	case strings.HasPrefix(string(d.cmd.Actor), "node:"):
+	case d.cmd.Actor.Node():
 		return "Reported"
-	case strings.HasPrefix(string(d.cmd.Actor), "system:"):
+	case d.cmd.Actor.System():
 		return "Reconciled"
 	default:
 		return "Requested"

@@ -29,10 +29,6 @@ type Envelope struct {
 	Events      []Event
 }
 
-// Actor is who did it, as authenticated: "user:admin", "node:n1" or
-// "system:scheduler". It never comes from a header.
-type Actor string
-
 // Cause is what led to a transaction: an earlier transaction, or a request
 // from outside, which has no cause in the log.
 type Cause struct {

@@ -168,7 +168,7 @@ func TunnelSubjects(dial, id string) (forth, back string, err error) {
 	forth = parts[0] + "." + parts[1] + ".tunnel." + id
 	switch parts[0] {
 	case "cmd":
-		return forth, Inbox("user:"+Untoken(parts[1])) + ".tunnel." + id, nil
+		return forth, Inbox(string(UserActor(Untoken(parts[1])))) + ".tunnel." + id, nil
 	case "node":
 		return forth, "sts." + parts[1] + ".tunnel." + id, nil
 	default:

@@ -67,7 +67,7 @@ func (l *Loop) ascertain(ctx context.Context) error {
 // signed fills in who sends a command and why, where the reconciler has not.
 func (l *Loop) signed(cmd Command, t trigger) Command {
 	name := l.cfg.Reconciler.Name()
-	cmd.Actor = proto.Actor("system:" + name)
+	cmd.Actor = proto.SystemActor(name)
 	cmd.Via = name
 	cmd.Manager = name
 	if (cmd.Cause == proto.Cause{}) {

@@ -55,9 +55,9 @@ func (u User) Node() proto.NodeName {
 // Actor is the user as the log names it.
 func (u User) Actor() proto.Actor {
 	if node := u.Node(); node != "" {
-		return proto.Actor("node:" + string(node))
+		return proto.NodeActor(node)
 	}
-	return proto.Actor("user:" + u.Name)
+	return proto.UserActor(u.Name)
 }
 
 // listed tells whether the user's credential names the group.

@@ -12,6 +12,7 @@ import (
 	"segno/cli/api"
 	"segno/cli/contexts"
 	"segno/cli/pki"
+	"segno/proto"
 )
 
 // Ports that are taken when nobody names one and they are free.
@@ -43,7 +44,7 @@ func (c *Cluster) openDoors() error {
 	if c.authority, err = pki.Open(filepath.Join(c.cfg.DataDir, "pki")); err != nil {
 		return err
 	}
-	if c.admin, err = keptCredential(filepath.Join(c.cfg.DataDir, "pki", "admin.json"), "user:"+adminUser); err != nil {
+	if c.admin, err = keptCredential(filepath.Join(c.cfg.DataDir, "pki", "admin.json"), proto.UserActor(adminUser)); err != nil {
 		return err
 	}
 	before := c.before()

@@ -165,7 +165,7 @@ func (c *Cluster) connectNode(ctx context.Context, n *node) (*agents.Agent, erro
 
 // nodeCredential is kept with the node's other state; a simulated node has none.
 func (c *Cluster) nodeCredential(n *node) (bus.Credential, error) {
-	actor := proto.Actor("node:" + n.name)
+	actor := proto.NodeActor(n.name)
 	if n.dir == "" {
 		return bus.NewCredential(actor)
 	}

@@ -167,7 +167,7 @@ func (c *client) dialTunnel() (*tunnel, error) {
 		return nil, err
 	}
 	conn, err := bus.Connect(context.Background(), bus.ConnectConfig{
-		URL: found.URL, CA: found.CA, Seed: found.Seed, Name: found.User, Actor: proto.Actor("user:" + found.User),
+		URL: found.URL, CA: found.CA, Seed: found.Seed, Name: found.User, Actor: proto.UserActor(found.User),
 	})
 	if err != nil {
 		name := *c.Context

@@ -43,7 +43,7 @@ func rowsOf(revisions []history.Revision) (rows []row) {
 // onlyReports tells whether a component wrote a status and nothing happened that
 // has a name.
 func onlyReports(r history.Revision) bool {
-	return !r.Created && !r.Deleted && !strings.HasPrefix(string(r.Actor), "user:") && strings.HasSuffix(mainFact(r.Events), "StatusChanged")
+	return !r.Created && !r.Deleted && !r.Actor.Person() && strings.HasSuffix(mainFact(r.Events), "StatusChanged")
 }
 
 // mainFact is the event that tells most: one with a name of its own, else that
@@ -84,7 +84,7 @@ func (r row) change() string {
 		most = ofNew
 	}
 	text := summary(r.Changes, most)
-	if strings.HasPrefix(string(r.Actor), "user:") && r.Via != "" {
+	if r.Actor.Person() && r.Via != "" {
 		text = strings.TrimSpace(text + "  [" + r.Via + "]")
 	}
 	return text

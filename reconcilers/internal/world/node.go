@@ -70,7 +70,7 @@ func (pl *player) kubeletOf(node string) {
 // tend brings one pod a step further.
 func (pl *player) tend(pod *corev1.Pod) {
 	key := reconcilers.Pods.Key(pod.Namespace, pod.Name)
-	node := "node:" + pod.Spec.NodeName
+	node := string(proto.NodeActor(proto.NodeName(pod.Spec.NodeName)))
 	switch {
 	case pod.Spec.NodeName == "" || podstate.Finished(pod) && pod.DeletionTimestamp == nil:
 	case pod.DeletionTimestamp != nil:
@@ -94,7 +94,7 @@ func (pl *player) eachPod(names []string, change func(pod *corev1.Pod)) {
 	for _, pod := range pl.podsNamed(names) {
 		changed := events.Copy(pod)
 		change(changed)
-		pl.submit(proto.Actor("node:"+pod.Spec.NodeName), events.Update{
+		pl.submit(proto.NodeActor(proto.NodeName(pod.Spec.NodeName)), events.Update{
 			Key: reconcilers.Pods.Key(pod.Namespace, pod.Name), Subresource: events.SubStatus, Object: changed,
 		})
 	}
@@ -114,7 +114,7 @@ func (pl *player) beat(nodes []string) {
 		key := reconcilers.Leases.Key(reconcilers.NamespaceNodeLease, node)
 		now := metav1.NewMicroTime(time.Now())
 		seconds := int32(40)
-		pl.submit(proto.Actor("node:"+node), events.Update{
+		pl.submit(proto.NodeActor(proto.NodeName(node)), events.Update{
 			Key: key, CreateUID: pl.w.uid(key),
 			Object: &coordinationv1.Lease{
 				ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: node},
