@@ -21,7 +21,7 @@ func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to prot
 	both.Go(func() error {
 		for group := range groups {
 			last := group[len(group)-1].Envelope.Seq
-			if err := r.fold.Commit(group); err != nil {
+			if err := r.fold.Commit(group, nil); err != nil {
 				return fmt.Errorf("fold %s to %s: %w", group[0].Envelope.Seq, last, err)
 			}
 			r.tell(last, to)

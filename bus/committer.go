@@ -65,10 +65,15 @@ func (c *committer) commit(ctx context.Context) error {
 		}
 	}
 	if len(entries) > 0 {
-		if err := c.line.wait(ctx, last); err != nil {
-			return err
+		var refused error
+		err := c.seq.cfg.Fold.Commit(entries, func() error { // folded while the log writes
+			refused = c.line.wait(ctx, last)
+			return refused
+		})
+		if refused != nil {
+			return refused
 		}
-		if err := c.seq.cfg.Fold.Commit(entries); err != nil {
+		if err != nil {
 			return fmt.Errorf("fold %s to %s: %w", entries[0].Envelope.Seq, last, err)
 		}
 		c.seq.folded.Store(uint64(last))

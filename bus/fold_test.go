@@ -151,7 +151,12 @@ func (f *testFold) Position() proto.Position {
 	return f.at
 }
 
-func (f *testFold) Commit(entries []proto.Entry) error {
+func (f *testFold) Commit(entries []proto.Entry, logged func() error) error {
+	if logged != nil {
+		if err := logged(); err != nil {
+			return err
+		}
+	}
 	if f.gate != nil {
 		<-f.gate
 	}

@@ -143,7 +143,7 @@ func (f *testFold) copied() *testFold {
 		if err != nil {
 			panic(err)
 		}
-		if err := to.Commit([]proto.Entry{entry}); err != nil {
+		if err := to.Commit([]proto.Entry{entry}, nil); err != nil {
 			panic(err)
 		}
 	}
@@ -341,7 +341,7 @@ func TestE3FoldBehindCatchesUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := behind.Commit([]proto.Entry{entry}); err != nil {
+		if err := behind.Commit([]proto.Entry{entry}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,14 +14,15 @@ const groupBytes = 2 << 20
 
 // Commit folds the entries, which continue the log, and keeps them with the
 // position in one synced batch (a few, when they are more than groupBytes).
-// Entries at or below the position are skipped. Once they are durable, their
-// changes are released to followers, in order. The projection keeps
-// references to the entries: they must not be written to any more.
+// Entries at or below the position are skipped. logged, unless it is nil, is
+// asked when all is ready to be written: its error abandons the commit. Once
+// they are durable, their changes are released to followers, in order. The
+// projection keeps references to the entries: they must not be written to any more.
 //
 // After an error the position tells how far Commit came; what is behind it may
 // be committed again, unless it was the write that failed: what then lies on
 // disk only opening again can tell, and every further Commit fails.
-func (p *Projection) Commit(entries []proto.Entry) error {
+func (p *Projection) Commit(entries []proto.Entry, logged func() error) error {
 	if err := p.enter(); err != nil {
 		return err
 	}
@@ -41,10 +42,10 @@ func (p *Projection) Commit(entries []proto.Entry) error {
 			size += len(entries[n].Encoded)
 			n++
 		}
-		if err := p.commit(entries[:n], size); err != nil {
+		if err := p.commit(entries[:n], size, logged); err != nil {
 			return fmt.Errorf("commit transactions %s to %s: %w", entries[0].Envelope.Seq, entries[n-1].Envelope.Seq, err)
 		}
-		entries = entries[n:]
+		entries, logged = entries[n:], nil
 	}
 	return p.slide()
 }
@@ -75,7 +76,7 @@ func (p *Projection) admit(entries []proto.Entry) ([]proto.Entry, error) {
 	return entries, nil
 }
 
-func (p *Projection) commit(entries []proto.Entry, size int) error {
+func (p *Projection) commit(entries []proto.Entry, size int, logged func() error) error {
 	g := p.newGroup()
 	defer g.close()
 	bodies := bodyHashes(entries, size)
@@ -87,6 +88,11 @@ func (p *Projection) commit(entries []proto.Entry, size int) error {
 	}
 	if err := g.finish(); err != nil {
 		return err
+	}
+	if logged != nil {
+		if err := logged(); err != nil {
+			return err
+		}
 	}
 	p.recent.add(g.recent)
 	if err := p.db.Apply(g.batch, p.write); err != nil {

@@ -145,7 +145,7 @@ func open(t testing.TB, cfg Config) *Projection {
 
 func commit(t testing.TB, p *Projection, entries ...proto.Entry) {
 	t.Helper()
-	if err := p.Commit(entries); err != nil {
+	if err := p.Commit(entries, nil); err != nil {
 		t.Fatal(err)
 	}
 }

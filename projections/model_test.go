@@ -296,7 +296,7 @@ func TestE3RebuildEqualsIncremental(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Commit(log[:i+100]); err != nil {
+			if err := p.Commit(log[:i+100], nil); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.Close(); err != nil {

@@ -90,7 +90,7 @@ func TestNothingWorksOnceClosed(t *testing.T) {
 	_, verifyErr := p.Verify(t.Context(), nil)
 	for what, err := range map[string]error{
 		"Get": getErr, "List": listErr, "Encoded": encodedErr, "History": historyErr,
-		"Subscribe": subscribeErr, "Verify": verifyErr, "Commit": p.Commit([]proto.Entry{s.add(marked())}),
+		"Subscribe": subscribeErr, "Verify": verifyErr, "Commit": p.Commit([]proto.Entry{s.add(marked())}, nil),
 	} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s: %v", what, err)
@@ -98,6 +98,25 @@ func TestNothingWorksOnceClosed(t *testing.T) {
 	}
 	if _, err := Open(Config{}); err == nil {
 		t.Error("opened without a table of kinds")
+	}
+}
+
+// What the log refuses leaves no trace, and what it takes in its place is folded.
+func TestNothingIsWrittenThatTheLogRefuses(t *testing.T) {
+	p := open(t, Config{})
+	var s script
+	commit(t, p, s.add(specified(configMap("a", "m", "u", "1"))))
+	hash, other := p.StateHash(), s
+	no := errors.New("no")
+	if err := p.Commit([]proto.Entry{s.add(specified(configMap("a", "n", "v", "2")))}, func() error { return no }); !errors.Is(err, no) {
+		t.Errorf("err = %v", err)
+	}
+	if obj, err := p.View().Get(configMaps.Key("a", "n")); obj != nil || err != nil || p.Position().Seq != 1 || p.StateHash() != hash {
+		t.Errorf("there is %v, %v at %s", obj, err, p.Position().Seq)
+	}
+	commit(t, p, other.add(specified(configMap("a", "m", "u", "3"))))
+	if report, err := p.Verify(t.Context(), nil); err != nil || report.Problem != nil {
+		t.Errorf("verify: %v, %v", report.Problem, err)
 	}
 }
 
@@ -120,14 +139,14 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	}
 	p.db = readOnly
 	second := s.add(specified(configMap("a", "m", "u", "2")))
-	if err := p.Commit([]proto.Entry{second}); !errors.Is(err, pebble.ErrReadOnly) || p.Position().Seq != 1 {
+	if err := p.Commit([]proto.Entry{second}, nil); !errors.Is(err, pebble.ErrReadOnly) || p.Position().Seq != 1 {
 		t.Errorf("a write that fails: %v, position %s", err, p.Position().Seq)
 	}
 	p.db = writable
 	if err := readOnly.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Commit([]proto.Entry{second}); !errors.Is(err, pebble.ErrReadOnly) || p.Position().Seq != 1 {
+	if err := p.Commit([]proto.Entry{second}, nil); !errors.Is(err, pebble.ErrReadOnly) || p.Position().Seq != 1 {
 		t.Errorf("after a write that failed: %v, position %s", err, p.Position().Seq)
 	}
 	if err := p.DropBefore(2); !errors.Is(err, pebble.ErrReadOnly) {

@@ -166,7 +166,7 @@ func (v *verification) refold(entries []proto.Entry, states []proto.Hash) error 
 	if v.scratch == nil {
 		return nil
 	}
-	if err := v.scratch.Commit(entries); err != nil {
+	if err := v.scratch.Commit(entries, nil); err != nil {
 		return err
 	}
 	if v.scratch.StateHash() == states[len(states)-1] {

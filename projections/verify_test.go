@@ -175,7 +175,7 @@ func TestCommitRefusesWhatDoesNotFollow(t *testing.T) {
 		"another history":  other.log[10:],
 		"a foreign branch": {log[10], other.log[11]},
 	} {
-		if err := p.Commit(entries); err == nil || !strings.Contains(err.Error(), ErrGap.Error()) {
+		if err := p.Commit(entries, nil); err == nil || !strings.Contains(err.Error(), ErrGap.Error()) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestCommitRefusesWhatDoesNotFollow(t *testing.T) {
 	if p.Position().Seq != 20 {
 		t.Errorf("position %s", p.Position().Seq)
 	}
-	if err := open(t, Config{}).Commit(log[1:]); err == nil {
+	if err := open(t, Config{}).Commit(log[1:], nil); err == nil {
 		t.Error("an empty projection of a log that is kept whole took one without its beginning")
 	}
 }

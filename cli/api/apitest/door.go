@@ -46,7 +46,7 @@ func (d *Door) Submit(ctx context.Context, cmd events.Command) (events.Outcome, 
 			Correlation: cmd.Correlation, Via: cmd.Via, Prev: position.Hash, Events: decision.Events,
 		}
 		encoded := proto.Encode(env)
-		if err := d.fold.Commit([]proto.Entry{{Envelope: env, Encoded: encoded, Hash: proto.HashOf(encoded)}}); err != nil {
+		if err := d.fold.Commit([]proto.Entry{{Envelope: env, Encoded: encoded, Hash: proto.HashOf(encoded)}}, nil); err != nil {
 			return events.Outcome{}, err
 		}
 	}
