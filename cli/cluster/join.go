@@ -15,22 +15,27 @@ import (
 	"segno/proto"
 )
 
-// JoinConfig says which cluster this machine becomes a node of. Name and
-// DataDir are needed.
+// JoinConfig says which cluster this machine becomes a node of. DataDir is needed.
+// Whoever has joined may leave the rest out.
 type JoinConfig struct {
 	URL        string // of the bus; not needed once joined
 	Token      string // needed once; another one than before joins anew
-	Name       proto.NodeName
-	DataDir    string            // keeps the credential and what should run
-	DockerHost string            // default DOCKER_HOST or Docker's own
-	Address    netip.Addr        // the node's own; zero picks this machine's first
-	Log        *slog.Logger      // nil is silent
-	Ready      func(name string) // is told the cluster's name; nil is nobody
+	Name       proto.NodeName // default the one that DataDir is of, or the host's
+	DataDir    string         // keeps the credential, and what should run, and where
+	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
+	Address    netip.Addr     // the node's own; zero picks this machine's first
+	Log        *slog.Logger   // nil is silent
+	// Ready is told who the node is, and of which cluster; nil is nobody.
+	Ready func(node proto.NodeName, cluster string)
 }
 
 func (cfg JoinConfig) complete() (JoinConfig, error) {
-	if cfg.Name == "" || cfg.DataDir == "" {
-		return cfg, errors.New("join: a name for the node and a data directory are needed")
+	if cfg.DataDir == "" {
+		return cfg, errors.New("join: a data directory is needed")
+	}
+	var err error
+	if cfg.Name, err = nameNode(cfg.Name, cfg.DataDir); err != nil {
+		return cfg, err
 	}
 	if !cfg.Address.IsValid() {
 		cfg.Address = localAddress()
@@ -39,7 +44,7 @@ func (cfg JoinConfig) complete() (JoinConfig, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Ready == nil {
-		cfg.Ready = func(string) {}
+		cfg.Ready = func(proto.NodeName, string) {}
 	}
 	return cfg, nil
 }
@@ -70,7 +75,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg.Ready(credential.Cluster)
+	cfg.Ready(cfg.Name, credential.Cluster)
 	return agent.Run(ctx)
 }
 
@@ -99,6 +104,9 @@ func joined(ctx context.Context, cfg JoinConfig) (admission, error) {
 	kept, found, err := keptAdmission(file)
 	if err != nil {
 		return kept, err
+	}
+	if found && kept.URL == "" {
+		return kept, fmt.Errorf("%s is the folder of a cluster's own node (segno up runs it): take another one with --data-dir", cfg.DataDir)
 	}
 	if cfg.Token == "" {
 		if !found {
