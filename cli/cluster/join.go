@@ -18,8 +18,8 @@ import (
 // JoinConfig says which cluster this machine becomes a node of. DataDir is needed.
 // Whoever has joined may leave the rest out.
 type JoinConfig struct {
-	URL        string // of the bus; not needed once joined
-	Token      string // needed once; another one than before joins anew
+	URL        string         // of the bus; not needed once joined
+	Token      string         // needed once; another one than before joins anew
 	Name       proto.NodeName // default the one that DataDir is of, or the host's
 	DataDir    string         // keeps the credential, and what should run, and where
 	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own

@@ -2,12 +2,16 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"segno/agents/runtime/docker"
+	"segno/cli/internal/replace"
 	"segno/proto"
 )
 
@@ -33,6 +37,69 @@ func nameNode(asked proto.NodeName, dir string) (proto.NodeName, error) {
 		return "", fmt.Errorf("name the node: %w", err)
 	}
 	return proto.NodeName(strings.ToLower(host)), nil
+}
+
+// simulatedFile, in the folder of a cluster's own node, says how many were
+// simulated in its place.
+const simulatedFile = "simulated"
+
+// recall takes from before what is not asked for now: the number of simulated
+// nodes, and that there are no others.
+func (c *Cluster) recall() error {
+	file := filepath.Join(nodeDir(c.cfg.DataDir), simulatedFile)
+	data, err := os.ReadFile(file)
+	if c.cfg.DataDir == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read how many nodes were simulated: %w", err)
+	}
+	before, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || before < 1 {
+		return fmt.Errorf("%s: %q is no number of simulated nodes", file, data)
+	}
+	if c.cfg.Runtime == RuntimeDocker || c.cfg.Nodes > 0 {
+		return nil
+	}
+	c.cfg.Nodes = before
+	c.kept = fmt.Sprintf("--nodes %d", before)
+	if c.cfg.Runtime == RuntimeAuto {
+		c.kept = fmt.Sprintf("--runtime simulated --nodes %d", before)
+	}
+	return nil
+}
+
+// keepSimulated is for nodes that were asked for; those that stand in for an
+// engine that is not there are not kept.
+func (c *Cluster) keepSimulated(ctx context.Context) error {
+	if c.cfg.DataDir == "" {
+		return nil
+	}
+	cfg, err := c.dockerConfig()
+	if err != nil {
+		return err
+	}
+	if cfg.instead = "--nodes"; c.cfg.Runtime == RuntimeSimulated {
+		cfg.instead = "--runtime simulated"
+	}
+	if before, used := keptEngine(cfg.dir); used {
+		if err := cfg.leave(ctx, before); err != nil {
+			return err
+		}
+	}
+	number := strconv.Itoa(max(1, c.cfg.Nodes))
+	if err := replace.File(filepath.Join(cfg.dir, simulatedFile), []byte(number+"\n")); err != nil {
+		return fmt.Errorf("keep how many nodes are simulated: %w", err)
+	}
+	return nil
+}
+
+// forgetSimulated is for a node with an engine.
+func forgetSimulated(dir string) error {
+	if err := os.Remove(filepath.Join(dir, simulatedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget the simulated nodes: %w", err)
+	}
+	return nil
 }
 
 // leave is for a node that is to use another engine than before, or none: what

@@ -102,3 +102,72 @@ func TestN1AJoinedNodeGoesOnAsItWas(t *testing.T) {
 	}
 }
 
+// TestN2TheEngineOfBefore: a cluster starts at the engine that it has containers
+// at, and is not taken away from them.
+func TestN2TheEngineOfBefore(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///run/no-such-engine.sock")
+	dir, one, two, empty := t.TempDir(), engineWith(t, "shop/web-1"), engineWith(t), engineWith(t)
+	start := func(cfg Config) error {
+		t.Helper()
+		cfg.DataDir, cfg.Listen = dir, "127.0.0.1:0"
+		c, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.chooseNodes(t.Context())
+	}
+	for _, step := range []struct {
+		cfg    Config
+		engine string // afterwards
+		says   string
+	}{
+		{Config{DockerHost: empty, NodeName: "here"}, empty, ""},
+		{Config{DockerHost: one}, one, ""},
+		{Config{}, one, ""},
+		{Config{DockerHost: two}, one, "Start without --docker-host"},
+		{Config{Runtime: RuntimeSimulated}, one, "Start without --runtime simulated"},
+		{Config{Nodes: 3}, one, "shop/web-1"},
+	} {
+		err := start(step.cfg)
+		if (err != nil) != (step.says != "") || err != nil && !strings.Contains(err.Error(), step.says) {
+			t.Errorf("%+v: %v, want %q", step.cfg, err, step.says)
+		}
+		if host, _ := keptEngine(nodeDir(dir)); host != step.engine {
+			t.Errorf("%+v: the engine is %q, want %q", step.cfg, host, step.engine)
+		}
+	}
+}
+
+// TestN2SimulatedNodesComeBack: as many as there were, until something else is
+// asked for.
+func TestN2SimulatedNodesComeBack(t *testing.T) {
+	t.Setenv("DOCKER_HOST", engineWith(t))
+	dir := t.TempDir()
+	for _, step := range []struct {
+		cfg     Config
+		runtime Runtime
+		nodes   int
+		kept    string
+	}{
+		{Config{Runtime: RuntimeSimulated, Nodes: 3}, RuntimeSimulated, 3, ""},
+		{Config{}, RuntimeSimulated, 3, "--runtime simulated --nodes 3"},
+		{Config{Runtime: RuntimeSimulated}, RuntimeSimulated, 3, "--nodes 3"},
+		{Config{Nodes: 2}, RuntimeSimulated, 2, ""},
+		{Config{}, RuntimeSimulated, 2, "--runtime simulated --nodes 2"},
+		{Config{Runtime: RuntimeDocker}, RuntimeDocker, 1, ""},
+		{Config{}, RuntimeDocker, 1, ""},
+	} {
+		cfg := step.cfg
+		cfg.DataDir, cfg.Listen = dir, "127.0.0.1:0"
+		c, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.chooseNodes(t.Context())
+		if is := c.Info(); err != nil || is.Runtime != step.runtime || len(is.Nodes) != step.nodes || is.Kept != step.kept {
+			t.Errorf("%+v: %+v, %v", step, is, err)
+		}
+		c.Close()
+	}
+}

@@ -39,7 +39,14 @@ const probe = 2 * time.Second
 
 // chooseNodes decides what runs here, and says why when it is not Docker.
 func (c *Cluster) chooseNodes(ctx context.Context) error {
-	if c.cfg.Runtime != RuntimeSimulated && c.cfg.Nodes == 0 {
+	if err := c.recall(); err != nil {
+		return err
+	}
+	if c.cfg.Runtime == RuntimeSimulated || c.cfg.Nodes > 0 {
+		if err := c.keepSimulated(ctx); err != nil {
+			return err
+		}
+	} else {
 		engine, trouble, err := c.dockerNode(ctx)
 		if err != nil {
 			return err
@@ -49,7 +56,7 @@ func (c *Cluster) chooseNodes(ctx context.Context) error {
 			c.cfg.Runtime = RuntimeDocker
 			c.nodes = []*node{engine}
 			c.why = textOf(trouble)
-			return nil
+			return forgetSimulated(nodeDir(c.cfg.DataDir))
 		}
 		if c.cfg.Runtime == RuntimeDocker {
 			return trouble
@@ -83,6 +90,9 @@ func (c *Cluster) dockerNode(ctx context.Context) (n *node, trouble, err error) 
 	cfg, err := c.dockerConfig()
 	if err != nil {
 		return nil, nil, err
+	}
+	if before, used := keptEngine(cfg.dir); used && cfg.host == "" && before != docker.DefaultHost() {
+		c.kept = "--docker-host " + before
 	}
 	return newDockerNode(ctx, cfg)
 }

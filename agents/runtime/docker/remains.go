@@ -17,6 +17,17 @@ const removedAtOnce = 8
 // Host is the address of the engine as it was found.
 func (e *Engine) Host() string { return e.api.DaemonHost() }
 
+// DefaultHost is the address of the engine that a Config without a Host means; ""
+// when DOCKER_HOST is none.
+func DefaultHost() string {
+	api, err := client.New(client.FromEnv)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = api.Close() }() // it has no connection
+	return api.DaemonHost()
+}
+
 // Held names the pods, as namespace/name, that this node has containers of at
 // the engine.
 func (e *Engine) Held(ctx context.Context) ([]string, error) {
