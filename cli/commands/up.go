@@ -100,6 +100,7 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 	defer stop()
 	started := time.Now()
 	run := contexts.Run{Name: cfg.Name, PID: os.Getpid(), DataDir: o.dataDir, Started: started.UTC()}
+	told := openReadiness()
 	if os.Getenv(detachedVariable) != "" {
 		run.Log = o.logFile()
 	}
@@ -117,6 +118,7 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 			return
 		}
 		greet(o.streams.Out, info, o.dataDir, time.Since(started), run.Log != "")
+		told.tell()
 	}
 	var err error
 	if c, err = cluster.New(cfg); err != nil {
