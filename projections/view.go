@@ -75,7 +75,7 @@ func (v view) find(key proto.ObjectKey) (events.Object, error) {
 	if obj != nil && v.seq < st.Seq {
 		v.p.objects.put(versionID{key, v.seq}, obj)
 	}
-	return obj, err
+	return obj, v.p.cfg.explain(err)
 }
 
 // open opens a reader, and makes sure that the view's versions were not dropped
