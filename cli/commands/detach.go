@@ -72,7 +72,9 @@ func (o *upOptions) runDetached(ctx context.Context) error {
 			child.Process.Pid, o.logFile(), dirFlag(o.dataDir))
 	}
 	if errors.Is(err, errEnded) {
-		return notStarted(child.Wait(), readFrom(o.logFile(), before))
+		err := notStarted(child.Wait(), readFrom(o.logFile(), before))
+		o.made.undo(ctx)
+		return err
 	}
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type upOptions struct {
 	nodeGrace                                         time.Duration
 	detachPatience                                    time.Duration
 	detach, verbose                                   bool
+	made                                              fresh // by this start
 	streams                                           genericiooptions.IOStreams
 }
 
@@ -80,6 +81,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
+	o.made = newFresh(dir)
 	if o.detach {
 		return o.runDetached(ctx)
 	}
@@ -95,7 +97,7 @@ func (o *upOptions) config(name string) cluster.Config {
 }
 
 // runHere runs the cluster in this process until it is told to stop.
-func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
+func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	started := time.Now()
@@ -108,6 +110,12 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 	cfg.Progress = func(log string, done, total proto.Seq) {
 		progress.show("reading the log "+log, uint64(done), uint64(total))
 	}
+	ready := false
+	defer func() {
+		if err != nil && !ready {
+			o.made.undo(ctx)
+		}
+	}()
 	var c *cluster.Cluster
 	failed := make(chan error, 1)
 	cfg.Ready = func(info cluster.Info) {
@@ -117,10 +125,10 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 			stop()
 			return
 		}
+		ready = true
 		greet(o.streams.Out, info, o.dataDir, time.Since(started), run.Log != "")
 		told.tell()
 	}
-	var err error
 	if c, err = cluster.New(cfg); err != nil {
 		return err
 	}
