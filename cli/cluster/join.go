@@ -56,6 +56,9 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return err
 	}
+	if err := cfg.free(); err != nil {
+		return err
+	}
 	credential, err := joined(ctx, cfg)
 	if err != nil {
 		return err
@@ -79,10 +82,28 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	return agent.Run(ctx)
 }
 
+// free looks whether the node runs already: a token is not to be spent then.
+func (cfg JoinConfig) free() error {
+	if _, err := os.Stat(cfg.DataDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	unlock, err := LockData(cfg.DataDir)
+	if err != nil {
+		return fmt.Errorf("%w; stop that one first", err)
+	}
+	unlock()
+	return nil
+}
+
 func (cfg JoinConfig) connect(ctx context.Context, credential bus.Credential) (*bus.Conn, error) {
 	conn, err := bus.Connect(ctx, bus.ConnectConfig{
 		URL: credential.URL, Name: string(cfg.Name), Actor: credential.Actor, Seed: credential.Seed,
 		Fingerprint: credential.Fingerprint, Log: cfg.Log, Wait: true,
+		ShutOut: func() {
+			cfg.Log.Error("this node was removed from the cluster; its containers go on, and it is tried now and then whether it is let in again. "+
+				"To join again: make a token on the control plane (segno token create), stop this process, and run segno join with --token",
+				"node", cfg.Name, "cluster", credential.Cluster)
+		},
 	})
 	if errors.Is(err, bus.ErrShutOut) {
 		return nil, fmt.Errorf("%w\nThe node %s was removed from the cluster %q. To join again, make a token on the control plane (segno token create) and give it with --token",

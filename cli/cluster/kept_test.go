@@ -95,6 +95,14 @@ func TestN1AJoinedNodeGoesOnAsItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	at(two)
+	unlock, err := LockData(dir) // as a node that runs
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := join(JoinConfig{URL: "tls://127.0.0.1:1", Token: w.token()}); err == nil || !strings.Contains(err.Error(), "stop that one first") {
+		t.Errorf("while it runs: %v", err)
+	}
+	unlock()
 	for _, want := range []string{"are left at the engine", one, "shop/web-1"} {
 		if !strings.Contains(logged.String(), want) {
 			t.Errorf("nothing is said of %q: %s", want, &logged)
