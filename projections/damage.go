@@ -29,9 +29,11 @@ func (d *damage) Error() string {
 // Unwrap is what Pebble said.
 func (d *damage) Unwrap() error { return d.cause }
 
-// plain is what Pebble says of a damage, without what only carries details.
+// plain is what Pebble says of a damage, without which row was being read and
+// without the mark of what only carries details.
 func plain(err error) string {
-	return strings.TrimSpace(strings.ReplaceAll(err.Error(), "<corruption detail carrier>", ""))
+	text := strings.ReplaceAll(err.Error(), "<corruption detail carrier>", "")
+	return strings.TrimSpace(text[max(strings.Index(text, "pebble: "), 0):])
 }
 
 // incomplete marks as a damage that a file is gone or cut, which Pebble tells of
