@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,6 +29,9 @@ type ConnectConfig struct {
 	Fingerprint string       // of that authority, when only this is known
 	Log         *slog.Logger // of losses and reconnections
 	Wait        bool         // try until ctx ends, for a server that is still to come
+	ShutOut     func()       // is told once the key is not let in any more; nil logs it
+
+	firstPause time.Duration // before a connection that was lost is tried again; 0 is the usual
 }
 
 // Conn is a connection to the bus. It reconnects by itself for ever.
@@ -93,6 +97,10 @@ func (cfg ConnectConfig) secure() ([]nats.Option, error) {
 
 func (c *Conn) options(cfg ConnectConfig, credential Credential) []nats.Option {
 	log := orDefault(cfg.Log).With("bus", cfg.where(), "as", cfg.Actor)
+	shut := &shutOut{tell: cfg.ShutOut, first: cmp.Or(cfg.firstPause, firstPause)}
+	if shut.tell == nil {
+		shut.tell = func() { log.Error("the bus does not let this key in any more; it is tried now and then") }
+	}
 	name := cfg.Name
 	if name == "" {
 		name = string(cfg.Actor)
@@ -110,8 +118,14 @@ func (c *Conn) options(cfg ConnectConfig, credential Credential) []nats.Option {
 				log.Warn("connection lost", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connection is back") }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			shut.back()
+			log.Info("connection is back")
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			if shut.refused(err) {
+				return
+			}
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
@@ -123,8 +137,7 @@ func (c *Conn) options(cfg ConnectConfig, credential Credential) []nats.Option {
 		return append(opts, nats.InProcessServer(cfg.Server.natsd), nats.NoReconnect())
 	}
 	return append(opts,
-		nats.ReconnectWait(250*time.Millisecond),
-		nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
+		nats.CustomReconnectDelay(shut.pause),
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(),
 	)

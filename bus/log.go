@@ -14,9 +14,10 @@ import (
 const (
 	// notesAge is how long Kubernetes Event objects are kept.
 	notesAge = 30 * 24 * time.Hour
-	// leasesKept bounds the memory of heartbeats: their state is in the fold,
-	// and nobody reads their past.
-	leasesKept = 10_000
+	// leasesKept and leasesBytes bound what heartbeats take: their state is in the
+	// fold, and nobody reads their past. It is more than can be under way.
+	leasesKept  = 16_384
+	leasesBytes = 2 * bytesUnderWay
 )
 
 // stream is one JetStream stream: a log, or what NATS knows of it.
@@ -32,7 +33,7 @@ func newStream(conn *Conn, name string, memory bool) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &stream{name: name, conn: conn, memory: memory || name == proto.StreamLeases, js: js}, nil
+	return &stream{name: name, conn: conn, memory: memory, js: js}, nil
 }
 
 func (s *stream) config(first proto.Seq) jetstream.StreamConfig {
@@ -52,7 +53,7 @@ func (s *stream) config(first proto.Seq) jetstream.StreamConfig {
 	case proto.StreamNotes:
 		cfg.MaxAge = notesAge
 	case proto.StreamLeases:
-		cfg.MaxMsgs = leasesKept
+		cfg.MaxMsgs, cfg.MaxBytes = leasesKept, leasesBytes
 	default:
 		cfg.DenyDelete, cfg.DenyPurge = true, true
 	}

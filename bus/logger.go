@@ -3,15 +3,20 @@ package bus
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+	"time"
+
+	natsd "github.com/nats-io/nats-server/v2/server"
 )
 
 // logger carries the server's log lines to slog. Notices are for debugging:
 // a person who starts a cluster did not ask about NATS.
 type logger struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	err error // first fatal line: the server only logs why it did not start
+	log       *slog.Logger
+	strangers strangers
+	mu        sync.Mutex
+	err       error // first fatal line: the server only logs why it did not start
 }
 
 // Noticef implements the server's Logger.
@@ -20,8 +25,19 @@ func (l *logger) Noticef(format string, v ...any) { l.log.Debug("nats: " + fmt.S
 // Warnf implements the server's Logger.
 func (l *logger) Warnf(format string, v ...any) { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
 
-// Errorf implements the server's Logger.
-func (l *logger) Errorf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+// Errorf implements the server's Logger. Who is refused is no error of the
+// server, and is told of once in a while only.
+func (l *logger) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	_, who, refused := strings.Cut(text, natsd.ErrAuthentication.Error())
+	if !refused {
+		l.log.Error("nats: " + text)
+		return
+	}
+	if l.strangers.tells(who, time.Now()) {
+		l.log.Warn("a connection is refused: its key is of no node or person that is known, or its token has been used", "who", text)
+	}
+}
 
 // Debugf implements the server's Logger.
 func (l *logger) Debugf(format string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(format, v...)) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sort"
 
 	"segno/proto"
 )
@@ -89,14 +90,11 @@ func (r *repairer) oldest(at proto.Position) proto.Seq {
 	if r.log.name == proto.StreamEvents {
 		return 1
 	}
-	first := at.Seq + 1
-	for first > 1 {
-		if _, err := r.fold.Encoded(first - 1); err != nil {
-			break
-		}
-		first--
-	}
-	return first
+	gone := sort.Search(int(at.Seq), func(i int) bool {
+		_, err := r.fold.Encoded(proto.Seq(i + 1))
+		return err == nil
+	})
+	return proto.Seq(gone + 1)
 }
 
 // refold folds the whole log into an empty fold.
@@ -178,6 +176,9 @@ func (r *repairer) mend(ctx context.Context, at proto.Position, have extent) (pr
 // the rest reaches.
 func (r *repairer) compareStart(ctx context.Context, have extent, folded proto.Seq) (proto.Seq, error) {
 	from, to := have.first, min(have.last, folded)
+	if r.log.name != proto.StreamEvents {
+		from = max(from, r.oldest(r.fold.Position())) // either may have let go of more than the other
+	}
 	if from > to && r.log.name != proto.StreamEvents {
 		return 0, nil // everything there is has run out
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
@@ -35,13 +36,18 @@ func once(t *testing.T, dir string, fold *testFold, use func(*Sequencer)) error 
 
 func onceWith(t *testing.T, dir string, fold *testFold, effort effort, use func(*Sequencer)) error {
 	t.Helper()
+	return onceOn(t, proto.StreamEvents, dir, fold, effort, use)
+}
+
+func onceOn(t *testing.T, stream, dir string, fold *testFold, effort effort, use func(*Sequencer)) error {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	server, err := NewServer(ServerConfig{StoreDir: filepath.Join(dir, "log"), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	seq, err := NewSequencer(SequencerConfig{
-		Server: server, Stream: proto.StreamEvents, Fold: fold, Table: fold.table, Decide: testDecide,
+		Server: server, Stream: stream, Fold: fold, Table: fold.table, Decide: testDecide,
 		Anchor: filepath.Join(dir, "anchor"), Log: log,
 	})
 	if err != nil {
@@ -150,13 +156,20 @@ func (f *testFold) copied() *testFold {
 	return to
 }
 
-func streamFolder(dir string) string {
-	return filepath.Join(dir, "log", "jetstream", "$G", "streams", proto.StreamEvents)
+func streamFolder(dir string) string { return folderOf(dir, proto.StreamEvents) }
+
+func folderOf(dir, stream string) string {
+	return filepath.Join(dir, "log", "jetstream", "$G", "streams", stream)
 }
 
 func blocks(t *testing.T, dir string) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(streamFolder(dir), "msgs", "*.blk"))
+	return blocksIn(t, streamFolder(dir))
+}
+
+func blocksIn(t *testing.T, folder string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(folder, "msgs", "*.blk"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -487,5 +500,88 @@ func TestE2NextSequencerMendsWhatFencedTheLast(t *testing.T) {
 		if err := run(func(seq *Sequencer) { appendTo(t, seq, "b", 10) }); err != nil {
 			t.Fatalf("%s: %v", stream, err)
 		}
+	}
+}
+
+// The fold of the leases lets go of its oldest history before the log does.
+func TestE2LeasesAreMendedAsFarAsTheFoldReaches(t *testing.T) {
+	dir, fold := t.TempDir(), newTestFold()
+	run := func(name string) {
+		t.Helper()
+		err := onceOn(t, proto.StreamLeases, dir, fold, usualEffort, func(seq *Sequencer) { appendTo(t, seq, name, 10) })
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if have, err := fold.View().Get(configMaps.Key("default", name)); err != nil || have == nil {
+			t.Errorf("%s was not appended: %v", name, err)
+		}
+	}
+	for i := range 20 {
+		run(fmt.Sprintf("a-%d", i))
+	}
+	for seq := range proto.Seq(15) {
+		delete(fold.encoded, seq+1)
+	}
+	run("b")
+	folder := folderOf(dir, proto.StreamLeases)
+	have := blocksIn(t, folder)
+	change(t, have[len(have)-1], func(data []byte) []byte {
+		data[len(data)-100] ^= 4
+		return data
+	})
+	run("c")
+	if kept, err := filepath.Glob(filepath.Join(dir, "log", "damaged-LEASES-*")); err != nil || len(kept) != 1 {
+		t.Errorf("of the damaged log was kept %v, %v", kept, err)
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	run("d")
+}
+
+// Renewals run for ever: the log of the leases drops its oldest messages, and
+// the room they took.
+func TestE1TheLogOfLeasesTakesBoundedRoom(t *testing.T) {
+	dir, fold := t.TempDir(), newTestFold()
+	size := func() (bytes int64) {
+		for _, block := range blocksIn(t, folderOf(dir, proto.StreamLeases)) {
+			info, err := os.Stat(block)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes += info.Size()
+		}
+		return bytes
+	}
+	for round := range 2 {
+		err := onceOn(t, proto.StreamLeases, dir, fold, usualEffort, func(seq *Sequencer) {
+			var all errgroup.Group
+			for writer := range 200 {
+				all.Go(func() error {
+					for n := range 5 * leasesKept / 4 / 200 {
+						name := fmt.Sprintf("%d-%d-%d", round, writer, n)
+						object := newConfigMap(name)
+						object.Data = map[string]string{"text": strings.Repeat("x", 1000)}
+						_, err := seq.Submit(t.Context(), events.Command{Actor: "user:test", Action: events.Create{
+							Key: configMaps.Key("default", name), Object: object, UID: types.UID(name),
+						}})
+						if err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			if err := all.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := int64(len(fold.encoded)) * int64(len(fold.encoded[1]))
+	if took := size(); took > written*2/3 {
+		t.Errorf("of %d KiB that were written the log takes %d KiB", written>>10, took>>10)
 	}
 }

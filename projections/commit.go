@@ -43,11 +43,11 @@ func (p *Projection) Commit(entries []proto.Entry, logged func() error) error {
 			n++
 		}
 		if err := p.commit(entries[:n], size, logged); err != nil {
-			return fmt.Errorf("commit transactions %s to %s: %w", entries[0].Envelope.Seq, entries[n-1].Envelope.Seq, err)
+			return fmt.Errorf("commit transactions %s to %s: %w", entries[0].Envelope.Seq, entries[n-1].Envelope.Seq, p.cfg.explain(err))
 		}
 		entries, logged = entries[n:], nil
 	}
-	return p.slide()
+	return p.cfg.explain(p.slide())
 }
 
 // admit drops what is folded already and refuses what does not follow.

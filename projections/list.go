@@ -28,7 +28,7 @@ func (v view) List(query events.Query) (events.Page, error) {
 	defer reader.close()
 	l := &listing{view: v, kind: kind, query: &query, reader: reader}
 	if err := l.run(); err != nil {
-		return events.Page{}, fmt.Errorf("list %s as of %s: %w", query.Resource, v.seq, err)
+		return events.Page{}, fmt.Errorf("list %s as of %s: %w", query.Resource, v.seq, v.p.cfg.explain(err))
 	}
 	return l.page, nil
 }

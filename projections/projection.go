@@ -117,7 +117,7 @@ func Open(cfg Config) (*Projection, error) {
 	}
 	db, err := openPebble(&cfg)
 	if err != nil {
-		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, err)
+		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, cfg.explain(incomplete(err)))
 	}
 	p := &Projection{
 		cfg: cfg, table: cfg.Table, db: db, write: pebble.NoSync,
@@ -130,13 +130,10 @@ func Open(cfg Config) (*Projection, error) {
 	}
 	st, err := p.load()
 	if err != nil {
-		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, errors.Join(cfg.explain(err), db.Close()))
 	}
 	if p.present, err = loadPresence(db); err != nil {
-		if pebble.IsCorruptionError(err) {
-			err = fmt.Errorf("%w: a file is damaged; delete the folder, it is rebuilt from the log", err)
-		}
-		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("open projection %s: %w", cfg.Dir, errors.Join(cfg.explain(err), db.Close()))
 	}
 	p.state.Store(st)
 	p.recent = newRecent(st.Seq)

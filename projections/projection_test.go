@@ -153,3 +153,29 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 		t.Errorf("dropping after a write that failed: %v", err)
 	}
 }
+
+// An object that does not decode is never kept back: who reads it is told which
+// it is and what to do, and everything else goes on.
+func TestAnObjectThatDoesNotDecodeIsNamed(t *testing.T) {
+	p := open(t, Config{})
+	var s script
+	s.add(specified(configMap("a", "good", "u1", "x")))
+	bad := specified(configMap("a", "bad", "u2", "x"))
+	bad.Body = []byte("\xff\xff\xff")
+	s.add(bad)
+	s.add(specified(pod("a", "p", "u3", "n", corev1.PodRunning)))
+	commit(t, p, s.log...)
+	_, listErr := p.View().List(events.Query{Resource: configMaps})
+	_, getErr := p.View().Get(configMaps.Key("a", "bad"))
+	for _, err := range []error{listErr, getErr} {
+		if err == nil || !strings.Contains(err.Error(), "configmaps/a/bad at 2") || !strings.Contains(err.Error(), "segno verify") {
+			t.Errorf("the error is %v", err)
+		}
+	}
+	if good, err := p.View().Get(configMaps.Key("a", "good")); err != nil || good == nil {
+		t.Errorf("another object: %v, %v", good, err)
+	}
+	if page, err := p.View().List(events.Query{Resource: pods}); err != nil || len(page.Items) != 1 {
+		t.Errorf("another kind: %d objects, %v", len(page.Items), err)
+	}
+}

@@ -71,7 +71,7 @@ func (p *Projection) event(seq proto.Seq) (hash proto.Hash, encoded []byte, err 
 		hash, encoded, err = eventRow(value)
 	}
 	if err != nil {
-		return hash, nil, fmt.Errorf("read transaction %s: %w", seq, err)
+		return hash, nil, fmt.Errorf("read transaction %s: %w", seq, p.cfg.explain(err))
 	}
 	return hash, encoded, nil
 }
@@ -95,7 +95,7 @@ func (p *Projection) span(from, to proto.Seq) ([]proto.Entry, error) {
 	if err != nil && from < p.state.Load().start() {
 		return nil, p.outside("read behind transaction", from, ErrTooOld)
 	}
-	return entries, err
+	return entries, p.cfg.explain(err)
 }
 
 // readSpan is span out of any reader. No transaction may be missing.

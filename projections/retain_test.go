@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -168,6 +169,37 @@ func TestWindowKeepsCurrentObjectsAndNewestHistory(t *testing.T) {
 		if most := 800; rows > most {
 			t.Errorf("%d rows are left of %d transactions, want at most %d", rows, len(log), most)
 		}
+	}
+}
+
+// What a window drops leaves the disk.
+func TestWindowTakesBoundedRoom(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, Config{Dir: dir, Retained: true, Window: 500, MemTableSize: 256 << 10, RecordBytes: 1 << 20})
+	var s script
+	written := 0
+	for i := range 20_000 {
+		e := s.add(specified(configMap("a", fmt.Sprintf("o%d", i%50), "u", fmt.Sprintf("%x", rand.Perm(60)))))
+		written += len(e.Encoded)
+		if i%100 == 99 {
+			commit(t, p, s.log...)
+			s.log = nil
+		}
+	}
+	if err := p.Close(); err != nil { // nothing is removed any more
+		t.Fatal(err)
+	}
+	took := int64(0)
+	names, err := os.ReadDir(dir)
+	for _, name := range names {
+		info, failed := name.Info()
+		if err = errors.Join(err, failed); failed == nil {
+			took += info.Size()
+		}
+	}
+	t.Logf("%d KiB were written, the folder takes %d KiB", written>>10, took>>10)
+	if err != nil || took > int64(written)/2 {
+		t.Errorf("%d KiB were written, the folder takes %d KiB, %v", written>>10, took>>10, err)
 	}
 }
 

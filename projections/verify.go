@@ -56,7 +56,7 @@ func (p *Projection) Verify(ctx context.Context, progress func(done, total int))
 		if !pebble.IsCorruptionError(err) {
 			return v.report, fmt.Errorf("verify: %w", err)
 		}
-		v.found(0, "", "%v", err)
+		v.found(0, "", "%v", p.cfg.explain(err))
 	}
 	return v.report, nil
 }

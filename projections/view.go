@@ -75,7 +75,7 @@ func (v view) find(key proto.ObjectKey) (events.Object, error) {
 	if obj != nil && v.seq < st.Seq {
 		v.p.objects.put(versionID{key, v.seq}, obj)
 	}
-	return obj, err
+	return obj, v.p.cfg.explain(err)
 }
 
 // open opens a reader, and makes sure that the view's versions were not dropped
@@ -110,6 +110,17 @@ func (p *Projection) objectAt(reader *versions, key proto.ObjectKey, seq proto.S
 	return p.objectOf(r.rec)
 }
 
+// decode decodes a record. One that does not decode fails whatever read of it,
+// a list included: to whom an object were kept back, it would be gone, and what
+// depends on it would go, too.
+func (p *Projection) decode(rec *events.Record) (events.Object, error) {
+	obj, err := p.table.Decode(rec)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the fold is damaged, which segno verify tells, or another version of segno wrote this object, and is to be started instead", err)
+	}
+	return obj, nil
+}
+
 // objectOf decodes a record that is an object's last one of its sequence and
 // lives: what reads of that moment are then answered with.
 func (p *Projection) objectOf(rec *events.Record) (events.Object, error) {
@@ -117,7 +128,7 @@ func (p *Projection) objectOf(rec *events.Record) (events.Object, error) {
 	if obj, ok := p.objects.get(id); ok {
 		return obj, nil
 	}
-	obj, err := p.table.Decode(rec)
+	obj, err := p.decode(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +145,7 @@ func (p *Projection) Object(rec *events.Record) (events.Object, error) {
 	if obj, ok := p.decoded.get(rec); ok {
 		return obj, nil
 	}
-	obj, err := p.table.Decode(rec)
+	obj, err := p.decode(rec)
 	if err != nil {
 		return nil, err
 	}

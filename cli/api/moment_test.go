@@ -18,7 +18,7 @@ import (
 )
 
 func TestParseMoment(t *testing.T) {
-	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("", 2*60*60)) // 10:00 UTC
 	for text, want := range map[string]api.Moment{
 		"1042":                      {Seq: 1042},
 		"10m":                       {Time: now.Add(-10 * time.Minute)},
@@ -26,6 +26,12 @@ func TestParseMoment(t *testing.T) {
 		"2026-11-23T09:00:00Z":      {Time: now.Add(-time.Hour)},
 		"2026-11-23T10:00:00+01:00": {Time: now.Add(-time.Hour)},
 		"2026-11-23T09:00:00":       {Time: now.Add(-time.Hour)},
+		"2026-11-23 11:00:00":       {Time: now.Add(-time.Hour)},
+		"2026-11-23 11:00:00.250":   {Time: now.Add(-time.Hour + 250*time.Millisecond)},
+		"2026-11-22 12:00":          {Time: now.Add(-24 * time.Hour)},
+		"11:00":                     {Time: now.Add(-time.Hour)},
+		"11:59:59.5":                {Time: now.Add(-time.Second / 2)},
+		"now":                       {Time: now},
 	} {
 		got, err := api.ParseMoment(text, now)
 		if err != nil || got.Seq != want.Seq || !got.Time.Equal(want.Time) {
@@ -33,7 +39,8 @@ func TestParseMoment(t *testing.T) {
 		}
 	}
 	for text, why := range map[string]string{
-		"0": "sequences start at 1", "-5m": "future", "2026-11-23T11:00:00Z": "lies in the future", "": "must be a sequence", "soon": "must be a sequence",
+		"0": "sequences start at 1", "-5m": "future", "2026-11-23T11:00:00Z": "lies in the future", "12:01": "lies in the future", "2026-11-23 12:00:01": "future",
+		"25:00": `10:00 or 10:00:30`, "": "must be a sequence", "soon": "must be a sequence",
 	} {
 		if _, err := api.ParseMoment(text, now); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q: %v", text, err)
@@ -81,12 +88,6 @@ func TestE6At(t *testing.T) {
 	if err != nil || len(past.Items) != 1 {
 		t.Errorf("a client in the past: %v %v", err, past)
 	}
-	w := c.watch("/at/" + first.GetResourceVersion() + mapsPath + "?watch=true")
-	defer w.close()
-	w.expect("ADDED a", "BOOKMARK ")
-	if e, ok := w.next(); ok {
-		t.Errorf("a watch in the past goes on: %v", e)
-	}
 	for _, path := range []string{"/api", "/apis/apps/v1", "/openapi/v3", "/version"} {
 		if got := c.get("/at/1" + path); got.code != 200 {
 			t.Errorf("%s: %d", path, got.code)
@@ -109,9 +110,59 @@ func TestE6ThePastIsReadOnly(t *testing.T) {
 	if len(list.Items) != 0 {
 		t.Errorf("before the beginning: %+v", list)
 	}
+	if warning := c.get("/at/100h/api/v1/namespaces").header.Get("Warning"); !strings.Contains(warning, "the log begins at 20") {
+		t.Errorf("before the beginning: warning %q", warning)
+	}
+	if warning := c.get("/at/1/api/v1/events").header.Get("Warning"); warning != "" {
+		t.Errorf("no notes yet, but a log: warning %q", warning)
+	}
 	if got := c.do("POST", "/at/1/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", `{"spec":{"nonResourceAttributes":{"verb":"get","path":"/"}}}`); got.code != 201 {
 		t.Errorf("a question in the past: %+v", got)
 	}
+}
+
+// TestE6AWatchFromThePastGoesOn: what was there, what happened since, and what
+// happens now; after a list of then, no object comes twice.
+func TestE6AWatchFromThePastGoesOn(t *testing.T) {
+	c := client{t, apitest.New(t, nil)}
+	then := c.Create(t, configMap("a", "app", "x")).GetResourceVersion()
+	maps := typed(t, c.Config()).CoreV1().ConfigMaps("default")
+	change := func(value string) {
+		t.Helper()
+		if _, err := maps.Patch(t.Context(), "a", types.MergePatchType, []byte(`{"data":{"k":"`+value+`"}}`), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("two")
+	c.Create(t, configMap("b", "app", "y"))
+	whole := c.watch("/at/" + then + mapsPath + "?watch=1")
+	defer whole.close()
+	if e := whole.expect("ADDED a"); e.Object.Data["k"] != "v" {
+		t.Errorf("it began as %v", e.Object.Data)
+	}
+	after := c.watch("/at/" + then + mapsPath + "?watch=1&resourceVersion=" + then)
+	defer after.close()
+	selected := c.watch("/at/" + then + mapsPath + "?watch=1&resourceVersion=" + then + "&labelSelector=app%3Dy")
+	defer selected.close()
+	initial := c.watch("/at/" + then + mapsPath + "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true")
+	defer initial.close()
+	if e := initial.expect("ADDED a", "BOOKMARK "); e.Object.Metadata.ResourceVersion != then {
+		t.Errorf("the bookmark is at %s", e.Object.Metadata.ResourceVersion)
+	}
+	for _, w := range []*follow{whole, after, initial} {
+		if e := w.expect("MODIFIED a"); e.Object.Data["k"] != "two" {
+			t.Errorf("then it was %v", e.Object.Data)
+		}
+		w.expect("ADDED b")
+	}
+	selected.expect("ADDED b")
+	change("three")
+	for _, w := range []*follow{whole, after, initial} {
+		if e := w.expect("MODIFIED a"); e.Object.Data["k"] != "three" {
+			t.Errorf("now it is %v", e.Object.Data)
+		}
+	}
+	c.status(c.get("/at/"+then+mapsPath+"?watch=1&resourceVersion=99999"), 504, metav1.StatusReasonTimeout, "Too large resource version")
 }
 
 // TestE6AgesAreThen shows ages as they were, in every log.

@@ -12,7 +12,9 @@ import (
 // maxWatch ends a watch whose client named no end; clients come back by themselves.
 const maxWatch = time.Hour
 
-// watch streams what happens to the selected objects.
+// watch streams what happens to the selected objects. One in the past begins
+// with what was there then, and goes on with what has happened since, up to now
+// and on.
 func (c *call) watch() error {
 	a, chosen, opts, err := c.collection(true)
 	if err != nil {
@@ -22,17 +24,14 @@ func (c *call) watch() error {
 	if err != nil {
 		return err
 	}
-	if opts.version > view.Seq() && c.past == nil {
-		return tooLarge(opts.version, view.Seq())
+	if newest := c.api.cfg.Store.View(c.kind).Seq(); opts.version > newest {
+		return tooLarge(opts.version, newest)
 	}
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
 	stream := newWatchStream(c, chosen, a, cancel)
 	defer stream.sink.close()
-	if c.past != nil {
-		return stream.end(stream.replay(view, at))
-	}
-	from, err := stream.start(view, opts)
+	from, err := stream.start(view, at, opts)
 	if err != nil {
 		return stream.end(err)
 	}
@@ -46,7 +45,7 @@ func (c *call) watch() error {
 
 // start sends the objects as they are, when the client wants them, and answers
 // from where to follow.
-func (s *watchStream) start(view events.View, opts listOptions) (proto.Seq, error) {
+func (s *watchStream) start(view events.View, at time.Time, opts listOptions) (proto.Seq, error) {
 	initial := opts.version == 0
 	if opts.sendInitial != nil {
 		initial = *opts.sendInitial
@@ -57,7 +56,7 @@ func (s *watchStream) start(view events.View, opts listOptions) (proto.Seq, erro
 		}
 		return opts.version, s.sink.flush()
 	}
-	if err := s.initial(view, s.call.api.cfg.Now()); err != nil {
+	if err := s.initial(view, at); err != nil {
 		return 0, err
 	}
 	if opts.sendInitial != nil && opts.bookmarks {
@@ -80,17 +79,6 @@ func (s *watchStream) initial(view events.View, at time.Time) error {
 		}
 	}
 	return nil
-}
-
-// replay is a watch in the past: what was there, a bookmark, and the end.
-func (s *watchStream) replay(view events.View, at time.Time) error {
-	if err := s.initial(view, at); err != nil {
-		return err
-	}
-	if err := s.bookmark(view.Seq(), true); err != nil {
-		return err
-	}
-	return s.sink.flush()
 }
 
 // follow sends every change after from, until ctx ends. It flushes only when
@@ -159,6 +147,9 @@ func (s *watchStream) deliver(changes []events.Change) error {
 	s.at = s.call.api.cfg.Now()
 	for i := range changes {
 		ch := &changes[i]
+		if s.call.past != nil {
+			s.at = ch.At // ages as they were then
+		}
 		if ch.After == nil || ch.After == ch.Before || !s.chosen.covers(ch.After.Key) {
 			continue
 		}

@@ -39,6 +39,7 @@ type Cluster struct {
 	busPort   net.Listener // keeps the port of the bus until the server takes it
 	nodes     []*node
 	why       string // the runtime is not Docker, or Docker does not answer
+	kept      string // flags of an earlier start that count
 	ready     readiness
 	intake    *bus.Intake // set before the nodes run
 }
@@ -179,7 +180,7 @@ func (c *Cluster) DialNode(ctx context.Context, node proto.NodeName) (net.Conn, 
 
 // Info says where the cluster is found.
 func (c *Cluster) Info() Info {
-	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kubeconfig: c.kubeconfig()}
+	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kept: c.kept, Kubeconfig: c.kubeconfig()}
 	if c.https != nil {
 		info.Server = "https://" + c.https.Addr().String()
 	}

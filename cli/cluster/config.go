@@ -12,7 +12,7 @@ import (
 // Runtime is what a node runs its containers with.
 type Runtime string
 
-// The runtimes. Auto takes Docker when an engine answers, or when the cluster has
+// The runtimes. Auto takes what was asked for before, else Docker when an engine answers, or when the cluster has
 // had containers at one, and simulates otherwise.
 const (
 	RuntimeAuto      Runtime = "auto"
@@ -32,13 +32,14 @@ type Config struct {
 	Listen, BusListen string
 	// Runtime of the nodes; without a DataDir they are always simulated.
 	Runtime Runtime
-	// Nodes is the number of simulated nodes; 0 is one.
+	// Nodes is the number of simulated nodes; 0 is as many as before, or one.
 	Nodes int
 	// Simulate alters the simulated engines; nil leaves them perfect.
 	Simulate Simulate
-	// NodeName of the Docker node; default the host's name.
+	// NodeName of the Docker node; default the one of before, or the host's.
 	NodeName proto.NodeName
-	// DockerHost is the engine's address; default DOCKER_HOST or Docker's own.
+	// DockerHost is the engine's address; default the one of before, DOCKER_HOST or
+	// Docker's own.
 	DockerHost string
 	// PodNetwork is where the nodes' networks come from, such as 10.244.0.0/16;
 	// it counts at the first start only. Default is that one, or the next that
@@ -63,7 +64,10 @@ type Info struct {
 	Runtime    Runtime
 	// Why the runtime is not what a person might expect, or does not work yet; ""
 	// when it is and does.
-	Why   string
+	Why string
+	// Kept are the flags of an earlier start that count, since they were not given
+	// again; "" is none.
+	Kept  string
 	Nodes []proto.NodeName
 }
 

@@ -24,7 +24,7 @@ const (
 // adminUser is the person who started the cluster.
 const adminUser = "admin"
 
-// openDoors makes the data directory and its certificates, takes the ports,
+// openDoors makes the data directory, takes the ports, makes the certificates,
 // and prepares the bus.
 func (c *Cluster) openDoors() error {
 	if c.cfg.DataDir == "" {
@@ -41,18 +41,18 @@ func (c *Cluster) openDoors() error {
 	} else if err != nil {
 		return err
 	}
-	if c.authority, err = pki.Open(filepath.Join(c.cfg.DataDir, "pki")); err != nil {
-		return err
-	}
-	if c.admin, err = keptCredential(filepath.Join(c.cfg.DataDir, "pki", "admin.json"), proto.UserActor(adminUser)); err != nil {
-		return err
-	}
 	before := c.before()
 	if c.https, err = listen(c.cfg.Listen, portOf(before.Server), usualPort); err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
 	if c.busPort, err = listen(c.busListen(), portOf(before.Bus.URL), usualBusPort); err != nil {
 		return fmt.Errorf("find a port for the bus: %w", err)
+	}
+	if c.authority, err = pki.Open(filepath.Join(c.cfg.DataDir, "pki")); err != nil {
+		return err
+	}
+	if c.admin, err = keptCredential(filepath.Join(c.cfg.DataDir, "pki", "admin.json"), proto.UserActor(adminUser)); err != nil {
+		return err
 	}
 	certificate, err := c.authority.Server("server", hostNames(c.cfg.Listen, c.cfg.BusListen))
 	if err != nil {

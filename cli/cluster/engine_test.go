@@ -43,7 +43,11 @@ func TestN2RealContainersAreNotSimulated(t *testing.T) {
 			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(file, []byte("unix:///run/other.sock\n"), 0o600); err != nil {
+			content := "unix:///run/other.sock\n"
+			if test.had == credentialFile {
+				content = `{"actor": "node:here"}`
+			}
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -60,7 +64,7 @@ func TestN2RealContainersAreNotSimulated(t *testing.T) {
 		if asked := test.runtime == RuntimeSimulated; asked != (c.why == "") {
 			t.Errorf("%+v: nobody learns why: %q", test, c.why)
 		}
-		if host, used := keptEngine(dir); test.had == engineFile && (!used || host != "unix:///run/other.sock") {
+		if host, used := keptEngine(nodeDir(dir)); test.had == engineFile && (!used || host != "unix:///run/other.sock") {
 			t.Errorf("%+v: where the containers are was forgotten: %q", test, host)
 		}
 	}

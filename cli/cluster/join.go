@@ -15,22 +15,27 @@ import (
 	"segno/proto"
 )
 
-// JoinConfig says which cluster this machine becomes a node of. Name and
-// DataDir are needed.
+// JoinConfig says which cluster this machine becomes a node of. DataDir is needed.
+// Whoever has joined may leave the rest out.
 type JoinConfig struct {
-	URL        string // of the bus; not needed once joined
-	Token      string // needed once; another one than before joins anew
-	Name       proto.NodeName
-	DataDir    string            // keeps the credential and what should run
-	DockerHost string            // default DOCKER_HOST or Docker's own
-	Address    netip.Addr        // the node's own; zero picks this machine's first
-	Log        *slog.Logger      // nil is silent
-	Ready      func(name string) // is told the cluster's name; nil is nobody
+	URL        string         // of the bus; not needed once joined
+	Token      string         // needed once; another one than before joins anew
+	Name       proto.NodeName // default the one that DataDir is of, or the host's
+	DataDir    string         // keeps the credential, and what should run, and where
+	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
+	Address    netip.Addr     // the node's own; zero picks this machine's first
+	Log        *slog.Logger   // nil is silent
+	// Ready is told who the node is, and of which cluster; nil is nobody.
+	Ready func(node proto.NodeName, cluster string)
 }
 
 func (cfg JoinConfig) complete() (JoinConfig, error) {
-	if cfg.Name == "" || cfg.DataDir == "" {
-		return cfg, errors.New("join: a name for the node and a data directory are needed")
+	if cfg.DataDir == "" {
+		return cfg, errors.New("join: a data directory is needed")
+	}
+	var err error
+	if cfg.Name, err = nameNode(cfg.Name, cfg.DataDir); err != nil {
+		return cfg, err
 	}
 	if !cfg.Address.IsValid() {
 		cfg.Address = localAddress()
@@ -39,7 +44,7 @@ func (cfg JoinConfig) complete() (JoinConfig, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Ready == nil {
-		cfg.Ready = func(string) {}
+		cfg.Ready = func(proto.NodeName, string) {}
 	}
 	return cfg, nil
 }
@@ -49,6 +54,9 @@ func (cfg JoinConfig) complete() (JoinConfig, error) {
 func Join(ctx context.Context, cfg JoinConfig) error {
 	cfg, err := cfg.complete()
 	if err != nil {
+		return err
+	}
+	if err := cfg.free(); err != nil {
 		return err
 	}
 	credential, err := joined(ctx, cfg)
@@ -70,14 +78,32 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg.Ready(credential.Cluster)
+	cfg.Ready(cfg.Name, credential.Cluster)
 	return agent.Run(ctx)
+}
+
+// free looks whether the node runs already: a token is not to be spent then.
+func (cfg JoinConfig) free() error {
+	if _, err := os.Stat(cfg.DataDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	unlock, err := LockData(cfg.DataDir)
+	if err != nil {
+		return fmt.Errorf("%w; stop that one first", err)
+	}
+	unlock()
+	return nil
 }
 
 func (cfg JoinConfig) connect(ctx context.Context, credential bus.Credential) (*bus.Conn, error) {
 	conn, err := bus.Connect(ctx, bus.ConnectConfig{
 		URL: credential.URL, Name: string(cfg.Name), Actor: credential.Actor, Seed: credential.Seed,
 		Fingerprint: credential.Fingerprint, Log: cfg.Log, Wait: true,
+		ShutOut: func() {
+			cfg.Log.Error("this node was removed from the cluster; its containers go on, and it is tried now and then whether it is let in again. "+
+				"To join again: make a token on the control plane (segno token create), stop this process, and run segno join with --token",
+				"node", cfg.Name, "cluster", credential.Cluster)
+		},
 	})
 	if errors.Is(err, bus.ErrShutOut) {
 		return nil, fmt.Errorf("%w\nThe node %s was removed from the cluster %q. To join again, make a token on the control plane (segno token create) and give it with --token",
@@ -99,6 +125,9 @@ func joined(ctx context.Context, cfg JoinConfig) (admission, error) {
 	kept, found, err := keptAdmission(file)
 	if err != nil {
 		return kept, err
+	}
+	if found && kept.URL == "" {
+		return kept, fmt.Errorf("%s is the folder of a cluster's own node (segno up runs it): take another one with --data-dir", cfg.DataDir)
 	}
 	if cfg.Token == "" {
 		if !found {

@@ -12,7 +12,8 @@ import (
 	"segno/proto"
 )
 
-// leaseWindow is how much of the leases' past is kept: heartbeats are not history.
+// leaseWindow is how many transactions of the leases' past are kept beside the
+// leases themselves: heartbeats are not history.
 const leaseWindow = 4096
 
 // ledger is one log: its fold, and the door for writes.
@@ -25,7 +26,7 @@ type ledger struct {
 // ledgers are the three logs of a cluster by their stream.
 type ledgers map[string]*ledger
 
-// folds answers how each log is folded; leases stay in memory.
+// folds answers how each log is folded: in memory without a folder.
 func folds(table *events.Table, dir string) map[string]projections.Config {
 	at := func(name string) string {
 		if dir == "" {
@@ -41,7 +42,7 @@ func folds(table *events.Table, dir string) map[string]projections.Config {
 			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectBytes: small, MemTableSize: small,
 		},
 		proto.StreamLeases: {
-			Table: table, Retained: true, Window: leaseWindow,
+			Table: table, Dir: at("leases"), Sync: dir != "", Retained: true, Window: leaseWindow,
 			CacheBytes: small, RecordBytes: small, FeedBytes: small / 4, ObjectBytes: small, MemTableSize: small,
 		},
 	}
@@ -68,7 +69,7 @@ func (c *Cluster) openLedgers() error {
 		if stream != proto.StreamEvents {
 			cfg.Causes = c.ledgers[proto.StreamEvents].door
 		}
-		if c.cfg.DataDir != "" && stream != proto.StreamLeases {
+		if c.cfg.DataDir != "" {
 			cfg.Anchor = filepath.Join(c.cfg.DataDir, "anchor-"+stream)
 		}
 		if l.door, err = bus.NewSequencer(cfg); err != nil {

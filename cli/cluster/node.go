@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,7 +39,14 @@ const probe = 2 * time.Second
 
 // chooseNodes decides what runs here, and says why when it is not Docker.
 func (c *Cluster) chooseNodes(ctx context.Context) error {
-	if c.cfg.Runtime != RuntimeSimulated && c.cfg.Nodes == 0 {
+	if err := c.recall(); err != nil {
+		return err
+	}
+	if c.cfg.Runtime == RuntimeSimulated || c.cfg.Nodes > 0 {
+		if err := c.keepSimulated(ctx); err != nil {
+			return err
+		}
+	} else {
 		engine, trouble, err := c.dockerNode(ctx)
 		if err != nil {
 			return err
@@ -50,7 +56,7 @@ func (c *Cluster) chooseNodes(ctx context.Context) error {
 			c.cfg.Runtime = RuntimeDocker
 			c.nodes = []*node{engine}
 			c.why = textOf(trouble)
-			return nil
+			return forgetSimulated(nodeDir(c.cfg.DataDir))
 		}
 		if c.cfg.Runtime == RuntimeDocker {
 			return trouble
@@ -81,17 +87,20 @@ func (c *Cluster) runsHere(name string) bool {
 
 // dockerNode is this machine's node, and what keeps its engine from working now.
 func (c *Cluster) dockerNode(ctx context.Context) (n *node, trouble, err error) {
-	name := c.cfg.NodeName
-	if name == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return nil, nil, fmt.Errorf("name the node: %w", err)
-		}
-		name = proto.NodeName(strings.ToLower(host))
+	cfg, err := c.dockerConfig()
+	if err != nil {
+		return nil, nil, err
 	}
-	return newDockerNode(ctx, dockerNode{
-		name: name, host: c.cfg.DockerHost, scope: c.scope(), dir: filepath.Join(c.cfg.DataDir, "node"), log: c.log,
-	})
+	if before, used := keptEngine(cfg.dir); used && cfg.host == "" && before != docker.DefaultHost() {
+		c.kept = "--docker-host " + before
+	}
+	return newDockerNode(ctx, cfg)
+}
+
+func (c *Cluster) dockerConfig() (dockerNode, error) {
+	dir := nodeDir(c.cfg.DataDir)
+	name, err := nameNode(c.cfg.NodeName, dir)
+	return dockerNode{name: name, host: c.cfg.DockerHost, scope: c.scope(), dir: dir, instead: "--docker-host", log: c.log}, err
 }
 
 // scope tells this cluster's containers from those of others on one engine.
@@ -104,13 +113,30 @@ type dockerNode struct {
 	host  string
 	scope string
 	dir   string
-	log   *slog.Logger
+	// instead is what may not be asked for while there are containers at the engine
+	// of before; "" only warns of them.
+	instead string
+	log     *slog.Logger
 }
 
+// newDockerNode uses the engine that was asked for, else the one that the node has
+// its containers at, else Docker's own default.
 func newDockerNode(ctx context.Context, cfg dockerNode) (n *node, trouble, err error) {
+	before, used := keptEngine(cfg.dir)
+	if cfg.host == "" {
+		cfg.host = before
+		if env := os.Getenv("DOCKER_HOST"); used && env != "" && env != before {
+			cfg.log.Warn("DOCKER_HOST does not count: this node's containers are at another engine; --docker-host moves it", "engine", before)
+		}
+	}
 	engine, err := docker.New(docker.Config{Host: cfg.host, Node: string(cfg.name), Scope: cfg.scope})
 	if err != nil {
 		return nil, nil, fmt.Errorf("use the Docker engine: %w", err)
+	}
+	if used && engine.Host() != before {
+		if err := cfg.leave(ctx, before); err != nil {
+			return nil, nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, probe)
 	defer cancel()

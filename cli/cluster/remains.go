@@ -38,7 +38,7 @@ func RemoveRemains(ctx context.Context, dataDir string) Remains {
 	if scope == "" {
 		return out
 	}
-	if host, used := keptEngine(dataDir); used {
+	if host, used := keptEngine(nodeDir(dataDir)); used {
 		if out.Containers, err = docker.RemoveScope(ctx, host, scope); err != nil {
 			out.Problems = append(out.Problems, fmt.Errorf(
 				"containers of the cluster may be left (%w); remove them later with: docker rm -f $(docker ps -aq --filter label=segno.scope=%s)", err, scope))
@@ -83,17 +83,19 @@ func keepEngine(nodeDir, host string) error {
 	return nil
 }
 
-// keptEngine is the engine of the cluster's own node; false when it never had
-// containers.
-func keptEngine(dataDir string) (host string, used bool) {
-	data, err := os.ReadFile(filepath.Join(dataDir, "node", engineFile))
+// nodeDir is the folder of a cluster's own node.
+func nodeDir(dataDir string) string { return filepath.Join(dataDir, "node") }
+
+// keptEngine is the engine of a node; false when it never had containers.
+func keptEngine(nodeDir string) (host string, used bool) {
+	data, err := os.ReadFile(filepath.Join(nodeDir, engineFile))
 	return strings.TrimSpace(string(data)), err == nil
 }
 
 // hasContainers tells whether this machine has been the cluster's node: with
 // containers of its own, which may run without it.
 func hasContainers(dataDir string) bool {
-	_, used := keptEngine(dataDir)
-	_, err := os.Stat(filepath.Join(dataDir, "node", credentialFile))
+	_, used := keptEngine(nodeDir(dataDir))
+	_, err := os.Stat(filepath.Join(nodeDir(dataDir), credentialFile))
 	return used || err == nil
 }

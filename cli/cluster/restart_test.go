@@ -37,6 +37,7 @@ func TestE3RestartsAndALostFoldKeepEverything(t *testing.T) {
 	w.follow("three pods", func() bool { return w.isSettled(3, oldImage) })
 	w.setImage(newImage)
 	w.follow("three new pods", func() bool { return w.isSettled(3, newImage) })
+	lease := w.lease("shop")
 	before, pods := newest(w.cluster.ledgers.events()), w.pods()
 	said := len(w.said("sim-1"))
 	if _, err := New(cfg); err == nil {
@@ -45,7 +46,7 @@ func TestE3RestartsAndALostFoldKeepEverything(t *testing.T) {
 	w.checkHTTPS()
 	stop()
 
-	for _, lost := range []string{"", "state", "notes"} {
+	for _, lost := range []string{"", "state", "notes", "leases"} {
 		if lost != "" {
 			if err := os.RemoveAll(filepath.Join(dir, lost)); err != nil {
 				t.Fatal(err)
@@ -60,6 +61,7 @@ func TestE3RestartsAndALostFoldKeepEverything(t *testing.T) {
 		if hash != before.hash {
 			t.Errorf("after a restart without %q the state as of %d has the hash %s, want %s", lost, before.seq, hash, before.hash)
 		}
+		w.sameLease(lease)
 		w.samePods(pods, "/at/%d"+podsPath, before.seq)
 		// Simulated containers do not outlive their process: the pods run again.
 		w.follow("three pods after a restart", func() bool { return w.containers() == 3 && w.isSettled(3, newImage) })

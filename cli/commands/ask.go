@@ -23,6 +23,9 @@ const historyPath = "/apis/history.segno/v1/"
 
 // ask reads one of the API's questions about the past; the caller closes it.
 func (c *client) ask(ctx context.Context, question string, params url.Values) (io.ReadCloser, error) {
+	if err := c.reachable(); err != nil {
+		return nil, err
+	}
 	config, err := c.ToRESTConfig()
 	if err != nil {
 		return nil, err
@@ -64,6 +67,10 @@ func (c *client) askLines(ctx context.Context, question string, params url.Value
 		return err
 	}
 	defer body.Close()
+	return readLines(body, question, each)
+}
+
+func readLines(body io.Reader, question string, each func(line []byte) error) error {
 	lines := bufio.NewReader(body)
 	for {
 		line, err := lines.ReadBytes('\n')

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,6 +21,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"segno/bus"
 	"segno/cli/contexts"
@@ -57,7 +60,7 @@ func (c *client) choose() error {
 	if *c.Context != "" || *c.APIServer != "" || *c.ClusterName != "" {
 		return nil
 	}
-	raw, err := c.ToRawKubeConfigLoader().RawConfig()
+	raw, err := c.files().Load()
 	if err != nil || raw.CurrentContext != "" {
 		return nil // an unreadable file is told of when it is needed
 	}
@@ -77,6 +80,14 @@ func (c *client) choose() error {
 	return nil
 }
 
+// files are the kubeconfigs that count. ToRawKubeConfigLoader keeps the context
+// it was first asked with: it is not for choosing one.
+func (c *client) files() *clientcmd.ClientConfigLoadingRules {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = *c.KubeConfig
+	return rules
+}
+
 // reachable tells early, and in plain words, that there is no cluster to ask:
 // discovery would try again and again, and log each time.
 func (c *client) reachable() error {
@@ -86,13 +97,24 @@ func (c *client) reachable() error {
 	if *c.APIServer != "" {
 		return nil
 	}
-	if raw, err := c.ToRawKubeConfigLoader().RawConfig(); err == nil && len(raw.Clusters) == 0 {
-		return errNoCluster
+	raw, err := c.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return nil // told of where the file is needed
+	}
+	if len(raw.Clusters) == 0 || *c.Context == "" && *c.ClusterName == "" && raw.CurrentContext == "" {
+		return noCluster(slices.Sorted(maps.Keys(raw.Contexts)))
 	}
 	return nil
 }
 
-var errNoCluster = errors.New("there is no cluster to ask\nStart one with: segno up\nOr name one with --context, --kubeconfig or --server")
+// noCluster says that no cluster is meant, and which there are: none of them is
+// taken unasked.
+func noCluster(there []string) error {
+	if len(there) == 0 {
+		return errors.New("there is no cluster to ask\nStart one with: segno up\nOr name one with --context, --kubeconfig or --server")
+	}
+	return fmt.Errorf("there is no cluster to ask\nStart one with: segno up\nOr name one with --context, or: segno config use-context NAME; there is %s", strings.Join(there, ", "))
+}
 
 // ToDiscoveryClient is kubectl's, once there is a cluster to ask.
 func (c *client) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
@@ -121,7 +143,7 @@ func (c *client) clients() (*kubernetes.Clientset, error) {
 
 func (c *client) addFlags(flags *pflag.FlagSet) {
 	c.AddFlags(flags)
-	flags.StringVar(&c.at, "at", "", "Read as of a moment in the past: a sequence (1042), a time (2026-11-23T10:00:00Z) or a duration ago (10m)")
+	flags.StringVar(&c.at, "at", "", "Read as of a moment in the past: a sequence (1042), a duration ago (10m) or a time (2026-11-23T10:00:00Z, '2026-11-23 10:00:00' as printed, 10:00 of today)")
 }
 
 // wrap turns a kubeconfig's REST configuration into segno's: the path of the
@@ -152,8 +174,8 @@ func (c *client) openTunnel() (*tunnel, error) {
 	return c.tunnel, c.err
 }
 
-// dialTunnel connects to the bus of the chosen context; nil when it has none
-// or --server overrides it.
+// dialTunnel connects to the bus of the chosen context; nil when it has none,
+// when the key to it is not on this machine, or --server overrides it.
 func (c *client) dialTunnel() (*tunnel, error) {
 	if *c.APIServer != "" {
 		return nil, nil
@@ -163,7 +185,7 @@ func (c *client) dialTunnel() (*tunnel, error) {
 		return nil, fmt.Errorf("read the contexts: %w", err)
 	}
 	found, err := contexts.BusOf(raw, *c.Context)
-	if err != nil || found == nil {
+	if err != nil || found == nil || found.Seed == "" {
 		return nil, err
 	}
 	conn, err := bus.Connect(context.Background(), bus.ConnectConfig{

@@ -48,25 +48,33 @@ func (o *upOptions) runDetached(ctx context.Context) error {
 	child.Stdout, child.Stderr = log, log
 	child.Env = append(os.Environ(), detachedVariable+"=1")
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("start the cluster: %w", err)
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	child.ExtraFiles = []*os.File{theirs} // readinessFD
 	if err := child.Start(); err != nil {
 		return fmt.Errorf("start the cluster: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- child.Wait() }() // answered before this process ends, or never asked for
-	ctx, cancel := context.WithTimeout(ctx, o.detachPatience)
-	defer cancel()
-	err = until(ctx, "wait for the cluster", func() (bool, error) {
-		select {
-		case err := <-ended:
-			return false, notStarted(err, readFrom(o.logFile(), before))
-		default:
-		}
-		run, err := localTarget{dataDir: o.dataDir}.find()
-		return err == nil && run.PID == child.Process.Pid && run.Alive(), nil
-	})
-	if errors.Is(err, context.DeadlineExceeded) {
+	_ = theirs.Close() // the child has it
+	ready := make(chan error, 1)
+	go func() { ready <- awaitReadiness(ours) }() // ends with the pipe, or with this process
+	late := time.NewTimer(o.detachPatience)
+	defer late.Stop()
+	select {
+	case err = <-ready:
+	case <-ctx.Done():
+		err = fmt.Errorf("wait for the cluster: %w", ctx.Err())
+	case <-late.C:
 		return fmt.Errorf("the cluster is still starting (process %d); what it says is in %s, and it is ready when this finds it: segno status%s",
 			child.Process.Pid, o.logFile(), dirFlag(o.dataDir))
+	}
+	if errors.Is(err, errEnded) {
+		err := notStarted(child.Wait(), readFrom(o.logFile(), before))
+		o.made.undo(ctx)
+		return err
 	}
 	if err != nil {
 		return err

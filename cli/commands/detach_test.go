@@ -1,10 +1,13 @@
 package commands
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,10 +21,52 @@ import (
 // very program.
 func TestMain(m *testing.M) {
 	if os.Getenv(detachedVariable) != "" {
-		time.Sleep(time.Minute) // it is killed before
+		if os.Getenv(speaksLate) == "" {
+			time.Sleep(time.Minute) // it is killed before
+			return
+		}
+		up := newUp(genericiooptions.IOStreams{Out: late{os.Stdout}, ErrOut: os.Stderr})
+		up.SetArgs(os.Args[2:])
+		if up.Execute() != nil {
+			os.Exit(1)
+		}
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// speaksLate makes a cluster that is played one whose words take their time.
+const speaksLate = "SEGNO_TEST_SPEAKS_LATE"
+
+type late struct{ out io.Writer }
+
+func (l late) Write(text []byte) (int, error) {
+	time.Sleep(50 * time.Millisecond)
+	return l.out.Write(text)
+}
+
+// TestU5ADetachedClusterIsHeardOut: what it says when it is ready is shown to the
+// end, however long after its run file that is written.
+func TestU5ADetachedClusterIsHeardOut(t *testing.T) {
+	t.Setenv(contexts.EnvHome, t.TempDir())
+	t.Setenv(speaksLate, "yes")
+	streams, _, out, _ := genericiooptions.NewTestIOStreams()
+	o := upOptions{
+		dataDir: filepath.Join(t.TempDir(), "late"), runtime: "simulated", nodeGrace: time.Minute, detachPatience: time.Minute, streams: streams,
+	}
+	err := o.runDetached(t.Context())
+	run, runErr := localTarget{dataDir: o.dataDir}.find()
+	if runErr == nil {
+		runErr = stopRun(t.Context(), run)
+	}
+	if err := errors.Join(err, runErr); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`the cluster "segno-late" is up`, "SIMULATED", "segno history deployment/web\n", "It runs in the background"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in what is shown:\n%s", want, out)
+		}
+	}
 }
 
 // TestU5ALongStartIsNoFailure: who waited long enough is told what goes on, and

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/url"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -28,6 +30,13 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("output", output, "lines", "json"); err != nil {
 				return err
+			}
+			var err error
+			if from, err = exactMoment(from, time.Now(), false); err != nil {
+				return fmt.Errorf("--from: %w", err)
+			}
+			if to, err = exactMoment(to, time.Now(), true); err != nil {
+				return fmt.Errorf("--to: %w", err)
 			}
 			params := url.Values{"from": {from}, "to": {to}, "actor": {actor}, "verb": {verb}, "fact": {fact}, "name": {name}}
 			if follow {
@@ -64,8 +73,23 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	return cmd
 }
 
+// eventColumns is a line of the log; the time is as wide as timeFormat.
+const eventColumns = "%-6s %-23s  %-22s %-26s %s"
+
 func (c *client) showEvents(ctx context.Context, params url.Values, output string, out io.Writer) error {
-	err := c.askLines(ctx, "events", params, func(line []byte) error {
+	body, err := c.ask(ctx, "events", params)
+	if err != nil && ctx.Err() != nil {
+		return nil // the person has seen enough
+	}
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	head := sync.OnceFunc(func() { fmt.Fprintf(out, eventColumns+"\n", "SEQ", "TIME", "ACTOR", "FACT", "OBJECT") })
+	if output != "json" && params.Has("follow") {
+		head() // before anything happens: one sees that it waits
+	}
+	err = readLines(body, "events", func(line []byte) error {
 		if output == "json" {
 			_, err := out.Write(line)
 			return err
@@ -74,17 +98,18 @@ func (c *client) showEvents(ctx context.Context, params url.Values, output strin
 		if err := json.Unmarshal(line, &t); err != nil {
 			return fmt.Errorf("read a line of the log: %w", err)
 		}
+		head()
 		for _, ev := range t.Events {
-			fmt.Fprintf(out, "%-6d %s  %-22s %-26s %s", t.Seq, t.Time.Local().Format(timeFormat), t.Actor, ev.Fact, nameOf(ev.Object))
-			if ev.Reason != "" {
-				fmt.Fprintf(out, " (%s)", ev.Reason)
+			fmt.Fprintf(out, eventColumns, t.Seq.String(), t.Time.Local().Format(timeFormat), t.Actor, ev.Fact, nameOf(ev.Object))
+			if reason := reasonOf(ev); reason != "" {
+				fmt.Fprintf(out, " (%s)", reason)
 			}
 			fmt.Fprintln(out)
 		}
 		return nil
 	})
 	if ctx.Err() != nil {
-		return nil // the person has seen enough
+		return nil
 	}
 	return err
 }

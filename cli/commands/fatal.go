@@ -108,8 +108,16 @@ func decodeError(data []byte) string {
 
 // fatal is how kubectl's commands end when they fail.
 func (m *manifests) fatal(text string, code int) {
-	if text = m.exactly(text); text != "" {
+	if text = once(m.exactly(text)); text != "" {
 		fmt.Fprintln(os.Stderr, strings.TrimSuffix(text, "\n"))
 	}
 	os.Exit(code)
+}
+
+// once takes out the "error" that kubectl puts before one that says so itself.
+func once(text string) string {
+	if rest, ok := strings.CutPrefix(text, "error: error from server"); ok {
+		return "Error from server" + rest
+	}
+	return text
 }

@@ -39,6 +39,9 @@ func greet(out io.Writer, info cluster.Info, dir string, took time.Duration, det
 		names = append(names[:3], fmt.Sprintf("… %d in all", len(info.Nodes)))
 	}
 	fmt.Fprintf(out, "  nodes       %s, runtime %s\n", strings.Join(names, ", "), info.Runtime)
+	if info.Kept != "" {
+		fmt.Fprintf(out, "  as before   %s\n", info.Kept)
+	}
 	if info.Runtime == cluster.RuntimeDocker && info.Why != "" {
 		fmt.Fprintf(out, "\nWARNING: the container engine does not answer, and the node is not ready until it does: %s\n"+
 			"This cluster has containers at it. Start the engine; or, to pretend containers instead, take --runtime simulated.\n", info.Why)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -84,7 +83,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use: "join [BUS-URL]", Short: "Run this machine as a node of a cluster",
-		Long: "Run this machine as a node of a cluster: its Docker engine runs the cluster's pods.\nThe token (segno token create) is used once; afterwards the node has a key of its own, and the address and token may be left out.",
+		Long: "Run this machine as a node of a cluster: its Docker engine runs the cluster's pods.\nThe token (segno token create) is used once; afterwards the node has a key of its own, and goes on as it was with --data-dir alone.",
 		Example: `  # On the control plane
   segno token create
   # On the new machine
@@ -94,13 +93,6 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 			cfg := cluster.JoinConfig{Token: token, Name: proto.NodeName(name), DockerHost: dockerHost}
 			if len(args) > 0 {
 				cfg.URL = args[0]
-			}
-			if name == "" {
-				host, err := os.Hostname()
-				if err != nil {
-					return fmt.Errorf("name the node: %w", err)
-				}
-				cfg.Name = proto.NodeName(strings.ToLower(host))
 			}
 			if address != "" {
 				ip, err := netip.ParseAddr(address)
@@ -114,8 +106,8 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 				return fmt.Errorf("data directory: %w", err)
 			}
 			cfg.Log = newLogger(streams.ErrOut, verbose)
-			cfg.Ready = func(cluster string) {
-				fmt.Fprintf(streams.Out, "This machine is the node %s of the cluster %q.\n", cfg.Name, cluster)
+			cfg.Ready = func(node proto.NodeName, cluster string) {
+				fmt.Fprintf(streams.Out, "This machine is the node %s of the cluster %q.\n", node, cluster)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -124,9 +116,9 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&token, "token", "", "Join token; needed the first time")
-	flags.StringVar(&name, "name", "", "Name of the node (default the host name)")
+	flags.StringVar(&name, "name", "", "Name of the node (default the one of before, or the host name)")
 	flags.StringVar(&dir, "data-dir", filepath.Join(contexts.DataDir(), "node"), "Folder of the node's credential and state")
-	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default DOCKER_HOST)")
+	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	flags.StringVar(&address, "node-ip", "", "The node's own address (default this machine's first)")
 	flags.BoolVarP(&verbose, "verbose", "v", false, "Log what happens inside")
 	return cmd

@@ -9,7 +9,6 @@ import (
 	"k8s.io/kubectl/pkg/cmd/apply"
 	"k8s.io/kubectl/pkg/cmd/attach"
 	"k8s.io/kubectl/pkg/cmd/auth"
-	"k8s.io/kubectl/pkg/cmd/autoscale"
 	"k8s.io/kubectl/pkg/cmd/config"
 	"k8s.io/kubectl/pkg/cmd/cp"
 	"k8s.io/kubectl/pkg/cmd/create"
@@ -24,7 +23,6 @@ import (
 	"k8s.io/kubectl/pkg/cmd/get"
 	"k8s.io/kubectl/pkg/cmd/kustomize"
 	"k8s.io/kubectl/pkg/cmd/label"
-	"k8s.io/kubectl/pkg/cmd/logs"
 	"k8s.io/kubectl/pkg/cmd/options"
 	"k8s.io/kubectl/pkg/cmd/patch"
 	"k8s.io/kubectl/pkg/cmd/portforward"
@@ -44,8 +42,9 @@ import (
 // program is what kubectl's commands call themselves in their texts.
 const program = "segno"
 
-// kubectlGroups are kubectl's commands, as they are, but for three: delete, which
-// takes whole clusters too, rollout, whose history asks the log, and cluster-info.
+// kubectlGroups are kubectl's commands, as they are, but for some: delete, which
+// takes whole clusters too, rollout, whose history asks the log, cluster-info,
+// autoscale and logs.
 func kubectlGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
 	utilcomp.SetFactoryForCompletion(f)
 	getCmd := get.NewCmdGet(program, f, streams)
@@ -62,10 +61,10 @@ func kubectlGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStre
 			label.NewCmdLabel(f, streams), annotate.NewCmdAnnotate(program, f, streams),
 		}},
 		{Message: "Deployments:", Commands: []*cobra.Command{
-			newRollout(c, f, streams), scale.NewCmdScale(f, streams), autoscale.NewCmdAutoscale(f, streams),
+			newRollout(c, f, streams), scale.NewCmdScale(f, streams), newAutoscale(c, f, streams),
 		}},
 		{Message: "Containers:", Commands: []*cobra.Command{
-			logs.NewCmdLogs(f, streams), cmdexec.NewCmdExec(f, streams), attach.NewCmdAttach(f, streams),
+			newLogs(f, streams), cmdexec.NewCmdExec(f, streams), attach.NewCmdAttach(f, streams),
 			portforward.NewCmdPortForward(f, streams), cp.NewCmdCp(f, streams), debug.NewCmdDebug(f, streams),
 		}},
 		{Message: "Nodes and access:", Commands: []*cobra.Command{

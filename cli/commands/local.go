@@ -58,13 +58,14 @@ func (t localTarget) find() (contexts.Run, error) {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(wanted, "log")); errors.Is(err, fs.ErrNotExist) {
-		return contexts.Run{}, fmt.Errorf("no cluster in %s; start one with: segno up", wanted)
+		return contexts.Run{}, fmt.Errorf("no cluster in %s; start one with: segno up%s", wanted, dirFlag(wanted))
 	}
 	return contexts.Run{Name: clusterName(wanted), DataDir: wanted}, nil
 }
 
 // known answers find's cluster for commands that leave it as it is: when none
-// is named and none runs, also the one of the current context, wherever it is.
+// is named and none runs, also the one of the current context, wherever it is,
+// or the only one there is.
 func (t localTarget) known() (contexts.Run, error) {
 	alive, err := aliveRuns()
 	if err != nil {
@@ -82,7 +83,32 @@ func (t localTarget) known() (contexts.Run, error) {
 			return run, nil
 		}
 	}
-	return t.find() // no context, or its data is gone
+	if run, err := t.find(); err == nil { // no context, or its data is gone
+		return run, nil
+	}
+	return t.onlyStopped()
+}
+
+// onlyStopped answers the one stopped cluster that the contexts know.
+func (t localTarget) onlyStopped() (contexts.Run, error) {
+	dirs, err := contexts.DataDirs()
+	if err != nil {
+		return contexts.Run{}, err
+	}
+	var stopped []contexts.Run
+	for _, dir := range dirs {
+		if run, err := (localTarget{dataDir: dir}).find(); err == nil {
+			stopped = append(stopped, run)
+		}
+	}
+	switch len(stopped) {
+	case 0:
+		return t.find()
+	case 1:
+		return stopped[0], nil
+	default:
+		return contexts.Run{}, fmt.Errorf("no cluster runs on this machine; start one of those there are with segno up --data-dir, or say which with --data-dir: %s", dirsOf(stopped))
+	}
 }
 
 // aliveRuns are the clusters that run on this machine.

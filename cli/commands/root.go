@@ -68,7 +68,7 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	headers := &genericclioptions.CommandHeaderRoundTripper{}
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		headers.ParseCommandHeaders(cmd, args)
-		return errors.Join(c.choose(), c.checkMoment(cmd), read.listen(cmd))
+		return errors.Join(misspelled(cmd, args), c.choose(), c.checkMoment(cmd), read.listen(cmd))
 	}
 	c.headers = func(next http.RoundTripper) http.RoundTripper {
 		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}
@@ -83,4 +83,18 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	}
 	speakOfSegno(root)
 	return root
+}
+
+// misspelled says which subcommand may be meant, where kubectl's only say that
+// there is none of that name.
+func misspelled(cmd *cobra.Command, args []string) error {
+	if !cmd.HasAvailableSubCommands() || len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // letters, as cobra has it for first words
+	near := cmd.SuggestionsFor(args[0])
+	if len(near) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unknown command %q for %q\n\nDid you mean this?\n\t%s", args[0], cmd.CommandPath(), strings.Join(near, "\n\t"))
 }

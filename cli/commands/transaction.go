@@ -21,11 +21,19 @@ func factsOf(all []history.Event) (facts, reasons string) {
 		if len(names) == 0 || names[len(names)-1] != ev.Fact {
 			names = append(names, ev.Fact)
 		}
-		if ev.Reason != "" && (len(whys) == 0 || whys[len(whys)-1] != ev.Reason) {
-			whys = append(whys, ev.Reason)
+		if reason := reasonOf(ev); reason != "" && (len(whys) == 0 || whys[len(whys)-1] != reason) {
+			whys = append(whys, reason)
 		}
 	}
 	return strings.Join(names, ","), strings.Join(whys, ",")
+}
+
+// reasonOf is why something happened, and not once more what.
+func reasonOf(ev history.Event) string {
+	if ev.Reason == ev.Fact && ev.Detail != "" {
+		return ev.Detail
+	}
+	return ev.Reason
 }
 
 func causeOf(t history.Transaction) string {

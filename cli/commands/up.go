@@ -25,6 +25,7 @@ type upOptions struct {
 	nodeGrace                                         time.Duration
 	detachPatience                                    time.Duration
 	detach, verbose                                   bool
+	made                                              fresh // by this start
 	streams                                           genericiooptions.IOStreams
 }
 
@@ -51,10 +52,10 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.dataDir, "data-dir", contexts.DataDir(), "Folder of everything that lasts")
 	flags.StringVar(&o.listen, "listen", "", "Address of the HTTPS API, host:port (default 127.0.0.1 and a free port, 6443 if possible)")
 	flags.StringVar(&o.busListen, "bus-listen", "", "Address of the bus for nodes and the command line, host:port (default the host of --listen and a free port)")
-	flags.StringVar(&o.runtime, "runtime", "auto", "What runs the containers: auto, docker or simulated")
-	flags.IntVar(&o.nodes, "nodes", 0, "Number of simulated nodes")
-	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default its host name)")
-	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default DOCKER_HOST)")
+	flags.StringVar(&o.runtime, "runtime", "auto", "What runs the containers: docker, simulated, or auto: what did before, or docker when there is an engine")
+	flags.IntVar(&o.nodes, "nodes", 0, "Number of simulated nodes (default as many as before)")
+	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default the one of before, or its host name)")
+	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
@@ -80,6 +81,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
+	o.made = newFresh(dir)
 	if o.detach {
 		return o.runDetached(ctx)
 	}
@@ -95,11 +97,12 @@ func (o *upOptions) config(name string) cluster.Config {
 }
 
 // runHere runs the cluster in this process until it is told to stop.
-func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
+func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	started := time.Now()
 	run := contexts.Run{Name: cfg.Name, PID: os.Getpid(), DataDir: o.dataDir, Started: started.UTC()}
+	told := openReadiness()
 	if os.Getenv(detachedVariable) != "" {
 		run.Log = o.logFile()
 	}
@@ -107,6 +110,12 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 	cfg.Progress = func(log string, done, total proto.Seq) {
 		progress.show("reading the log "+log, uint64(done), uint64(total))
 	}
+	ready := false
+	defer func() {
+		if err != nil && !ready {
+			o.made.undo(ctx)
+		}
+	}()
 	var c *cluster.Cluster
 	failed := make(chan error, 1)
 	cfg.Ready = func(info cluster.Info) {
@@ -116,9 +125,10 @@ func (o *upOptions) runHere(ctx context.Context, cfg cluster.Config) error {
 			stop()
 			return
 		}
+		ready = true
 		greet(o.streams.Out, info, o.dataDir, time.Since(started), run.Log != "")
+		told.tell()
 	}
-	var err error
 	if c, err = cluster.New(cfg); err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
@@ -22,7 +24,10 @@ type Bus struct {
 	URL  string // tls://host:port
 	CA   []byte // PEM of the authority that the server's certificate comes from
 	User string
-	Seed string // nkey seed of the user
+	// Seed is the nkey seed of the user. A kubeconfig does not have it, only where
+	// it is kept: "" where it cannot be read, such as on another machine. HTTPS is
+	// the way then.
+	Seed string
 }
 
 type clusterExtension struct {
@@ -31,8 +36,9 @@ type clusterExtension struct {
 }
 
 type userExtension struct {
-	User string `json:"user"`
-	Seed string `json:"seed"`
+	User     string `json:"user"`
+	SeedFile string `json:"seedFile,omitempty"`
+	SeedHash string `json:"seedHash,omitempty"` // a file of that name on another machine is another's
 }
 
 // Entry is one cluster as a kubeconfig names it.
@@ -54,7 +60,7 @@ func (e Entry) addTo(config *clientcmdapi.Config) error {
 	if err := setExtension(cluster.Extensions, clusterExtension{Bus: e.Bus.URL, DataDir: e.DataDir}); err != nil {
 		return err
 	}
-	if err := setExtension(user.Extensions, userExtension{User: e.Bus.User, Seed: e.Bus.Seed}); err != nil {
+	if err := setExtension(user.Extensions, e.owner()); err != nil {
 		return err
 	}
 	context := clientcmdapi.NewContext()
@@ -65,6 +71,16 @@ func (e Entry) addTo(config *clientcmdapi.Config) error {
 	config.Clusters[e.Name], config.AuthInfos[e.Name], config.Contexts[e.Name] = cluster, user, context
 	config.CurrentContext = e.Name
 	return nil
+}
+
+// owner says who the entry's user is on the bus, and where the seed is that
+// proves it. Kubeconfigs are shown and copied: what is secret to the bus stays in
+// the data directory of the cluster.
+func (e Entry) owner() userExtension {
+	if e.DataDir == "" || e.Bus.Seed == "" {
+		return userExtension{User: e.Bus.User}
+	}
+	return userExtension{User: e.Bus.User, SeedFile: SeedFile(e.DataDir), SeedHash: seedHash(e.Bus.Seed)}
 }
 
 func setExtension(into map[string]runtime.Object, value any) error {
@@ -111,7 +127,7 @@ func BusOf(config clientcmdapi.Config, name string) (*Bus, error) {
 	if err != nil || !hasBus || !hasUser {
 		return nil, err
 	}
-	return &Bus{URL: ce.Bus, CA: cluster.CertificateAuthorityData, User: ue.User, Seed: ue.Seed}, nil
+	return &Bus{URL: ce.Bus, CA: cluster.CertificateAuthorityData, User: ue.User, Seed: ue.seed()}, nil
 }
 
 // DataDirOf answers where the cluster of a context ("" is the current one) keeps
@@ -136,6 +152,25 @@ func CurrentDataDir() (string, error) {
 		return "", err
 	}
 	return DataDirOf(*config, "")
+}
+
+// DataDirs are those of all clusters of this machine that segno's own file has.
+func DataDirs() ([]string, error) {
+	config, err := load(File())
+	if err != nil {
+		return nil, err
+	}
+	var dirs []string
+	for _, name := range slices.Sorted(maps.Keys(config.Contexts)) {
+		dir, err := DataDirOf(*config, name)
+		if err != nil {
+			return nil, err
+		}
+		if dir != "" && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs, nil
 }
 
 // Write makes file a kubeconfig of this entry alone.

@@ -5,17 +5,71 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"segno/cli/internal/replace"
 )
 
 func entry(name string) Entry {
 	return Entry{
 		Name: name, DataDir: "/data/" + name, Server: "https://127.0.0.1:6443", CA: []byte("ca"), ClientCert: []byte("cert"), ClientKey: []byte("key"),
 		Bus: Bus{URL: "tls://127.0.0.1:4222", CA: []byte("ca"), User: "admin", Seed: "SUSEED"},
+	}
+}
+
+// keep puts a seed where the cluster of a data directory keeps it.
+func keep(t *testing.T, dataDir, seed string) {
+	t.Helper()
+	if err := replace.File(SeedFile(dataDir), []byte(`{"actor":"user:admin","seed":"`+seed+`"}`)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestO9AKubeconfigHoldsNoSeed: it names the file, and is good for HTTPS where
+// the file is not, or is another cluster's.
+func TestO9AKubeconfigHoldsNoSeed(t *testing.T) {
+	dir := t.TempDir()
+	e := entry("one")
+	e.DataDir = filepath.Join(dir, "data")
+	keep(t, e.DataDir, e.Bus.Seed)
+	own, merged := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "home", "config")
+	if err := errors.Join(e.Write(own), e.Merge(merged)); err != nil {
+		t.Fatal(err)
+	}
+	door := func(file string) Bus {
+		t.Helper()
+		config, err := clientcmd.LoadFromFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bus, err := BusOf(*config, "one")
+		if err != nil || bus == nil {
+			t.Fatalf("%v, %v", bus, err)
+		}
+		return *bus
+	}
+	for _, file := range []string{own, merged} {
+		if data, err := os.ReadFile(file); err != nil || strings.Contains(string(data), e.Bus.Seed) {
+			t.Errorf("%s has the seed (%v):\n%s", file, err, data)
+		}
+		if diff := cmp.Diff(e.Bus, door(file)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	keep(t, e.DataDir, "SUOTHER")
+	if bus := door(own); bus.Seed != "" || bus.URL != e.Bus.URL {
+		t.Errorf("another cluster's seed is taken for ours: %+v", bus)
+	}
+	if err := os.RemoveAll(e.DataDir); err != nil {
+		t.Fatal(err)
+	}
+	if bus := door(own); bus.Seed != "" || bus.User != "admin" {
+		t.Errorf("without the file: %+v", bus)
 	}
 }
 
@@ -38,6 +92,7 @@ func TestO9ContextsMergeAndKeepWhatWasThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := entry("one").Bus
+	want.Seed = "" // there is no such data directory
 	if diff := cmp.Diff(&want, bus); diff != "" {
 		t.Error(diff)
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -106,7 +107,7 @@ func TestE1AcknowledgedWritesOutliveAKilledControlPlane(t *testing.T) {
 	if out := c.segno("verify"); strings.Contains(out, "WRONG") {
 		t.Errorf("verify:\n%s", out)
 	}
-	there := strings.Fields(c.segno("get", "configmaps", "-o", "jsonpath={.items[*].metadata.name}"))
+	there := strings.Fields(c.segno("get", "configmaps,leases", "-o", "name"))
 	t.Logf("%d writes were acknowledged, %d are there", len(acknowledged), len(there))
 	for _, name := range acknowledged {
 		if !slices.Contains(there, name) {
@@ -124,8 +125,8 @@ func TestE1AcknowledgedWritesOutliveAKilledControlPlane(t *testing.T) {
 	c.says(c.segno("get", "nodes"), " Ready ")
 }
 
-// writeUntilKilled has 500 writers at once, kills the control plane when a few
-// hundred are answered, and tells which were.
+// writeUntilKilled has 500 writers at once, of ConfigMaps and of Leases, kills the
+// control plane when a few hundred are answered, and tells which were.
 func (c *cluster) writeUntilKilled(writers int) (acknowledged []string) {
 	c.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", c.dir+"/kubeconfig")
@@ -146,18 +147,26 @@ func (c *cluster) writeUntilKilled(writers int) (acknowledged []string) {
 	for writer := range writers {
 		all.Go(func() {
 			for n := 0; ; n++ {
-				cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("w%d-%d", writer, n)}, Data: map[string]string{"n": fmt.Sprint(n)}}
-				if _, err := client.CoreV1().ConfigMaps("default").Create(c.Context(), cm, metav1.CreateOptions{}); err != nil {
+				meta := metav1.ObjectMeta{Name: fmt.Sprintf("w%d-%d", writer, n)}
+				name, err := "configmap/"+meta.Name, error(nil)
+				if n%2 == 0 {
+					cm := &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"n": fmt.Sprint(n)}}
+					_, err = client.CoreV1().ConfigMaps("default").Create(c.Context(), cm, metav1.CreateOptions{})
+				} else {
+					name = "lease.coordination.k8s.io/" + meta.Name
+					_, err = client.CoordinationV1().Leases("default").Create(c.Context(), &coordinationv1.Lease{ObjectMeta: meta}, metav1.CreateOptions{})
+				}
+				if err != nil {
 					return // it is dead
 				}
 				lock.Lock()
-				acknowledged = append(acknowledged, cm.Name)
+				acknowledged = append(acknowledged, name)
 				lock.Unlock()
 				count.Add(1)
 			}
 		})
 	}
-	c.await("writes are answered", func() bool { return count.Load() >= int64(writers) })
+	c.await("writes are answered", func() bool { return count.Load() >= int64(2*writers) })
 	c.kill(pid, syscall.SIGKILL)
 	all.Wait()
 	return acknowledged

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,34 @@ func TestN3SinceIsRequired(t *testing.T) {
 	if _, err := nodelife.New(nodelife.Config{}); err == nil {
 		t.Error("no error without Since: every node would count as silent at start")
 	}
+}
+
+// After a restart the leases are as old as the control plane was away: that is
+// not the nodes' silence.
+func TestN3AStaleLeaseIsNotHeldAgainstANode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New()
+		w.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: reconcilers.NamespaceNodeLease}})
+		w.Create(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+		w.SetStatus(t, reconcilers.Nodes.Key("", "n1"), func(obj events.Object) {
+			obj.(*corev1.Node).Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+		})
+		then := metav1.NowMicro()
+		w.Create(t, &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Name: "n1", Namespace: reconcilers.NamespaceNodeLease}, Spec: coordinationv1.LeaseSpec{RenewTime: &then},
+		})
+		time.Sleep(time.Hour) // virtual
+		r, err := nodelife.New(nodelife.Config{Since: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for away, want := range map[time.Duration]int{0: 0, 39 * time.Second: 0, 40 * time.Second: 1} {
+			decision, err := r.Reconcile(w.View(), reconcilers.Nodes.Key("", "n1"), time.Now().Add(away))
+			if err != nil || len(decision.Commands) != want {
+				t.Errorf("%s after the start: %d commands, %v, want %d", away, len(decision.Commands), err, want)
+			}
+		}
+	})
 }
 
 // silentNode is a world with a node that was never heard, and as many pods on

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/moby/moby/client"
@@ -15,6 +16,33 @@ const removedAtOnce = 8
 
 // Host is the address of the engine as it was found.
 func (e *Engine) Host() string { return e.api.DaemonHost() }
+
+// DefaultHost is the address of the engine that a Config without a Host means; ""
+// when DOCKER_HOST is none.
+func DefaultHost() string {
+	api, err := client.New(client.FromEnv)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = api.Close() }() // it has no connection
+	return api.DaemonHost()
+}
+
+// Held names the pods, as namespace/name, that this node has containers of at
+// the engine.
+func (e *Engine) Held(ctx context.Context) ([]string, error) {
+	found, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: e.owned()})
+	if err != nil {
+		return nil, e.fault(ctx, "list the node's containers", err)
+	}
+	pods := make([]string, 0, len(found.Items))
+	for i := range found.Items {
+		labels := found.Items[i].Labels
+		pods = append(pods, labels[labelNamespace]+"/"+labels[labelPod])
+	}
+	slices.Sort(pods)
+	return slices.Compact(pods), nil
+}
 
 // RemoveScope kills and removes every container of a cluster at an engine,
 // whichever of its nodes it is of, and answers how many: for a cluster that is

@@ -45,6 +45,7 @@ type Transaction struct {
 type Event struct {
 	Fact    string          `json:"fact"`
 	Reason  string          `json:"reason,omitempty"`
+	Detail  string          `json:"detail,omitempty"` // of ContainerWaiting: what for
 	Object  Object          `json:"object"`
 	UID     string          `json:"uid,omitempty"`
 	Section string          `json:"section"`          // spec, status, gone or mark
@@ -67,7 +68,7 @@ func Of(stream string, env *proto.Envelope, keep func(*proto.Event) bool) Transa
 }
 
 func eventOf(ev *proto.Event) Event {
-	return Event{Fact: ev.Kind, Reason: ev.Reason, Object: ObjectOf(ev.Key), UID: ev.UID, Section: ev.Section.Name()}
+	return Event{Fact: ev.Kind, Reason: ev.Reason, Detail: waitingFor(ev), Object: ObjectOf(ev.Key), UID: ev.UID, Section: ev.Section.Name()}
 }
 
 // Render makes the section that an event carries readable. It answers nil for
