@@ -58,7 +58,7 @@ func (c *Cluster) tellNotes(ctx context.Context, node proto.NodeName, said []bus
 			return err
 		}
 		_, err = c.Submit(ctx, events.Command{
-			Actor: proto.NodeActor(proto.NodeName(node)), Via: "node agent", Manager: "segno-agent", Action: events.Batch(actions),
+			Actor: proto.NodeActor(node), Via: "node agent", Manager: "segno-agent", Action: events.Batch(actions),
 		})
 		var status apierrors.APIStatus
 		if err == nil || try == tries || !errors.As(err, &status) {
