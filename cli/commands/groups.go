@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
@@ -10,15 +12,26 @@ import (
 
 // ownGroups are segno's own commands.
 func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
+	token := newToken(c, streams)
+	token.RunE = onlySubcommands
 	history, why := newHistory(c, streams), newWhy(c, streams)
 	history.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
 	why.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
-			newUp(streams), newStatus(c, streams), newDown(streams), newToken(c, streams), newJoin(streams),
+			newUp(streams), newStatus(c, streams), newDown(streams), token, newJoin(streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
 			history, why, newEvents(c, streams), newVerify(c, streams),
 		}},
 	}
+}
+
+// onlySubcommands is what a command does that has nothing but subcommands: help,
+// unless one is asked for that there is not.
+func onlySubcommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unknown command %q for %q\nSee '%s --help' for those there are", args[0], cmd.CommandPath(), cmd.CommandPath())
+	}
+	return cmd.Help()
 }
