@@ -119,7 +119,10 @@ func (c *Conn) options(cfg ConnectConfig, credential Credential) []nats.Option {
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
-			shut.back()
+			if shut.back() {
+				log.Warn("connection is back: the key is let in again")
+				return
+			}
 			log.Info("connection is back")
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {

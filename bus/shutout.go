@@ -18,8 +18,8 @@ const (
 	firstPause = 250 * time.Millisecond
 	mostPause  = time.Minute
 	// surelyShut is the number of refusals in a row that no start of a control
-	// plane explains, which does not know its nodes yet: some 15 seconds of them.
-	surelyShut = 6
+	// plane explains, which does not know its nodes yet: half a minute of them.
+	surelyShut = 7
 )
 
 // shutOut counts how often a connection that was lost is refused since then.
@@ -46,10 +46,14 @@ func (s *shutOut) refused(err error) bool {
 	return true
 }
 
-func (s *shutOut) back() {
+// back says that the connection stands again, and answers whether nobody was to
+// expect it.
+func (s *shutOut) back() (told bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	told = s.refusals >= surelyShut
 	s.refusals = 0
+	return told
 }
 
 // pause is the time until the next attempt to connect: short for a server that

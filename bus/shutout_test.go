@@ -91,7 +91,9 @@ func TestN5RefusalsSlowDown(t *testing.T) {
 	if waited < 15*time.Second {
 		t.Errorf("sure after %s", waited)
 	}
-	s.back()
+	if !s.back() || s.back() {
+		t.Error("that it is let in again is not told, or twice")
+	}
 	if pause := s.pause(0); pause > 2*firstPause {
 		t.Errorf("after a connection: %s", pause)
 	}
