@@ -23,6 +23,9 @@ const (
 	joinBytes    = 16 << 20
 	// longestJoin is more than a JoinRequest ever takes.
 	longestJoin = 4 << 10
+	// spentGrace is how long the holder of a spent token may still take to read
+	// the answer.
+	spentGrace = 2 * time.Second
 	// refusalsPause is how often refusals are logged: a machine may ask for ever.
 	refusalsPause = 10 * time.Second
 )
@@ -82,7 +85,7 @@ func (j *Joins) Run(ctx context.Context) error {
 }
 
 // take answers one request. Whoever holds a token that is good for nothing any
-// more is sent away with the answer.
+// more is sent away soon after.
 func (j *Joins) take(ctx context.Context, msg *nats.Msg) {
 	token := proto.Pinned(msg.Subject)
 	asker := Identity{Role: RoleJoin, Name: token}.Actor()
@@ -94,13 +97,9 @@ func (j *Joins) take(ctx context.Context, msg *nats.Msg) {
 	if err := j.cfg.Conn.answer(msg, asker, reply); err != nil {
 		j.refused(token, err)
 	}
-	if j.cfg.Identities.Public(RoleJoin, token) != "" {
-		return
+	if j.cfg.Identities.Public(RoleJoin, token) == "" {
+		time.AfterFunc(spentGrace, func() { j.cfg.Identities.cut(token) })
 	}
-	if err := j.cfg.Conn.flush(); err != nil {
-		j.refused(token, err)
-	}
-	j.cfg.Identities.cut(token)
 }
 
 // refused logs what went wrong with a request, if nothing was logged just now.
@@ -114,7 +113,7 @@ func (j *Joins) refused(token string, err error) {
 }
 
 // cut ends the connections that were opened with a token, known any more or
-// not. What was sent to them before, and is with the server, still arrives.
+// not.
 func (r *Identities) cut(token string) {
 	r.mu.Lock()
 	server := r.server

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/nats-io/nats.go"
 
@@ -110,6 +111,10 @@ func TestN5AFloodOfJoinsIsBounded(t *testing.T) {
 
 // Whoever has used a token hears so, and is sent away.
 func TestN5ASpentTokenHoldsNoConnection(t *testing.T) {
+	synctest.Test(t, spentTokenHoldsNoConnection)
+}
+
+func spentTokenHoldsNoConnection(t *testing.T) {
 	server := startServer(t, ServerConfig{})
 	var token Token
 	joins(t, server, func(_ context.Context, _ string, request proto.JoinRequest) (proto.JoinReply, error) {

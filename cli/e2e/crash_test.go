@@ -148,7 +148,8 @@ func (c *cluster) writeUntilKilled(writers int) (acknowledged []string) {
 		all.Go(func() {
 			for n := 0; ; n++ {
 				meta := metav1.ObjectMeta{Name: fmt.Sprintf("w%d-%d", writer, n)}
-				name, err := "configmap/"+meta.Name, error(nil)
+				var err error
+				name := "configmap/" + meta.Name
 				if n%2 == 0 {
 					cm := &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"n": fmt.Sprint(n)}}
 					_, err = client.CoreV1().ConfigMaps("default").Create(c.Context(), cm, metav1.CreateOptions{})
