@@ -196,8 +196,17 @@ func (s *Subscription) wants(c *events.Change) bool {
 // then live, until ctx ends or the consumer breaks off. The last thing it
 // yields is the error.
 func (p *Projection) Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
+	return p.watch(ctx, after, Filter{Resources: resources})
+}
+
+// WatchObjects is Watch with one change for all that a transaction does to an object.
+func (p *Projection) WatchObjects(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
+	return p.watch(ctx, after, Filter{Resources: resources, Objects: true})
+}
+
+func (p *Projection) watch(ctx context.Context, after proto.Seq, filter Filter) iter.Seq2[events.Change, error] {
 	return func(yield func(events.Change, error) bool) {
-		s, err := p.Subscribe(after, Filter{Resources: resources})
+		s, err := p.Subscribe(after, filter)
 		if err != nil {
 			yield(events.Change{}, err)
 			return

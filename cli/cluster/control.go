@@ -84,24 +84,5 @@ type objects struct{ *projections.Projection }
 
 // Watch implements bus.Follower.
 func (o objects) Watch(ctx context.Context, after proto.Seq, resources ...proto.Resource) iter.Seq2[events.Change, error] {
-	return func(yield func(events.Change, error) bool) {
-		sub, err := o.Subscribe(after, projections.Filter{Resources: resources, Objects: true})
-		if err != nil {
-			yield(events.Change{}, err)
-			return
-		}
-		defer sub.Close()
-		for {
-			changes, err := sub.Next(ctx)
-			if err != nil {
-				yield(events.Change{}, err)
-				return
-			}
-			for _, c := range changes {
-				if !yield(c, nil) {
-					return
-				}
-			}
-		}
-	}
+	return o.WatchObjects(ctx, after, resources...)
 }
