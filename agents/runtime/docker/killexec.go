@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"segno/agents/runtime"
+	"segno/agents/wait"
 )
 
 // killExec kills a command in a container. Docker has no call for it: it is
@@ -20,6 +21,11 @@ func (e *Engine) killExec(ctx context.Context, ref runtime.Ref, id string) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	command, err := e.api.ExecInspect(ctx, id, client.ExecInspectOptions{})
+	for err == nil && command.Running && command.PID == 0 { // it speaks before the engine has noted its number
+		if err = wait.For(ctx, 20*time.Millisecond); err == nil {
+			command, err = e.api.ExecInspect(ctx, id, client.ExecInspectOptions{})
+		}
+	}
 	if err != nil || !command.Running || command.PID <= 1 {
 		return
 	}
