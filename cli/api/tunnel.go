@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/httpstream/wsstream"
 	"k8s.io/client-go/tools/portforward"
+
+	"segno/cli/internal/splice"
 )
 
 // The protocols of port forwarding: SPDY, and SPDY carried in a WebSocket.
@@ -53,18 +54,7 @@ func (c *call) tunnel(to *url.URL) error {
 		return fmt.Errorf("accept a WebSocket: %w", err)
 	}
 	client := portforward.NewTunnelingConnection("segno", socket)
-	var both errgroup.Group
-	both.Go(func() error {
-		defer node.Close()
-		_, err := io.Copy(node, client)
-		return err
-	})
-	both.Go(func() error {
-		defer client.Close()
-		_, err := io.Copy(client, reader)
-		return err
-	})
-	_ = both.Wait() // an error here is one side going away
+	splice.Join(client, client, node, reader)
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"segno/cli/internal/splice"
 )
 
 // bridge is an HTTP CONNECT proxy on loopback that leads into the tunnel,
@@ -65,21 +65,5 @@ func (b *bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}
-	join(near, buffered, far)
-}
-
-// join copies both ways until one side ends, then ends the other.
-func join(near net.Conn, fromNear io.Reader, far net.Conn) {
-	var both errgroup.Group
-	both.Go(func() error {
-		defer far.Close()
-		_, err := io.Copy(far, fromNear)
-		return err
-	})
-	both.Go(func() error {
-		defer near.Close()
-		_, err := io.Copy(near, far)
-		return err
-	})
-	_ = both.Wait() // an error here is the other side going away
+	splice.Join(near, buffered, far, far)
 }
