@@ -34,25 +34,26 @@ type History interface {
 	Verify(ctx context.Context, at proto.Seq, report func(history.Verification)) error
 }
 
+// questions are what the group answers, by resource and method. What only reads
+// is asked with GET, what changes something with POST or DELETE.
+var questions = map[string]map[string]func(*call) error{
+	"history": {http.MethodGet: (*call).history},
+	"why":     {http.MethodGet: (*call).why},
+	"events":  {http.MethodGet: (*call).tail},
+	"verify":  {http.MethodGet: (*call).verify},
+}
+
 // serveHistory answers the questions of the group.
 func (c *call) serveHistory() error {
-	if c.api.cfg.History == nil || c.target.Version != "v1" || c.target.Name != "" || c.target.Namespace != "" {
+	methods := questions[c.target.Resource]
+	if c.api.cfg.History == nil || c.target.Version != "v1" || c.target.Name != "" || c.target.Namespace != "" || methods == nil {
 		return notServed()
 	}
-	if c.r.Method != http.MethodGet {
+	answer := methods[c.r.Method]
+	if answer == nil {
 		return notAllowed(c.target)
 	}
-	switch c.target.Resource {
-	case "history":
-		return c.history()
-	case "why":
-		return c.why()
-	case "events":
-		return c.tail()
-	case "verify":
-		return c.verify()
-	}
-	return notServed()
+	return answer(c)
 }
 
 // asked reads which object the parameters name, and makes sure that the user
