@@ -26,7 +26,7 @@ func Apply(before *Record, ev *proto.Event, seq proto.Seq, at time.Time) *Record
 		if !same {
 			return before
 		}
-		after.Status = e.wire.Body
+		after.Status, after.StatusSeq = e.wire.Body, seq
 	case Ended:
 		if !same {
 			return before

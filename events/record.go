@@ -10,16 +10,17 @@ import (
 // and where they came from. For protobuf sections, Spec followed by Status is
 // itself the object's protobuf: the wire format merges by concatenation.
 type Record struct {
-	Key      proto.ObjectKey
-	UID      string
-	Seq      proto.Seq // newest event: the resourceVersion
-	SpecSeq  proto.Seq // newest event of the spec section
-	Created  proto.Seq // first event of this incarnation
-	Encoding proto.Encoding
-	Spec     []byte
-	Status   []byte
-	Deleted  bool      // a tombstone: the object ended at Seq; sections are its last ones
-	At       time.Time // of Seq
+	Key       proto.ObjectKey
+	UID       string
+	Seq       proto.Seq // newest event: the resourceVersion
+	SpecSeq   proto.Seq // newest event of the spec section
+	StatusSeq proto.Seq // newest event of the status section, 0 when there is none
+	Created   proto.Seq // first event of this incarnation
+	Encoding  proto.Encoding
+	Spec      []byte
+	Status    []byte
+	Deleted   bool      // a tombstone: the object ended at Seq; sections are its last ones
+	At        time.Time // of Seq
 }
 
 // Change is one folded event for those who follow the log: the object before

@@ -131,9 +131,9 @@ func TestE1ApplyIsTotal(t *testing.T) {
 		event  *proto.Event
 		want   *Record
 	}{
-		"status":                          {live, event(proto.SectionStatus, "u1", "status1"), &Record{Key: key, UID: "u1", Seq: 6, SpecSeq: 5, Created: 5, Encoding: 1, Spec: []byte("spec1"), Status: []byte("status1"), At: later}},
-		"spec again keeps the status":     {withStatus, event(proto.SectionSpec, "u1", "spec2"), &Record{Key: key, UID: "u1", Seq: 6, SpecSeq: 6, Created: 5, Encoding: 1, Spec: []byte("spec2"), Status: []byte("status1"), At: later}},
-		"gone keeps the last sections":    {withStatus, event(proto.SectionGone, "u1", ""), &Record{Key: key, UID: "u1", Seq: 6, SpecSeq: 5, Created: 5, Encoding: 1, Spec: []byte("spec1"), Status: []byte("status1"), Deleted: true, At: later}},
+		"status":                          {live, event(proto.SectionStatus, "u1", "status1"), &Record{Key: key, UID: "u1", Seq: 6, SpecSeq: 5, StatusSeq: 6, Created: 5, Encoding: 1, Spec: []byte("spec1"), Status: []byte("status1"), At: later}},
+		"spec again keeps the status":     {withStatus, event(proto.SectionSpec, "u1", "spec2"), &Record{Key: key, UID: "u1", Seq: 6, SpecSeq: 6, StatusSeq: 6, Created: 5, Encoding: 1, Spec: []byte("spec2"), Status: []byte("status1"), At: later}},
+		"gone keeps the last sections":    {withStatus, event(proto.SectionGone, "u1", ""), &Record{Key: key, UID: "u1", Seq: 6, SpecSeq: 5, StatusSeq: 6, Created: 5, Encoding: 1, Spec: []byte("spec1"), Status: []byte("status1"), Deleted: true, At: later}},
 		"a new life has no old status":    {gone, event(proto.SectionSpec, "u2", "spec3"), &Record{Key: key, UID: "u2", Seq: 6, SpecSeq: 6, Created: 6, Encoding: 1, Spec: []byte("spec3"), At: later}},
 		"the same uid after its end":      {gone, event(proto.SectionSpec, "u1", "spec3"), &Record{Key: key, UID: "u1", Seq: 6, SpecSeq: 6, Created: 6, Encoding: 1, Spec: []byte("spec3"), At: later}},
 		"late status of an old life":      {withStatus, event(proto.SectionStatus, "u0", "x"), withStatus},

@@ -125,7 +125,7 @@ func (g *group) strip() {
 			continue
 		}
 		o.now.rec.Spec, o.now.rec.Status, o.now.lacks = nil, nil, sectionSpec
-		if o.now.statusSeq > 0 {
+		if o.now.rec.StatusSeq > 0 {
 			o.now.lacks |= sectionStatus
 		}
 	}

@@ -166,7 +166,7 @@ func (d *dropping) object(key proto.ObjectKey) error {
 	if err != nil || base == nil {
 		return err
 	}
-	keep := map[proto.Seq]bool{base.rec.Seq: true, base.rec.SpecSeq: true, base.statusSeq: true}
+	keep := map[proto.Seq]bool{base.rec.Seq: true, base.rec.SpecSeq: true, base.rec.StatusSeq: true}
 	if !base.live() {
 		keep = nil
 	}

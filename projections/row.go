@@ -9,13 +9,12 @@ import (
 
 // row is an object's record with what the fold wants to know of it besides.
 type row struct {
-	rec       *events.Record // its bodies may be missing, see lacks
-	statusSeq proto.Seq      // newest event of the status section, 0 when it has none
-	spec      proto.Hash     // of the sections
-	status    proto.Hash
-	hash      proto.Hash // what it adds to the state hash while it lives
-	terms     termsHash  // of its index rows while it lives
-	lacks     sections
+	rec    *events.Record // its bodies may be missing, see lacks
+	spec   proto.Hash     // of the sections
+	status proto.Hash
+	hash   proto.Hash // what it adds to the state hash while it lives
+	terms  termsHash  // of its index rows while it lives
+	lacks  sections
 }
 
 // sections is a set of sections.
@@ -58,14 +57,14 @@ func (r *row) next(ev *proto.Event, bodyHash proto.Hash, seq proto.Seq, env *pro
 		out.spec = bodyHash
 		out.lacks &^= sectionSpec
 	case events.Observed:
-		out.status, out.statusSeq = bodyHash, seq
+		out.status = bodyHash
 		out.lacks &^= sectionStatus
 	case events.Ended, events.Marked:
 	}
 	return out
 }
 
-func (r *row) finish() { r.hash = rowHash(r.rec, r.statusSeq, r.spec, r.status) }
+func (r *row) finish() { r.hash = rowHash(r.rec, r.spec, r.status) }
 
 // A current row is a row without its bodies, the sequence first: all that the
 // fold needs of an object, as long as nobody asks for it as it was before.
@@ -75,7 +74,7 @@ func appendCurrentRow(dst []byte, r *row) []byte {
 	dst = appendBytes(dst, r.rec.UID)
 	dst = appendUvarint(dst, r.rec.Created)
 	dst = appendUvarint(dst, r.rec.SpecSeq)
-	dst = appendUvarint(dst, r.statusSeq)
+	dst = appendUvarint(dst, r.rec.StatusSeq)
 	dst = appendSeq(dst, proto.Seq(r.rec.At.UnixNano()))
 	dst = append(dst, r.spec[:]...)
 	dst = append(dst, r.status[:]...)
@@ -85,13 +84,13 @@ func appendCurrentRow(dst []byte, r *row) []byte {
 func readCurrent(key proto.ObjectKey, value []byte) (*row, error) {
 	c := cursor{rest: value}
 	rec := &events.Record{Key: key, Seq: proto.Seq(c.uint64()), Encoding: proto.Encoding(c.byte()), UID: string(c.bytes())}
-	rec.Created, rec.SpecSeq = proto.Seq(c.uvarint()), proto.Seq(c.uvarint())
-	r := &row{rec: rec, statusSeq: proto.Seq(c.uvarint()), lacks: sectionSpec}
+	rec.Created, rec.SpecSeq, rec.StatusSeq = proto.Seq(c.uvarint()), proto.Seq(c.uvarint()), proto.Seq(c.uvarint())
+	r := &row{rec: rec, lacks: sectionSpec}
 	rec.At = time.Unix(0, int64(c.uint64())).UTC()
 	copy(r.spec[:], c.take(uint64(len(r.spec))))
 	copy(r.status[:], c.take(uint64(len(r.status))))
 	copy(r.terms[:], c.take(uint64(len(r.terms))))
-	if r.statusSeq > 0 {
+	if rec.StatusSeq > 0 {
 		r.lacks |= sectionStatus
 	}
 	if c.bad || len(c.rest) > 0 {

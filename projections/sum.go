@@ -52,13 +52,13 @@ func sectionHash(body []byte) proto.Hash {
 // rowHash is what one current object adds to the state hash: its name, its
 // versions and its sections. Created is left out, because a log whose beginning
 // was dropped (NOTES) cannot tell it and still has to give the same hash.
-func rowHash(rec *events.Record, statusSeq proto.Seq, spec, status proto.Hash) proto.Hash {
+func rowHash(rec *events.Record, spec, status proto.Hash) proto.Hash {
 	buf := make([]byte, 0, 320)
 	buf = appendObject(buf, spaceCurrent, rec.Key)
 	buf = appendText(buf, rec.UID)
 	buf = appendSeq(buf, rec.Seq)
 	buf = appendSeq(buf, rec.SpecSeq)
-	buf = appendSeq(buf, statusSeq)
+	buf = appendSeq(buf, rec.StatusSeq)
 	buf = append(buf, byte(rec.Encoding))
 	buf = append(buf, spec[:]...)
 	buf = append(buf, status[:]...)

@@ -31,7 +31,7 @@ func versionFlags(r *row) (flags byte) {
 	if r.rec.SpecSeq == r.rec.Seq {
 		flags |= flagSpec
 	}
-	if r.statusSeq == r.rec.Seq {
+	if r.rec.StatusSeq == r.rec.Seq {
 		flags |= flagStatus
 	}
 	return flags
@@ -43,7 +43,7 @@ func appendVersionRow(dst []byte, r *row) []byte {
 	dst = appendBytes(dst, r.rec.UID)
 	dst = binary.AppendUvarint(dst, uint64(r.rec.Created))
 	dst = binary.AppendUvarint(dst, uint64(r.rec.SpecSeq))
-	dst = binary.AppendUvarint(dst, uint64(r.statusSeq))
+	dst = binary.AppendUvarint(dst, uint64(r.rec.StatusSeq))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.rec.At.UnixNano()))
 	if flags&flagSpec != 0 {
 		dst = appendBytes(dst, r.rec.Spec)
@@ -133,10 +133,10 @@ func (vs *versions) row(key proto.ObjectKey, seq proto.Seq) (*row, error) {
 // in older rows.
 func (vs *versions) complete(key proto.ObjectKey, at proto.Seq, v version) (*row, error) {
 	rec := &events.Record{
-		Key: key, UID: string(v.uid), Seq: at, SpecSeq: v.specSeq, Created: v.created,
+		Key: key, UID: string(v.uid), Seq: at, SpecSeq: v.specSeq, StatusSeq: v.statusSeq, Created: v.created,
 		Encoding: v.encoding, Deleted: v.flags&flagDeleted != 0, At: time.Unix(0, v.at).UTC(),
 	}
-	out := &row{rec: rec, statusSeq: v.statusSeq}
+	out := &row{rec: rec}
 	body := append(append(make([]byte, 0, len(v.spec)+len(v.status)), v.spec...), v.status...)
 	if v.flags&flagSpec != 0 {
 		rec.Spec = body[:len(v.spec):len(v.spec)]
@@ -162,7 +162,7 @@ func (vs *versions) fetch(r *row) error {
 		r.rec.Spec = append([]byte(nil), v.spec...)
 	}
 	if r.lacks&sectionStatus != 0 {
-		v, err := vs.section(r.rec.Key, r.statusSeq)
+		v, err := vs.section(r.rec.Key, r.rec.StatusSeq)
 		if err != nil {
 			return err
 		}
