@@ -49,7 +49,7 @@ func (p *Projection) SeqAt(at time.Time) (proto.Seq, error) {
 		return newest, nil
 	}
 	for newest = from; newest < st.Seq; {
-		entries, err := p.span(newest, min(newest+timeEvery, st.Seq))
+		entries, _, err := p.span(newest, min(newest+timeEvery, st.Seq))
 		if err != nil {
 			return 0, err
 		}

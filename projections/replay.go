@@ -86,23 +86,23 @@ func decodeRow(seq proto.Seq, encoded []byte) (*proto.Envelope, error) {
 
 // span reads transactions behind from, up to and including to, and as many as one
 // step takes.
-func (p *Projection) span(from, to proto.Seq) ([]proto.Entry, error) {
+func (p *Projection) span(from, to proto.Seq) ([]proto.Entry, []proto.Hash, error) {
 	if err := p.enter(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer p.leave()
-	entries, err := readSpan(p.db, from, to)
+	entries, states, err := readSpan(p.db, from, to)
 	if err != nil && from < p.state.Load().start() {
-		return nil, p.outside("read behind transaction", from, ErrTooOld)
+		return nil, nil, p.outside("read behind transaction", from, ErrTooOld)
 	}
-	return entries, p.cfg.explain(err)
+	return entries, states, p.cfg.explain(err)
 }
 
 // readSpan is span out of any reader. No transaction may be missing.
-func readSpan(db pebble.Reader, from, to proto.Seq) ([]proto.Entry, error) {
-	entries, _, err := readRows(db, from, to)
+func readSpan(db pebble.Reader, from, to proto.Seq) ([]proto.Entry, []proto.Hash, error) {
+	entries, states, err := readRows(db, from, to)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	next := from
 	for i := range entries {
@@ -111,9 +111,9 @@ func readSpan(db pebble.Reader, from, to proto.Seq) ([]proto.Entry, error) {
 		}
 	}
 	if len(entries) == 0 && from < to || len(entries) > 0 && entries[len(entries)-1].Envelope.Seq != next {
-		return nil, fmt.Errorf("read transaction %s: its row is missing", next)
+		return nil, nil, fmt.Errorf("read transaction %s: its row is missing", next)
 	}
-	return entries, nil
+	return entries, states, nil
 }
 
 // readRows reads event rows as they are, with the state hash after each. With an
@@ -153,26 +153,32 @@ func readEvent(it *pebble.Iterator) (state proto.Hash, e proto.Entry, err error)
 	return state, e, err
 }
 
-// Events yields the transactions from and to, both included, and all between
+// Recorded is a transaction as it lies in the log, and what the fold of it gave.
+type Recorded struct {
+	proto.Entry
+	State proto.Hash // of all objects after it
+}
+
+// Entries yields the transactions from and to, both included, and all between
 // them. to may lie in the future: then it ends with the newest one. The last
 // thing it yields may be an error.
-func (p *Projection) Events(ctx context.Context, from, to proto.Seq) iter.Seq2[*proto.Envelope, error] {
-	return func(yield func(*proto.Envelope, error) bool) {
+func (p *Projection) Entries(ctx context.Context, from, to proto.Seq) iter.Seq2[Recorded, error] {
+	return func(yield func(Recorded, error) bool) {
 		for at := max(from, 1) - 1; ; {
 			if err := ctx.Err(); err != nil {
-				yield(nil, err)
+				yield(Recorded{}, err)
 				return
 			}
-			entries, err := p.span(at, min(to, p.Position().Seq))
+			entries, states, err := p.span(at, min(to, p.Position().Seq))
 			if err != nil {
-				yield(nil, err)
+				yield(Recorded{}, err)
 				return
 			}
 			if len(entries) == 0 {
 				return
 			}
 			for i := range entries {
-				if !yield(entries[i].Envelope, nil) {
+				if !yield(Recorded{Entry: entries[i], State: states[i]}, nil) {
 					return
 				}
 			}
@@ -181,10 +187,21 @@ func (p *Projection) Events(ctx context.Context, from, to proto.Seq) iter.Seq2[*
 	}
 }
 
+// Events is Entries for those who need only what happened.
+func (p *Projection) Events(ctx context.Context, from, to proto.Seq) iter.Seq2[*proto.Envelope, error] {
+	return func(yield func(*proto.Envelope, error) bool) {
+		for entry, err := range p.Entries(ctx, from, to) {
+			if !yield(entry.Envelope, err) {
+				return
+			}
+		}
+	}
+}
+
 // replay makes the changes behind from again, as they were released then: up to
 // to, or as far as one step goes. upto says how far it came.
 func (p *Projection) replay(from, to proto.Seq) (txns []*txn, upto proto.Seq, err error) {
-	entries, err := p.span(from, to)
+	entries, _, err := p.span(from, to)
 	if err != nil {
 		return nil, from, err
 	}

@@ -58,7 +58,7 @@ func (p *Projection) drop(cut proto.Seq, expire bool) error {
 		if st.First >= to {
 			return nil
 		}
-		entries, err := readSpan(p.db, st.First-1, to-1)
+		entries, _, err := readSpan(p.db, st.First-1, to-1)
 		if err == nil {
 			err = p.dropSpan(st, entries, expire)
 		}
@@ -133,7 +133,7 @@ func (d *dropping) span(first proto.Seq, entries []proto.Entry) error {
 
 // close writes the new start of the log.
 func (d *dropping) close() error {
-	entries, err := readSpan(d.p.db, d.state.First-1, d.state.First)
+	entries, _, err := readSpan(d.p.db, d.state.First-1, d.state.First)
 	if err != nil {
 		return err
 	}
