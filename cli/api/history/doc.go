@@ -7,6 +7,6 @@
 // What never happens here: I/O, a clock reading, or a rule of one kind: fields
 // are compared generically.
 //
-// Start with transaction.go; revision.go and diff.go say what changed, why.go
+// Start with transaction.go; revision.go says what changed, why.go
 // what led to what, verify.go how the log was proved.
 package history

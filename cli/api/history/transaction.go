@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"segno/events"
+	"segno/events/fields"
 	"segno/proto"
 )
 
@@ -85,14 +86,14 @@ func Render(table *events.Table, ev *proto.Event) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render %s of %s: %w", ev.Kind, ev.Key, err)
 	}
-	fields, err := fieldsOf(obj)
+	shown, err := fields.Of(obj)
 	if err != nil {
 		return nil, err
 	}
 	if ev.Section == proto.SectionStatus {
-		fields = map[string]any{"status": fields["status"]}
+		shown = map[string]any{"status": shown["status"]}
 	} else {
-		delete(fields, "status")
+		delete(shown, "status")
 	}
-	return json.Marshal(fields)
+	return json.Marshal(shown)
 }

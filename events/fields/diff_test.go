@@ -1,4 +1,4 @@
-package history
+package fields
 
 import (
 	"fmt"
