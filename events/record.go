@@ -35,3 +35,9 @@ type Change struct {
 	Before      *Record
 	After       *Record
 }
+
+// Version is a record with the transaction that made it.
+type Version struct {
+	Record   *Record
+	Envelope *proto.Envelope
+}

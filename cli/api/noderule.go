@@ -93,7 +93,9 @@ func (n nodeRule) mounted(node proto.NodeName, t Target) (bool, string, error) {
 		return false, "", fmt.Errorf("list pods of node %s: %w", node, err)
 	}
 	for _, pod := range pods {
-		if mentions(&pod.Spec, t.Resource, t.Name) {
+		if slices.ContainsFunc(events.Needs(&pod.Spec), func(n events.Need) bool {
+			return n.Resource.Name == t.Resource && n.Resource.Group == t.Group && n.Name == t.Name
+		}) {
 			return true, "", nil
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/proto"
 	"segno/reconcilers"
 	"segno/reconcilers/internal/claim"
-	"segno/reconcilers/internal/podstate"
 )
 
 // Reconciler implements reconcilers.Reconciler. Its keys are Deployments, and

@@ -6,8 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
 )
 
 // recreate ends all old pods, waits for the last one to be gone, and only then

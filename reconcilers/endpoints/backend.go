@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilnet "k8s.io/utils/net"
 
-	"segno/reconcilers/internal/podstate"
+	"segno/events/podstate"
 )
 
 // backend is a pod as a Service sees it.

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
 )
 
 // perTransaction bounds how many objects are written at once: a slice of a

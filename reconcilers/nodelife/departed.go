@@ -4,8 +4,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
 )
 
 const (

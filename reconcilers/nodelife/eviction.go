@@ -8,9 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
+	"segno/events/podstate"
+	"segno/events/taint"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
-	"segno/reconcilers/internal/taint"
 )
 
 // evictor is who the notes about evictions are from.

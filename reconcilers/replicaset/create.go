@@ -7,10 +7,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/proto"
 	"segno/reconcilers"
 	"segno/reconcilers/internal/claim"
-	"segno/reconcilers/internal/podstate"
 )
 
 // roomForPods is how much of a transaction's bytes pods may take; what the

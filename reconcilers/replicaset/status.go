@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
 )
 
 // kept are the conditions that still hold: with the right number of pods,

@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/reconcilers"
 	"segno/reconcilers/internal/claim"
-	"segno/reconcilers/internal/podstate"
 )
 
 // lower deletes what is too much, the pods first whose loss hurts least.

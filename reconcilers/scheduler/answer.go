@@ -10,9 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/proto"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
-	"segno/reconcilers/internal/taint"
+	"segno/events/taint"
 )
 
 // Why a node is out of the question, in the words that people know.

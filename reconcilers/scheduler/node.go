@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"segno/reconcilers/internal/taint"
+	"segno/events/taint"
 )
 
 // node is a node and what is taken of it, in this pass.

@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"segno/events"
+	"segno/events/podstate"
+	"segno/events/taint"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
-	"segno/reconcilers/internal/taint"
 )
 
 // component is who the notes are from.

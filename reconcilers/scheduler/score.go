@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
-	"segno/reconcilers/internal/taint"
+	"segno/events/taint"
 )
 
 // Scores are in thousandths of a point. An empty node has 100 points; what a

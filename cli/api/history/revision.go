@@ -24,10 +24,7 @@ type Revision struct {
 }
 
 // Version is a revision as the log has it.
-type Version struct {
-	Record   *events.Record
-	Envelope *proto.Envelope
-}
+type Version = events.Version
 
 // Revisions shows versions, newest first as a projection answers them, oldest
 // first, each compared with the one before it. When more is set the oldest one

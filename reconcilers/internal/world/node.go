@@ -11,9 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
+	"segno/events/podstate"
 	"segno/proto"
 	"segno/reconcilers"
-	"segno/reconcilers/internal/podstate"
 )
 
 // podsNamed answers the pods with the names, or all pods.
