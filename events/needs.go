@@ -16,7 +16,7 @@ type Need struct {
 
 var (
 	ofConfigMaps = proto.Resource{Name: "configmaps"}
-	ofSecrets    = proto.Resource{Name: "ofSecrets"}
+	ofSecrets    = proto.Resource{Name: "secrets"}
 )
 
 // Needs lists what a pod names: for a volume, its environment, or to pull an
