@@ -55,6 +55,9 @@ type Kind struct {
 	// Warn answers what the author of an accepted object should know: fields that
 	// nothing acts on. old is nil on create; what did not change is not said again.
 	Warn func(obj, old Object) []string
+	// Redact takes what is secret out of an object, before it leaves the cluster;
+	// false is that there was nothing. obj is the caller's own.
+	Redact func(obj Object) bool
 	// Grace is the number of seconds between a delete and the end of the
 	// object; nil or 0 ends it at once.
 	Grace func(obj Object, asked *int64) int64

@@ -26,11 +26,8 @@ func fromUnixNano(n int64) time.Time {
 
 // TimeOf is when a transaction was appended.
 func (p *Projection) TimeOf(seq proto.Seq) (time.Time, error) {
-	env, err := p.Envelope(seq)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return env.At, nil
+	at, _, err := p.PositionAt(seq)
+	return at.At, err
 }
 
 // SeqAt is the newest transaction at or before a moment; the sequence before the

@@ -38,7 +38,7 @@ func (p *Projection) Dump(w io.Writer) error {
 }
 
 var spaceNames = map[byte]string{
-	spaceFormat: "format", spacePosition: "position", spaceEvent: "event", spaceVersion: "version",
+	spaceFormat: "format", spacePosition: "position", spaceStart: "start", spaceEvent: "event", spaceVersion: "version",
 	spaceCurrent: "current", spaceLabel: "label", spaceOwner: "owner", spaceNode: "node",
 	spaceField: "field", spaceTime: "time", spaceCause: "cause",
 }
@@ -53,7 +53,7 @@ func describeKey(key []byte) string {
 		return fmt.Sprintf("unknown row %q", key)
 	}
 	switch key[0] {
-	case spaceFormat, spacePosition:
+	case spaceFormat, spacePosition, spaceStart:
 		return name
 	case spaceEvent:
 		return fmt.Sprintf("%s %s", name, takeSeq(key))
@@ -89,7 +89,7 @@ func describeValue(key, value []byte) string {
 	switch key[0] {
 	case spaceFormat:
 		return hex.EncodeToString(value)
-	case spacePosition:
+	case spacePosition, spaceStart:
 		st, err := readState(value)
 		if err != nil {
 			return err.Error()

@@ -15,6 +15,7 @@ import (
 //
 //	a                                    format of the rows
 //	p                                    position, state hash, start of the log
+//	b                                    the same as of the snapshot that the log began with
 //	e seq                                an event row: state hash ‖ encoded envelope
 //	v group resource ns name ~seq        a version: what the object's events of seq made of it
 //	c group resource ns name             the object exists; value: its newest seq
@@ -31,6 +32,7 @@ import (
 const (
 	spaceFormat   = 'a'
 	spacePosition = 'p'
+	spaceStart    = 'b'
 	spaceEvent    = 'e'
 	spaceVersion  = 'v'
 	spaceCurrent  = 'c'

@@ -101,6 +101,19 @@ func (p *Projection) read(key []byte) ([]byte, error) {
 	return out, closer.Close()
 }
 
+// snapshot is what the log began with; nil when that was nothing.
+func (p *Projection) snapshot() (*state, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	value, err := p.read([]byte{spaceStart})
+	if err != nil || value == nil {
+		return nil, err
+	}
+	return readState(value)
+}
+
 func (s *state) append(dst []byte) []byte {
 	dst = appendSeq(dst, s.Seq)
 	dst = append(dst, s.Hash[:]...)

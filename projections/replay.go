@@ -51,8 +51,51 @@ func (p *Projection) StateHashAt(seq proto.Seq) (proto.Hash, error) {
 	if seq == 0 && p.state.Load().First <= 1 {
 		return proto.Hash{}, nil
 	}
-	hash, _, err := p.event(seq)
-	return hash, err
+	if st := p.state.Load(); seq > 0 && seq == st.start() {
+		_, state, err := p.startOf(st)
+		return state, err
+	}
+	state, _, err := p.event(seq)
+	return state, err
+}
+
+// PositionAt is a transaction as a place in the log, and the state hash after
+// it: of any that can be read, and of the one that the log begins behind.
+func (p *Projection) PositionAt(seq proto.Seq) (proto.Position, proto.Hash, error) {
+	if st := p.state.Load(); seq > 0 && seq == st.start() {
+		return p.startOf(st)
+	}
+	state, encoded, err := p.event(seq)
+	if err != nil {
+		return proto.Position{}, state, err
+	}
+	env, err := decodeRow(seq, encoded)
+	if err != nil {
+		return proto.Position{}, state, err
+	}
+	return proto.Position{Seq: seq, Hash: proto.HashOf(encoded), Term: env.Term, At: env.At}, state, nil
+}
+
+// startOf is what the log begins behind: as a snapshot says, or, where the
+// beginning was dropped, as the first transaction that is kept tells of it.
+func (p *Projection) startOf(st *state) (proto.Position, proto.Hash, error) {
+	if start, err := p.snapshot(); err != nil {
+		return proto.Position{}, proto.Hash{}, err
+	} else if start != nil && start.Seq == st.start() {
+		return start.Position, start.sum.hash(), nil
+	}
+	env, err := p.Envelope(st.First)
+	if err != nil {
+		return proto.Position{}, proto.Hash{}, err
+	}
+	var all sum
+	for rec, err := range p.Records(context.Background(), st.start()) {
+		if err != nil {
+			return proto.Position{}, proto.Hash{}, err
+		}
+		all.add(rowHash(rec, sectionHash(rec.Spec), sectionHash(rec.Status)))
+	}
+	return proto.Position{Seq: st.start(), Hash: env.Prev, Term: env.Term, At: env.At}, all.hash(), nil
 }
 
 func (p *Projection) event(seq proto.Seq) (hash proto.Hash, encoded []byte, err error) {

@@ -111,8 +111,10 @@ func (s *seeding) finish() error {
 	if err := s.batch.Set(timeKey(unixNano(s.state.At), s.state.Seq), nil, nil); err != nil {
 		return err
 	}
-	if err := s.batch.Set([]byte{spacePosition}, s.state.append(nil), nil); err != nil {
-		return err
+	for _, space := range []byte{spaceStart, spacePosition} {
+		if err := s.batch.Set([]byte{space}, s.state.append(nil), nil); err != nil {
+			return err
+		}
 	}
 	return s.write(s.p.write)
 }

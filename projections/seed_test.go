@@ -53,10 +53,27 @@ func TestE9ASnapshotGoesOnAsTheLogDid(t *testing.T) {
 			if err != nil || report.Problem != nil {
 				t.Fatalf("seed %d: cut at %s: %v, %v", seed, cut, report.Problem, err)
 			}
+			checkStart(t, p, whole, cut)
 			if _, err := p.At(cut - 1); cut > 0 && err == nil {
 				t.Fatalf("cut at %s, what came before can be read", cut)
 			}
 		}
+	}
+}
+
+// checkStart asks for what the log begins behind.
+func checkStart(t *testing.T, p, whole *Projection, cut proto.Seq) {
+	t.Helper()
+	if cut == 0 {
+		return
+	}
+	want, wantState, err := whole.PositionAt(cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, gotState, err := p.PositionAt(cut)
+	if err != nil || got != want || gotState != wantState {
+		t.Fatalf("it begins behind %+v with %s, want %+v with %s: %v", got, gotState.Short(), want, wantState.Short(), err)
 	}
 }
 

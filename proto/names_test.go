@@ -79,13 +79,13 @@ func TestPlausibleKnowsEveryForm(t *testing.T) {
 		make([]int, 15), make([]int, 16), make([]int, 70_000), map[string]int{"a": 1}, map[int]string{}, time.Unix(1, 1), time.Unix(1<<40, 1),
 	} {
 		data := Pack(value)
-		if err := plausible(data); err != nil {
+		if err := Plausible(data); err != nil {
 			t.Errorf("%T of %d bytes: %v", value, len(data), err)
 		}
-		if err := plausible(append(data, 0xc0)); err == nil {
+		if err := Plausible(append(data, 0xc0)); err == nil {
 			t.Errorf("%T: bytes after the end went unnoticed", value)
 		}
-		if err := plausible(data[:len(data)-1]); err == nil {
+		if err := Plausible(data[:len(data)-1]); err == nil {
 			t.Errorf("%T: a missing byte went unnoticed", value)
 		}
 	}

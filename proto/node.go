@@ -99,7 +99,7 @@ func Pack(message any) []byte {
 // Unpack reads a node message. What a hostile one claims to hold is checked
 // against what it does hold, before anything is allocated for it.
 func Unpack(data []byte, message any) error {
-	err := plausible(data)
+	err := Plausible(data)
 	if err == nil {
 		err = msgpack.Unmarshal(data, message)
 	}

@@ -15,10 +15,10 @@ var errShort = errors.New("ends too early")
 // maxDepth bounds how deep values lie in one another: the decoder recurses.
 const maxDepth = 32
 
-// plausible walks a msgpack value without building it: every length that it
+// Plausible walks a msgpack value without building it: every length that it
 // claims must fit into the bytes that are there. The decoder trusts lengths,
 // and ten hostile bytes could have it allocate gigabytes.
-func plausible(data []byte) error {
+func Plausible(data []byte) error {
 	s := scan{rest: data}
 	left := []int{1} // values still to come, at each depth
 	for len(left) > 0 {

@@ -33,6 +33,7 @@ type Config struct {
 	Store      Store
 	Nodes      Nodes        // nil: logs, exec and their like answer 503
 	History    History      // nil: /apis/history.segno is not served
+	Exporter   Exporter     // nil: no export of the logs
 	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
 	// Ready tells why the cluster cannot serve yet; nil is always ready.

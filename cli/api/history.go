@@ -41,6 +41,7 @@ var questions = map[string]map[string]func(*call) error{
 	"why":     {http.MethodGet: (*call).why},
 	"events":  {http.MethodGet: (*call).tail},
 	"verify":  {http.MethodGet: (*call).verify},
+	"export":  {http.MethodGet: (*call).export},
 }
 
 // serveHistory answers the questions of the group.

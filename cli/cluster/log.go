@@ -81,7 +81,7 @@ func (c *Cluster) openLedgers() error {
 	for stream, l := range c.ledgers {
 		all[stream] = logs.Log{Fold: l.fold, Submit: l.door.Submit}
 	}
-	c.logs, err = logs.New(logs.Config{Table: c.table, Logs: all})
+	c.logs, err = logs.New(logs.Config{Name: c.cfg.Name, Table: c.table, Logs: all})
 	return err
 }
 

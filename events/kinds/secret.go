@@ -35,6 +35,7 @@ func secretKind() *events.Kind {
 		Validate:       check(validateSecret),
 		ValidateUpdate: compare(validateSecretUpdate),
 		Classify:       classify(classifySecret),
+		Redact:         redactSecret,
 		Fields:         selectable(func(secret *corev1.Secret) fields.Set { return fields.Set{"type": string(secret.Type)} }),
 		FieldNames:     []string{"type"},
 		Columns: []metav1.TableColumnDefinition{
@@ -45,6 +46,25 @@ func secretKind() *events.Kind {
 			return []any{secret.Name, string(secret.Type), int64(len(secret.Data)), age(secret.CreationTimestamp, now)}
 		}),
 	}
+}
+
+// redacted stands in the place of a value that was taken out.
+const redacted = "redacted"
+
+// redactSecret takes the values out; their names stay.
+func redactSecret(obj events.Object) bool {
+	secret, ok := obj.(*corev1.Secret)
+	if !ok {
+		return false
+	}
+	for key := range secret.Data {
+		secret.Data[key] = []byte(redacted)
+	}
+	_, applied := secret.Annotations[corev1.LastAppliedConfigAnnotation]
+	if applied {
+		secret.Annotations[corev1.LastAppliedConfigAnnotation] = redacted // a copy of the values
+	}
+	return applied || len(secret.Data) > 0
 }
 
 // defaultSecret merges stringData, which is only ever written, into data.

@@ -34,12 +34,14 @@ type Log struct {
 
 // Config names the logs of a cluster by their stream. EVENTS is needed.
 type Config struct {
+	Name  string // of the cluster, for archives
 	Table *events.Table
 	Logs  map[string]Log
 }
 
 // Logs is every log of a cluster.
 type Logs struct {
+	name  string
 	table *events.Table
 	logs  map[string]Log
 }
@@ -59,7 +61,7 @@ func New(cfg Config) (*Logs, error) {
 			return nil, fmt.Errorf("new logs: kind %s lives in %s, which is not given", kind.GVK.Kind, kind.Stream)
 		}
 	}
-	return &Logs{table: cfg.Table, logs: cfg.Logs}, nil
+	return &Logs{name: cfg.Name, table: cfg.Table, logs: cfg.Logs}, nil
 }
 
 func (l *Logs) of(kind *events.Kind) *projections.Projection { return l.logs[kind.Stream].Fold }

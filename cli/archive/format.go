@@ -1,0 +1,80 @@
+package archive
+
+import (
+	"errors"
+	"time"
+
+	"segno/proto"
+)
+
+// A file is a mark and a zstd stream of frames. A frame is a byte that says what
+// it is, the length of its body as a uvarint, and the body:
+//
+//	h  Header, JSON: the first frame
+//	l  Log, JSON: a log begins; its objects and transactions follow
+//	o  an object as it was before the span, msgpack
+//	e  a transaction: state hash after it ‖ hash of it ‖ envelope as in the log
+//	z  Sum, JSON: what the log came to
+//	x  SHA-256 of all frames before it: the last frame
+//
+// The hash of a transaction is kept beside it because what is secret may have
+// been taken out of the envelope: the chain then still holds.
+const (
+	frameHeader      = 'h'
+	frameLog         = 'l'
+	frameObject      = 'o'
+	frameTransaction = 'e'
+	frameSum         = 'z'
+	frameEnd         = 'x'
+)
+
+// mark is what a file begins with; its last byte but one is the version.
+const mark = "segno archive 1\n"
+
+// maxFrame bounds a frame's body: a transaction with its hashes.
+const maxFrame = proto.MaxEnvelope + 1<<10
+
+// Suffix is how files are called.
+const Suffix = ".segno"
+
+// Errors that callers tell apart.
+var (
+	// ErrNotArchive says that the file is something else.
+	ErrNotArchive = errors.New("not an archive of segno")
+	// ErrDamaged says that the file is cut short, or is not what was written.
+	ErrDamaged = errors.New("the archive is damaged")
+)
+
+// Header says what the file is.
+type Header struct {
+	Cluster string    `json:"cluster"`
+	Made    time.Time `json:"made"`
+	By      string    `json:"by"` // version of segno
+	// Redacted tells that the values of Secrets were taken out.
+	Redacted bool `json:"redacted,omitempty"`
+}
+
+// Log says where a log begins in the file: with the state after a transaction.
+type Log struct {
+	Stream string    `json:"stream"`
+	Seq    proto.Seq `json:"seq"` // 0 is the empty state before everything
+	Hash   string    `json:"hash"`
+	Term   uint64    `json:"term"`
+	At     time.Time `json:"at"`
+	State  string    `json:"state"` // hash of all objects then
+	Last   proto.Seq `json:"last"`  // where it ends
+}
+
+// Sum is what a log came to.
+type Sum struct {
+	Objects      int    `json:"objects"` // in the state that it begins with
+	Transactions int    `json:"transactions"`
+	Hash         string `json:"hash"`  // of the newest transaction
+	State        string `json:"state"` // hash of all objects after it
+}
+
+// Start is the position that the log begins behind.
+func (l Log) Start() (proto.Position, error) {
+	hash, err := parseHash(l.Hash)
+	return proto.Position{Seq: l.Seq, Hash: hash, Term: l.Term, At: l.At}, err
+}

@@ -1,0 +1,169 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"segno/events"
+	"segno/projections"
+	"segno/proto"
+)
+
+// Archive is a file, folded: its logs can be read at any moment from their start
+// on.
+type Archive struct {
+	Header Header
+	Logs   map[string]*projections.Projection // by stream
+	Starts map[string]Log
+	// Differs is the first transaction of EVENTS after which the fold has another
+	// state hash than was recorded; 0 is none. It is always 0 when values were taken
+	// out: the hashes cannot be compared then.
+	Differs proto.Seq
+}
+
+// OpenConfig says how a file is folded.
+type OpenConfig struct {
+	Table *events.Table
+	Dir   string // folder of the projections, a stream each; "" folds in memory
+	Log   *slog.Logger
+	// Progress is told how many transactions were folded; may be nil.
+	Progress func(done int)
+}
+
+func (c OpenConfig) folder(stream string) string {
+	if c.Dir == "" {
+		return ""
+	}
+	return filepath.Join(c.Dir, strings.ToLower(stream))
+}
+
+// Open folds a file. The projections are the caller's to close.
+func Open(ctx context.Context, r io.Reader, cfg OpenConfig) (*Archive, error) {
+	in, err := NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	a := &Archive{Header: in.Header(), Logs: map[string]*projections.Projection{}, Starts: map[string]Log{}}
+	for {
+		log, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return a, nil
+		}
+		if err == nil {
+			err = a.fold(ctx, in, log, cfg)
+		}
+		if err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+}
+
+// Close closes the projections.
+func (a *Archive) Close() error {
+	var errs []error
+	for _, fold := range a.Logs {
+		errs = append(errs, fold.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// foldAtOnce is how many transactions are folded in one go.
+const foldAtOnce = 512
+
+func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig) error {
+	if a.Logs[log.Stream] != nil {
+		return fmt.Errorf("%w: the log %s is in it twice", ErrDamaged, log.Stream)
+	}
+	start, err := log.Start()
+	if err != nil {
+		return err
+	}
+	fold, err := projections.Open(projections.Config{
+		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents,
+	})
+	if err != nil {
+		return err
+	}
+	a.Logs[log.Stream], a.Starts[log.Stream] = fold, log
+	if err := fold.Seed(start, in.Records()); err != nil {
+		return err
+	}
+	if !a.Header.Redacted && fold.StateHash().String() != log.State {
+		return fmt.Errorf("%w: the objects that %s begins with have state hash %s, recorded was %.12s", ErrDamaged, log.Stream, fold.StateHash().Short(), log.State)
+	}
+	f := folding{archive: a, stream: log.Stream, fold: fold, cfg: cfg}
+	for entry, err := range in.Entries() {
+		if err == nil {
+			err = errors.Join(ctx.Err(), f.take(entry))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return f.commit()
+}
+
+// folding is one log on its way into a projection.
+type folding struct {
+	archive *Archive
+	stream  string
+	fold    *projections.Projection
+	cfg     OpenConfig
+	group   []proto.Entry
+	states  []proto.Hash
+	done    int
+}
+
+func (f *folding) take(entry projections.Recorded) error {
+	if hash := proto.HashOf(entry.Encoded); !f.archive.Header.Redacted && hash != entry.Hash {
+		return fmt.Errorf("%w: transaction %s has hash %s, recorded was %s", ErrDamaged, entry.Envelope.Seq, hash.Short(), entry.Hash.Short())
+	}
+	f.group, f.states = append(f.group, entry.Entry), append(f.states, entry.State)
+	if len(f.group) < foldAtOnce {
+		return nil
+	}
+	return f.commit()
+}
+
+func (f *folding) commit() error {
+	if len(f.group) == 0 {
+		return nil
+	}
+	if err := f.fold.Commit(f.group, nil); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err := f.compare(); err != nil {
+		return err
+	}
+	f.done += len(f.group)
+	if f.cfg.Progress != nil {
+		f.cfg.Progress(f.done)
+	}
+	f.group, f.states = nil, nil
+	return nil
+}
+
+// compare looks for the first state that is not what was recorded.
+func (f *folding) compare() error {
+	if f.archive.Header.Redacted || f.archive.Differs > 0 || f.stream != proto.StreamEvents {
+		return nil
+	}
+	for i := range f.group {
+		seq := f.group[i].Envelope.Seq
+		hash, err := f.fold.StateHashAt(seq)
+		if err != nil {
+			return err
+		}
+		if hash != f.states[i] {
+			f.archive.Differs = seq
+			return nil
+		}
+	}
+	return nil
+}
