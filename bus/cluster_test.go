@@ -10,6 +10,7 @@ import (
 
 	"segno/events"
 	"segno/events/kinds"
+	"segno/events/report"
 	"segno/proto"
 )
 
@@ -23,12 +24,12 @@ type world struct {
 	events *Sequencer
 	beats  *Sequencer
 	relay  *Relay
-	notes  chan []NodeNote // that the intake let through
+	notes  chan []report.Note // that the intake let through
 }
 
 func newWorld(t testing.TB, server *Server) *world {
 	t.Helper()
-	w := &world{t: t, parties: parties{server: server}, fold: newTestFoldOf(kinds.Table()), leases: newTestFoldOf(kinds.Table()), notes: make(chan []NodeNote, 100)}
+	w := &world{t: t, parties: parties{server: server}, fold: newTestFoldOf(kinds.Table()), leases: newTestFoldOf(kinds.Table()), notes: make(chan []report.Note, 100)}
 	w.events = w.sequencer(proto.StreamEvents, w.fold)
 	w.beats = w.sequencer(proto.StreamLeases, w.leases)
 	var err error
@@ -69,7 +70,7 @@ func (w *world) sequencer(stream string, fold *testFold) *Sequencer {
 	return seq
 }
 
-func (w *world) write(_ context.Context, _ proto.NodeName, notes []NodeNote) error {
+func (w *world) write(_ context.Context, _ proto.NodeName, notes []report.Note) error {
 	w.notes <- notes
 	return nil
 }

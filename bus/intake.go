@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/events"
+	"segno/events/report"
 	"segno/proto"
 )
 
@@ -36,7 +37,7 @@ type IntakeConfig struct {
 	// leaves causes as nodes name them.
 	History func(key proto.ObjectKey, limit int) ([]*proto.Envelope, error)
 	// Notes writes lines for people, of a node about its own; nil drops them.
-	Notes func(ctx context.Context, node proto.NodeName, notes []NodeNote) error
+	Notes func(ctx context.Context, node proto.NodeName, notes []report.Note) error
 	Log   *slog.Logger
 }
 

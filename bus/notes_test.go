@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
+	"segno/events/report"
 	"segno/proto"
 )
 
@@ -26,7 +27,7 @@ func noteOf(obj metav1.Object, reason string) proto.NodeNote {
 }
 
 // written is what comes through of a report's notes, by reason.
-func (w *world) written(link *Link, report proto.Report) []NodeNote {
+func (w *world) written(link *Link, report proto.Report) []report.Note {
 	w.t.Helper()
 	reply, err := link.Report(w.t.Context(), report)
 	if err != nil || reply.Retry != "" {
@@ -41,7 +42,7 @@ func (w *world) written(link *Link, report proto.Report) []NodeNote {
 	}
 }
 
-func reasons(notes []NodeNote) string {
+func reasons(notes []report.Note) string {
 	var out []string
 	for _, n := range notes {
 		out = append(out, n.Reason)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"segno/events"
+	"segno/events/report"
 	"segno/proto"
 )
 
@@ -41,7 +42,7 @@ func (in *Intake) register(ctx context.Context, node proto.NodeName, data []byte
 		_, err = told(message.Node, given)
 	}
 	if err == nil && given.Name != string(node) {
-		err = notIts(node, nodeResource.Key("", given.Name))
+		err = report.NotIts(node, nodeResource.Key("", given.Name))
 	}
 	if err != nil {
 		return proto.Registered{Error: brief(err)}

@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"segno/events"
+	"segno/events/report"
 	"segno/proto"
 )
 
@@ -26,22 +25,22 @@ const itemsAtOnce = 64
 // report makes a report's items durable and answers each. One that cannot be
 // read is refused: sent again it would be no better.
 func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) proto.Reply {
-	var report proto.Report
-	if err := proto.Unpack(data, &report); err != nil {
+	var said proto.Report
+	if err := proto.Unpack(data, &said); err != nil {
 		return proto.Reply{Errors: []string{brief(err)}}
 	}
-	notes := in.notes(node, &report, time.Now()) // before items end the pods that they are about
-	failures := make([]error, len(report.Items))
+	notes := in.notes(node, &said, time.Now()) // before items end the pods that they are about
+	failures := make([]error, len(said.Items))
 	var group errgroup.Group
 	group.SetLimit(itemsAtOnce)
-	for i := range report.Items {
+	for i := range said.Items {
 		group.Go(func() error {
-			failures[i] = in.item(ctx, node, &report.Items[i])
+			failures[i] = in.item(ctx, node, &said.Items[i])
 			return nil // the others go on
 		})
 	}
 	_ = group.Wait() // no function of the group fails
-	reply := in.judge(node, report.Items, failures)
+	reply := in.judge(node, said.Items, failures)
 	if reply.Retry == "" {
 		in.tellNotes(ctx, node, notes)
 	}
@@ -57,7 +56,7 @@ func (in *Intake) item(ctx context.Context, node proto.NodeName, item *proto.Rep
 		Cause:   proto.Cause{Seq: item.Cause},
 		Via:     "node agent",
 		Manager: "segno-agent",
-		Reason:  plausibleReason(item.Reason),
+		Reason:  report.Reason(item.Reason),
 	}
 	switch {
 	case item.Key == nodeResource.Key("", string(node)):
@@ -65,21 +64,8 @@ func (in *Intake) item(ctx context.Context, node proto.NodeName, item *proto.Rep
 	case item.Key.Resource == podResource:
 		return in.podStatus(ctx, node, item, cmd)
 	default:
-		return notIts(node, item.Key)
+		return report.NotIts(node, item.Key)
 	}
-}
-
-// plausibleReason is a node's reason, or none when it is not one: it would stay
-// in the log for ever.
-func plausibleReason(reason string) string {
-	if !noteReason.MatchString(reason) {
-		return ""
-	}
-	return reason
-}
-
-func notIts(node proto.NodeName, key proto.ObjectKey) error {
-	return apierrors.NewForbidden(schema.GroupResource{Group: key.Group, Resource: key.Resource.Name}, key.Name, fmt.Errorf("node %s may only speak of itself and of its own pods", node))
 }
 
 func malformed(item *proto.ReportItem, err error) error {
@@ -104,7 +90,7 @@ func (in *Intake) podStatus(ctx context.Context, node proto.NodeName, item *prot
 		return nil
 	}
 	if have.Spec.NodeName != string(node) {
-		return notIts(node, item.Key)
+		return report.NotIts(node, item.Key)
 	}
 	if item.Ended && have.DeletionTimestamp == nil {
 		return apierrors.NewBadRequest(fmt.Sprintf("%s is not being deleted: it cannot end", item.Key))
@@ -113,10 +99,10 @@ func (in *Intake) podStatus(ctx context.Context, node proto.NodeName, item *prot
 	if err != nil {
 		return malformed(item, err)
 	}
-	if cmd.Action = podAction(have, is, item); cmd.Action == nil {
+	if cmd.Action = report.PodAction(have, is, item); cmd.Action == nil {
 		return nil
 	}
-	if cmd.Cause.Seq, err = in.cause(node, item, have, &is.Status); err != nil {
+	if cmd.Cause.Seq, err = report.Cause(node, item, have, &is.Status, in.cfg.History); err != nil {
 		return err
 	}
 	_, err = in.cfg.Cluster.Submit(ctx, cmd)
@@ -124,24 +110,4 @@ func (in *Intake) podStatus(ctx context.Context, node proto.NodeName, item *prot
 		return nil
 	}
 	return err
-}
-
-// podAction is what an item asks for, nil when that is nothing.
-func podAction(have, is *corev1.Pod, item *proto.ReportItem) events.Action {
-	var status events.Action
-	if len(item.Status) > 0 {
-		is.ObjectMeta = metav1.ObjectMeta{Name: item.Key.Name, Namespace: item.Key.Namespace, UID: have.UID}
-		status = events.Update{Key: item.Key, Subresource: events.SubStatus, Object: is}
-	}
-	if !item.Ended {
-		return status
-	}
-	end := events.Delete{Key: item.Key, Options: metav1.DeleteOptions{
-		GracePeriodSeconds: new(int64),
-		Preconditions:      &metav1.Preconditions{UID: &have.UID},
-	}}
-	if status == nil {
-		return end
-	}
-	return events.Batch{status, end}
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
+	"segno/events/report"
 	"segno/proto"
 )
 
@@ -177,7 +178,7 @@ func TestN5AReasonOfANodeIsOneWord(t *testing.T) {
 			t.Fatalf("answered %+v, %v", reply, err)
 		}
 		env := envelope(t, w.fold, w.fold.Position().Seq)
-		if env.Actor != "node:n1" || !noteReason.MatchString(env.Events[0].Reason) {
+		if env.Actor != "node:n1" || report.Reason(env.Events[0].Reason) == "" {
 			t.Errorf("reason %.20q is in the log as %.20q", reason, env.Events[0].Reason)
 		}
 	}

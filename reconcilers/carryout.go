@@ -94,7 +94,7 @@ func (l *Loop) tell(ctx context.Context, key Key, t trigger, notes []Note) {
 func (l *Loop) tellSome(ctx context.Context, t trigger, notes []Note) error {
 	var err error
 	for range maxStale {
-		actions, readErr := Tell(l.cfg.Views.View(), notes, time.Now())
+		actions, readErr := Tell(l.cfg.Views.View(), notes, l.cfg.Now())
 		if readErr != nil {
 			return readErr
 		}
@@ -147,7 +147,7 @@ func (l *Loop) refused(key Key, refusals []Refusal) (d Decision, err error) {
 	defer recovered(&err)
 	view := l.cfg.Views.View()
 	if refuser, ok := l.cfg.Reconciler.(Refuser); ok {
-		return refuser.Refused(view, key, refusals, time.Now())
+		return refuser.Refused(view, key, refusals, l.cfg.Now())
 	}
 	obj, err := view.Get(key)
 	if err != nil {

@@ -15,7 +15,7 @@ func (l *Loop) handle(ctx context.Context, key Key, t trigger) {
 		l.again(key, t, failed, err)
 		return
 	}
-	now := time.Now()
+	now := l.cfg.Now()
 	view := l.cfg.Views.View()
 	if view.Seq() < l.committed {
 		l.add(key, t, now.Add(catchUpPause))
@@ -71,14 +71,14 @@ func (l *Loop) again(key Key, t trigger, class answer, err error) {
 	case class == stale && tried.stale < maxStale:
 		tried.stale++
 		l.attempts[key] = tried
-		l.add(key, t, time.Now())
+		l.add(key, t, l.cfg.Now())
 		return
 	}
 	tried.failed++
 	l.attempts[key] = tried
 	pause := l.backoff(tried.failed)
 	l.cfg.Log.Warn("reconcile failed; trying again", "key", key, "in", pause, "err", err)
-	l.add(key, t, time.Now().Add(pause))
+	l.add(key, t, l.cfg.Now().Add(pause))
 }
 
 // backoff doubles with every failure in a row.

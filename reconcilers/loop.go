@@ -46,6 +46,9 @@ type Config struct {
 	Log        *slog.Logger  // default: discarded
 	BackoffMin time.Duration // default: 5 ms
 	BackoffMax time.Duration // default: 1 min
+	// Now is the clock; default: the machine's. Run waits on the machine's own:
+	// another one is for who calls Step and Next.
+	Now func() time.Time
 	// SideBySide is how many commands of an unordered decision are under way at
 	// once; default: 32. With 1 they go in their order.
 	SideBySide int
@@ -102,6 +105,9 @@ func New(cfg Config) (*Loop, error) {
 	}
 	if cfg.BackoffMax <= 0 {
 		cfg.BackoffMax = defaultBackoffMax
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	if cfg.SideBySide <= 0 {
 		cfg.SideBySide = defaultSideBySide
@@ -208,7 +214,7 @@ func (l *Loop) Step(ctx context.Context) (more bool, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.queue.due(time.Now()), nil
+	return l.queue.due(l.cfg.Now()), nil
 }
 
 func (l *Loop) add(key Key, t trigger, due time.Time) {
@@ -220,7 +226,7 @@ func (l *Loop) add(key Key, t trigger, due time.Time) {
 func (l *Loop) next() (Key, trigger, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.queue.next(time.Now())
+	return l.queue.next(l.cfg.Now())
 }
 
 // Next is the time until there is something to do; ok is false when there is
@@ -228,7 +234,7 @@ func (l *Loop) next() (Key, trigger, bool) {
 func (l *Loop) Next() (in time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
+	now := l.cfg.Now()
 	in, ok = l.queue.wait(now)
 	if left := max(0, l.resyncAt.Sub(now)); !l.resyncAt.IsZero() && (!ok || left < in) {
 		return left, true

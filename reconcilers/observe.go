@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"segno/events"
@@ -13,7 +14,7 @@ import (
 
 // observeAll follows the feed until it ends.
 func (l *Loop) observeAll(ctx context.Context) error {
-	for change, err := range l.cfg.Feed.Watch(ctx, l.from, slices.Collect(maps.Keys(l.watches))...) {
+	for change, err := range l.cfg.Feed.Watch(ctx, l.from, l.resources()...) {
 		if err == nil {
 			err = l.Observe(change)
 		}
@@ -50,7 +51,7 @@ func (l *Loop) spread(view events.View, change *Change, t trigger) {
 			continue
 		}
 		for _, key := range keys {
-			l.add(key, t, time.Now().Add(w.Settle))
+			l.add(key, t, l.cfg.Now().Add(w.Settle))
 		}
 	}
 }
@@ -69,13 +70,18 @@ func keysOf(w *Watch, view events.View, change *Change) (keys []Key, err error) 
 
 // skip leaves an object out until the next resync, which comes in a while.
 func (l *Loop) skip(key Key, err error) {
-	again := time.Now().Add(l.cfg.BackoffMax)
+	again := l.cfg.Now().Add(l.cfg.BackoffMax)
 	l.cfg.Log.Error("an object is left out, and looked at again in a resync", "key", key, "in", l.cfg.BackoffMax, "err", err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.resyncAt.IsZero() {
 		l.resyncAt = again
 	}
+}
+
+// resources are those that are watched, always in the same order.
+func (l *Loop) resources() []proto.Resource {
+	return slices.SortedFunc(maps.Keys(l.watches), func(a, b proto.Resource) int { return strings.Compare(a.String(), b.String()) })
 }
 
 // resync queues every object of the watched kinds, each with its own newest
@@ -85,7 +91,7 @@ func (l *Loop) resync() error {
 	l.resyncAt = time.Time{}
 	l.mu.Unlock()
 	view := l.cfg.Views.View()
-	for resource := range l.watches {
+	for _, resource := range l.resources() {
 		page, err := view.List(events.Query{Resource: resource})
 		if err != nil {
 			return fmt.Errorf("resync %s of %s: %w", resource, l.cfg.Reconciler.Name(), err)
@@ -110,5 +116,5 @@ func (l *Loop) resync() error {
 func (l *Loop) resyncDue() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.resyncAt.IsZero() && !time.Now().Before(l.resyncAt)
+	return !l.resyncAt.IsZero() && !l.cfg.Now().Before(l.resyncAt)
 }

@@ -43,6 +43,14 @@ type Config struct {
 	// Observe sees each action that had an effect; for logs and tests.
 	Observe func(uid string, action Action, err error)
 	Logger  *slog.Logger
+
+	// Now is a clock that somebody else moves on, who then calls CatchUp instead of
+	// Run: nothing wakes up by itself. Nil is the machine's clock.
+	Now func() time.Time
+	// Takes is how long an action takes on such a clock; nil is no time.
+	Takes func(want Want, action Action) time.Duration
+	// Unready says which simulated containers do not pass their probes; nil is none.
+	Unready func(c runtime.Container) bool
 }
 
 // Keeper keeps all pods of a node as they are wanted.
@@ -269,7 +277,7 @@ func (k *Keeper) lookAround(ctx context.Context) {
 	if err != nil {
 		k.cfg.Logger.Warn("list what the engine has", "error", err)
 		if !errors.Is(err, runtime.ErrDown) { // then it tells when it is back
-			k.wakeAt(time.Now().Add(lookAgain))
+			k.wakeAt(k.now().Add(lookAgain))
 		}
 		return
 	}
@@ -297,7 +305,9 @@ func (k *Keeper) wakeAt(at time.Time) {
 	if k.timer != nil {
 		k.timer.Stop()
 	}
-	k.timer = time.AfterFunc(time.Until(at), func() { k.Wake("") })
+	if k.cfg.Now == nil {
+		k.timer = time.AfterFunc(time.Until(at), func() { k.Wake("") })
+	}
 }
 
 // orphanGrace is what containers of a pod that nobody knows get.

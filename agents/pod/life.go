@@ -24,6 +24,7 @@ type life struct {
 	again  bool // changed while it was worked on
 	fresh  bool // a new want, or the engine is back: failures need not wait
 	timer  *time.Timer
+	due    time.Time            // the same as timer, for CatchUp
 	probes map[string]*watching // by container id
 	pull   *pull                // the one that is on its way, if any
 
@@ -34,13 +35,15 @@ type life struct {
 	last    corev1.PodStatus // the same
 	retry   time.Time        // not before: an effect on the pod as a whole failed
 	fails   int
+	doing   Action    // takes its time, for CatchUp
+	until   time.Time // is how long
 }
 
 // tend takes a life as far as it goes now, one step after another.
 func (k *Keeper) tend(ctx context.Context, l *life) {
 	for ctx.Err() == nil {
 		want, fresh := k.current(l)
-		now := time.Now()
+		now := k.now()
 		if !fresh && now.Before(l.retry) {
 			k.tendAt(ctx, l, l.retry)
 			return
@@ -73,6 +76,7 @@ func (k *Keeper) current(l *life) (want Want, fresh bool) {
 		l.timer.Stop()
 		l.timer = nil
 	}
+	l.due = time.Time{}
 	return l.want, fresh
 }
 
@@ -85,7 +89,9 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 	l.state.Runtime = have
 	starts := k.watchHealth(ctx, l, want)
 	action := Next(want, l.state, now)
-	k.note(notesBefore(want, l.state, action, now))
+	if l.doing != action { // else told already
+		k.note(notesBefore(want, l.state, action, now))
+	}
 	for _, start := range starts {
 		start()
 	}
@@ -103,9 +109,13 @@ func (k *Keeper) step(ctx context.Context, l *life, want Want, now time.Time) (m
 		return false, nil
 	default:
 	}
+	if at, takes := k.takes(l, want, action, now); takes {
+		k.tendAt(ctx, l, at)
+		return false, nil
+	}
 	var out outcome
 	out.missing, out.err = k.perform(ctx, l, want, action)
-	after := time.Now()
+	after := k.now()
 	out.took, err = after.Sub(now), out.err
 	k.cfg.Observe(l.uid, action, err)
 	if errors.Is(err, errNotWanted) {
@@ -136,7 +146,10 @@ func (k *Keeper) tendAt(ctx context.Context, l *life, at time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if ctx.Err() == nil && k.lives[l.uid] == l {
-		l.timer = time.AfterFunc(time.Until(at), func() { k.Wake(l.uid) })
+		l.due = at
+		if k.cfg.Now == nil {
+			l.timer = time.AfterFunc(time.Until(at), func() { k.Wake(l.uid) })
+		}
 	}
 }
 

@@ -69,7 +69,8 @@ func (k *Keeper) newProbes(ctx context.Context, l *life, want Want, c *corev1.Co
 		w.health = Health{Started: prev.Started != nil && *prev.Started, Ready: prev.Ready}
 	}
 	if k.cfg.AlwaysHealthy {
-		w.health = Health{Started: true, Ready: true}
+		sick := k.cfg.Unready != nil && k.cfg.Unready(latest)
+		w.health = Health{Started: true, Ready: !sick}
 		return nil
 	}
 	address := k.cfg.Node.Address.String()

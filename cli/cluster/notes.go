@@ -8,8 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"segno/bus"
 	"segno/events"
+	"segno/events/report"
 	"segno/proto"
 	"segno/reconcilers"
 )
@@ -42,7 +42,7 @@ const kubelet = "kubelet"
 // tellNotes writes what a node says about its own, as the reconcilers' notes
 // are written. It decides again when a namespace goes meanwhile, or somebody
 // removes the note that is to be counted up.
-func (c *Cluster) tellNotes(ctx context.Context, node proto.NodeName, said []bus.NodeNote) error {
+func (c *Cluster) tellNotes(ctx context.Context, node proto.NodeName, said []report.Note) error {
 	notes := make([]reconcilers.Note, 0, len(said))
 	for i := range said {
 		n := &said[i]

@@ -30,9 +30,9 @@ func (e *Engine) CreateContainer(_ context.Context, spec runtime.ContainerSpec) 
 	p.containers = append(p.containers, &container{
 		Container: runtime.Container{
 			Ref: spec.Ref, ID: e.id(), State: runtime.Created, Sandbox: spec.Sandbox, Streak: spec.Streak,
-			Image: spec.Image, ImageID: "simulated://" + spec.Image, Seq: spec.Seq, CreatedAt: time.Now(),
+			Image: spec.Image, ImageID: "simulated://" + spec.Image, Seq: spec.Seq, CreatedAt: e.now(),
 		},
-		script: scriptOf(spec.Annotations, spec.Container),
+		script: e.scriptFor(spec),
 	})
 	return nil
 }
@@ -54,14 +54,17 @@ func (e *Engine) StartContainer(ctx context.Context, ref runtime.Ref) error {
 	if c.State != runtime.Created {
 		return nil
 	}
-	c.State, c.StartedAt = runtime.Running, time.Now()
-	c.say("simulated container " + ref.Container + " of image " + c.Image + ": started")
-	c.sayAll(c.script.log)
+	now := e.now()
+	c.State, c.StartedAt = runtime.Running, now
+	c.say(now, "simulated container "+ref.Container+" of image "+c.Image+": started")
+	c.sayAll(now, c.script.Log)
 	switch s := c.script; {
-	case s.exits && s.runFor <= 0:
-		c.end(s.exitCode, s.oom)
-	case s.exits:
-		c.ends = time.AfterFunc(s.runFor, func() { e.finish(ref, s.exitCode, s.oom) })
+	case s.Exits && s.RunFor <= 0:
+		c.end(now, s.ExitCode, s.OOM)
+	case s.Exits && e.cfg.Now != nil:
+		c.due = now.Add(s.RunFor)
+	case s.Exits:
+		c.ends = time.AfterFunc(s.RunFor, func() { e.finish(ref, s.ExitCode, s.OOM) })
 	}
 	return nil
 }
@@ -72,7 +75,7 @@ func (e *Engine) finish(ref runtime.Ref, exitCode int, oom bool) {
 	c := e.find(ref)
 	running := c != nil && c.State == runtime.Running
 	if running {
-		c.end(exitCode, oom)
+		c.end(e.now(), exitCode, oom)
 	}
 	e.mu.Unlock()
 	if running {
@@ -84,13 +87,13 @@ func (e *Engine) finish(ref runtime.Ref, exitCode int, oom bool) {
 func (e *Engine) Kill(ref runtime.Ref, exitCode int) { e.finish(ref, exitCode, false) }
 
 // end is called with the engine's lock held, on a running container.
-func (c *container) end(exitCode int, oom bool) {
-	c.State, c.FinishedAt = runtime.Exited, time.Now()
+func (c *container) end(at time.Time, exitCode int, oom bool) {
+	c.State, c.FinishedAt, c.due = runtime.Exited, at, time.Time{}
 	c.ExitCode, c.OOMKilled = exitCode, oom
 	if c.ends != nil {
 		c.ends.Stop()
 	}
-	c.say(fmt.Sprintf("simulated container %s: exited with code %d", c.Ref.Container, exitCode))
+	c.say(at, fmt.Sprintf("simulated container %s: exited with code %d", c.Ref.Container, exitCode))
 	if c.done != nil {
 		close(c.done)
 		c.done = nil
@@ -105,13 +108,13 @@ func (e *Engine) StopContainer(_ context.Context, ref runtime.Ref, force bool) e
 		return err
 	}
 	c := e.find(ref)
-	ends := c != nil && c.State == runtime.Running && (force || !c.script.ignoreTerm)
+	ends := c != nil && c.State == runtime.Running && (force || !c.script.IgnoreTerm)
 	if ends {
-		code := c.script.termCode
+		code := c.script.TermCode
 		if force {
 			code = 137
 		}
-		c.end(code, false)
+		c.end(e.now(), code, false)
 	}
 	e.mu.Unlock()
 	if c == nil {
@@ -135,7 +138,7 @@ func (e *Engine) RemoveContainer(_ context.Context, ref runtime.Ref) error {
 		return nil
 	}
 	if c.State == runtime.Running {
-		c.end(137, false)
+		c.end(e.now(), 137, false)
 	}
 	p := e.pods[ref.UID]
 	p.containers = slices.DeleteFunc(p.containers, func(other *container) bool { return other == c })

@@ -18,6 +18,12 @@ type Config struct {
 	PullLatency time.Duration
 	// NoImage answers why an image cannot be had, nil when it can. Nil: all can.
 	NoImage func(image string) error
+	// Script says how a container behaves of which its pod's annotations say
+	// nothing; ok is false for one that runs for ever. Nil: all do.
+	Script func(spec runtime.ContainerSpec) (script Script, ok bool)
+	// Now is a clock that somebody else moves on: nothing ends by itself then, but
+	// in CatchUp, and nothing takes time. Nil is the machine's clock.
+	Now func() time.Time
 }
 
 // Engine simulates one node's container engine.
@@ -37,6 +43,9 @@ var _ runtime.Runtime = (*Engine)(nil)
 
 // New answers an engine with no containers.
 func New(cfg Config) *Engine {
+	if cfg.Now != nil {
+		cfg.StartLatency, cfg.PullLatency = 0, 0
+	}
 	return &Engine{
 		cfg:      cfg,
 		pods:     map[string]*pod{},
@@ -92,6 +101,13 @@ func (e *Engine) SetDown(down bool) {
 		return
 	}
 	e.lost = make(chan struct{})
+}
+
+func (e *Engine) now() time.Time {
+	if e.cfg.Now != nil {
+		return e.cfg.Now()
+	}
+	return time.Now()
 }
 
 // answers is called with the lock held.

@@ -18,8 +18,9 @@ type pod struct {
 
 type container struct {
 	runtime.Container
-	script script
+	script Script
 	ends   *time.Timer   // the exit it is scripted for
+	due    time.Time     // the same, on a clock that somebody else moves on
 	done   chan struct{} // made by who waits for the end; nil when nobody does
 	lines  []line
 }
@@ -82,7 +83,7 @@ func (e *Engine) CreateSandbox(_ context.Context, spec runtime.SandboxSpec) erro
 	}
 	p.sandbox = &runtime.Sandbox{
 		ID: e.id(), Attempt: spec.Attempt, State: runtime.Running, HostNetwork: spec.HostNetwork,
-		Address: spec.Address, CreatedAt: time.Now(),
+		Address: spec.Address, CreatedAt: e.now(),
 	}
 	return nil
 }

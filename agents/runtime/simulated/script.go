@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"segno/agents/runtime"
 )
 
 // Annotations of a pod that script its containers. Each may be limited to one
@@ -21,19 +23,22 @@ const (
 	Log = "segno.simulated/log"
 )
 
-// script is how one container behaves.
-type script struct {
-	exits      bool
-	runFor     time.Duration
-	exitCode   int
-	oom        bool
-	termCode   int
-	ignoreTerm bool
-	log        string
+// termCode is the exit code of a process that a stop signal ended.
+const termCode = 143
+
+// Script is how one container behaves.
+type Script struct {
+	Exits      bool // by itself, RunFor after its start
+	RunFor     time.Duration
+	ExitCode   int
+	OOM        bool // for lack of memory
+	TermCode   int  // the exit code after a stop signal
+	IgnoreTerm bool
+	Log        string
 }
 
 // scriptOf reads the annotations. What cannot be read counts as not written.
-func scriptOf(annotations map[string]string, container string) script {
+func scriptOf(annotations map[string]string, container string) Script {
 	get := func(key string) (string, bool) {
 		if v, ok := annotations[container+"."+key]; ok {
 			return v, true
@@ -41,33 +46,45 @@ func scriptOf(annotations map[string]string, container string) script {
 		v, ok := annotations[key]
 		return v, ok
 	}
-	s := script{termCode: 143}
+	s := Script{TermCode: termCode}
 	if len(annotations) == 0 {
 		return s
 	}
 	if v, ok := get(RunFor); ok {
 		if d, err := time.ParseDuration(v); err == nil {
-			s.exits, s.runFor = true, d
+			s.Exits, s.RunFor = true, d
 		}
 	}
 	if v, ok := get(ExitCode); ok {
 		if n, err := strconv.Atoi(v); err == nil {
-			s.exits, s.exitCode = true, n
+			s.Exits, s.ExitCode = true, n
 		}
 	}
 	if v, _ := get(OOM); v == "true" {
-		s.exits, s.oom, s.exitCode = true, true, 137
+		s.Exits, s.OOM, s.ExitCode = true, true, 137
 	}
 	if v, ok := get(TermCode); ok {
 		if n, err := strconv.Atoi(v); err == nil {
-			s.termCode = n
+			s.TermCode = n
 		} else {
-			s.ignoreTerm = v == "ignore"
+			s.IgnoreTerm = v == "ignore"
 		}
 	}
-	s.log, _ = get(Log)
-	if s.log != "" && !strings.HasSuffix(s.log, "\n") {
-		s.log += "\n"
+	s.Log, _ = get(Log)
+	if s.Log != "" && !strings.HasSuffix(s.Log, "\n") {
+		s.Log += "\n"
+	}
+	return s
+}
+
+// scriptFor is what the pod's annotations say, else what the configuration does.
+func (e *Engine) scriptFor(spec runtime.ContainerSpec) Script {
+	s := scriptOf(spec.Annotations, spec.Container)
+	if s.Exits || e.cfg.Script == nil {
+		return s
+	}
+	if other, ok := e.cfg.Script(spec); ok {
+		s.Exits, s.RunFor, s.ExitCode, s.OOM = other.Exits, other.RunFor, other.ExitCode, other.OOM
 	}
 	return s
 }

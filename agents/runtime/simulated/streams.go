@@ -16,11 +16,11 @@ type line struct {
 	text string
 }
 
-func (c *container) say(text string) { c.lines = append(c.lines, line{time.Now(), text}) }
+func (c *container) say(at time.Time, text string) { c.lines = append(c.lines, line{at, text}) }
 
-func (c *container) sayAll(text string) {
+func (c *container) sayAll(at time.Time, text string) {
 	for one := range strings.Lines(text) {
-		c.say(strings.TrimSuffix(one, "\n"))
+		c.say(at, strings.TrimSuffix(one, "\n"))
 	}
 }
 

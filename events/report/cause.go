@@ -1,4 +1,4 @@
-package bus
+package report
 
 import (
 	"fmt"
@@ -13,12 +13,15 @@ import (
 // a start and readiness.
 const chainLength = 4
 
-// cause is what led to the status that a pod is about to get. A node names the
+// Past answers the newest transactions about an object, newest first.
+type Past func(key proto.ObjectKey, limit int) ([]*proto.Envelope, error)
+
+// Cause is what led to the status that a pod is about to get. A node names the
 // newest event of the pod that it was told of. Since then a container may have
 // died by itself: what comes now follows from that, and from what the node has
-// said of it.
-func (in *Intake) cause(node proto.NodeName, item *proto.ReportItem, have *corev1.Pod, is *corev1.PodStatus) (proto.Seq, error) {
-	if item.Cause == 0 || item.Ended || in.cfg.History == nil {
+// said of it. Without a past it is as the node names it.
+func Cause(node proto.NodeName, item *proto.ReportItem, have *corev1.Pod, is *corev1.PodStatus, past Past) (proto.Seq, error) {
+	if item.Cause == 0 || item.Ended || past == nil {
 		return item.Cause, nil
 	}
 	before, now := countLives(&have.Status), countLives(is)
@@ -28,12 +31,12 @@ func (in *Intake) cause(node proto.NodeName, item *proto.ReportItem, have *corev
 	case now.ends > before.ends && now.restarts > before.restarts:
 		return 0, nil // died and started again since the last report: by itself
 	}
-	past, err := in.cfg.History(item.Key, chainLength)
+	recent, err := past(item.Key, chainLength)
 	if err != nil {
 		return 0, fmt.Errorf("look for what led to the status of %s: %w", item.Key, err)
 	}
 	newest := item.Cause
-	for _, env := range past {
+	for _, env := range recent {
 		if env.Seq <= item.Cause {
 			break
 		}
