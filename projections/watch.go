@@ -89,6 +89,16 @@ func (s *Subscription) Next(ctx context.Context) ([]events.Change, error) {
 	}
 }
 
+// Poll is Next that does not wait: it answers nothing when there is nothing.
+func (s *Subscription) Poll() ([]events.Change, error) {
+	for {
+		changes, wait, err := s.step()
+		if err != nil || wait || len(changes) > 0 {
+			return changes, err
+		}
+	}
+}
+
 // Seen is a sequence up to which everything of the filter was handed out: good
 // for a bookmark.
 func (s *Subscription) Seen() proto.Seq {

@@ -12,25 +12,16 @@ import (
 	"segno/projections"
 	"segno/proto"
 	"segno/reconcilers"
-	"segno/reconcilers/deployment"
-	"segno/reconcilers/endpoints"
-	"segno/reconcilers/garbage"
-	"segno/reconcilers/namespace"
-	"segno/reconcilers/nodelife"
-	"segno/reconcilers/replicaset"
-	"segno/reconcilers/scheduler"
+	"segno/reconcilers/roster"
 )
 
 // runControl starts the reconcilers and the control plane's side of the nodes.
 func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
-	life, err := nodelife.New(nodelife.Config{Since: time.Now(), Grace: c.cfg.NodeGrace})
+	all, life, err := roster.New(roster.Config{Table: c.table, Since: time.Now(), Grace: c.cfg.NodeGrace})
 	if err != nil {
 		return err
 	}
-	for _, r := range []reconcilers.Reconciler{
-		namespace.New(c.table), garbage.New(c.table), deployment.New(), replicaset.New(),
-		scheduler.New(), endpoints.New(), life,
-	} {
+	for _, r := range all {
 		loop, err := reconcilers.New(reconcilers.Config{
 			Reconciler: r, Table: c.table, Feed: c.ledgers.events(), Views: c, Submit: c,
 			Decode: c.ledgers.events().Object, Log: c.log,

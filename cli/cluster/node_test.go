@@ -242,7 +242,7 @@ func (w *world) notes(name string) map[string]corev1.Event {
 	}
 	out := map[string]corev1.Event{}
 	for _, event := range list.Items {
-		if event.Source.Component == kubelet {
+		if event.Source.Component == "kubelet" {
 			out[event.Reason] = event
 		}
 	}
@@ -272,7 +272,7 @@ func TestP11NotesTellAPodsLife(t *testing.T) {
 			if n.InvolvedObject.UID != crashing.UID || n.InvolvedObject.FieldPath != "spec.containers{main}" || n.InvolvedObject.Kind != "Pod" {
 				t.Errorf("%s is about %+v", reason, n.InvolvedObject)
 			}
-			if n.Source.Host != "sim-1" || n.ReportingController != kubelet || n.ReportingInstance != "sim-1" {
+			if n.Source.Host != "sim-1" || n.ReportingController != "kubelet" || n.ReportingInstance != "sim-1" {
 				t.Errorf("%s is from %+v, %s, %s", reason, n.Source, n.ReportingController, n.ReportingInstance)
 			}
 			if span := n.LastTimestamp.Sub(n.FirstTimestamp.Time); span < 30*time.Minute || n.FirstTimestamp.Before(&crashing.CreationTimestamp) {

@@ -36,21 +36,11 @@ func (c *Cluster) dropNotes(ctx context.Context) error {
 	}
 }
 
-// kubelet is what the world's tools call the agent of a node.
-const kubelet = "kubelet"
-
 // tellNotes writes what a node says about its own, as the reconcilers' notes
 // are written. It decides again when a namespace goes meanwhile, or somebody
 // removes the note that is to be counted up.
 func (c *Cluster) tellNotes(ctx context.Context, node proto.NodeName, said []report.Note) error {
-	notes := make([]reconcilers.Note, 0, len(said))
-	for i := range said {
-		n := &said[i]
-		notes = append(notes, reconcilers.Note{
-			About: n.About, Warning: n.Warning, Reason: n.Reason, Message: n.Message, Count: n.Count,
-			From: kubelet, Host: string(node), Similar: n.Similar, First: n.First, Last: n.Last,
-		})
-	}
+	notes := reconcilers.NodeNotes(string(node), said)
 	const tries = 3
 	for try := 1; ; try++ {
 		actions, err := reconcilers.Tell(c.View(), notes, time.Now())
