@@ -64,11 +64,5 @@ func (p *Projection) revision(r *row) (Revision, error) {
 	if err != nil {
 		return Revision{}, err
 	}
-	out := Revision{Record: r.rec, Envelope: env}
-	for i := range env.Events {
-		if env.Events[i].Key == r.rec.Key {
-			out.Events = append(out.Events, env.Events[i])
-		}
-	}
-	return out, nil
+	return Revision{Record: r.rec, Envelope: env, Events: about(env, r.rec.Key)}, nil
 }

@@ -34,6 +34,7 @@ type Config struct {
 	Nodes      Nodes        // nil: logs, exec and their like answer 503
 	History    History      // nil: /apis/history.segno is not served
 	Exporter   Exporter     // nil: no export of the logs
+	Past       Past         // of many objects; nil: History, when it is one, else it is not served
 	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
 	// Ready tells why the cluster cannot serve yet; nil is always ready.
@@ -67,6 +68,9 @@ func New(cfg Config) (*API, error) {
 	}
 	if cfg.Authorizer == nil {
 		cfg.Authorizer = anyOf{Masters{}, nodeRule{store: cfg.Store, table: cfg.Table}}
+	}
+	if past, ok := cfg.History.(Past); ok && cfg.Past == nil {
+		cfg.Past = past
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

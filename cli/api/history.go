@@ -133,22 +133,6 @@ func (c *call) lastRevision() (proto.Seq, error) {
 	return last, nil
 }
 
-func (c *call) history() error {
-	key, err := c.asked()
-	if err != nil {
-		return err
-	}
-	found, more, err := c.versions(key, 0)
-	if err != nil {
-		return err
-	}
-	revisions, err := history.Revisions(c.api.cfg.Table, c.kind.Stream, found, more)
-	if err != nil {
-		return err
-	}
-	return c.sendJSON(history.List{Object: history.ObjectOf(key), Revisions: revisions, More: more})
-}
-
 // whyRevisions is how many of an object's newest transactions are explained
 // unless the client says otherwise.
 const whyRevisions = 100

@@ -2,9 +2,8 @@ package api
 
 import (
 	"context"
-	"encoding/json"
+	"iter"
 	"math"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -12,26 +11,6 @@ import (
 	"segno/events"
 	"segno/proto"
 )
-
-// typeLines is the content type of one JSON document a line.
-const typeLines = "application/jsonl"
-
-// lines writes JSON documents, one a line.
-type lines struct{ *stream }
-
-func (c *call) lines() *lines {
-	c.w.Header().Set("Content-Type", typeLines)
-	c.w.WriteHeader(http.StatusOK)
-	return &lines{c.openStream()}
-}
-
-func (l *lines) write(value any) error {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	return l.stream.write(append(data, '\n'))
-}
 
 // tailFilter is what of the log a client wants to see.
 type tailFilter struct {
@@ -112,57 +91,20 @@ func (c *call) tail() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(c.r.Context())
-	defer cancel()
-	entries := make(chan entry, 64)
-	go func() {
-		defer close(entries)
-		for env, err := range c.api.cfg.History.Events(ctx, filter.stream, from, follow) {
-			select {
-			case entries <- entry{env, err}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	out := c.lines()
-	if err := out.flush(); err != nil {
-		return nil
-	}
 	sent := 0
-	for e := range entries {
-		switch {
-		case e.err != nil && ctx.Err() != nil && follow:
-			return nil // no end is early for one who follows
-		case e.err != nil:
-			return e.err // drops the connection: the client must not take a part for the whole
-		case e.env.Seq > to:
-			return nil
+	return pour(c, c.lines(), follow, func(ctx context.Context) iter.Seq2[*proto.Envelope, error] {
+		return c.api.cfg.History.Events(ctx, filter.stream, from, follow)
+	}, func(out *lines, env *proto.Envelope) (more bool, err error) {
+		if env.Seq > to {
+			return false, nil
 		}
-		if shown, ok := filter.show(c.api.cfg.Table, e.env); ok {
-			if err := out.write(shown); err != nil {
-				return nil
-			}
-			if sent++; limit > 0 && sent == limit {
-				return nil
-			}
+		shown, ok := filter.show(c.api.cfg.Table, env)
+		if !ok {
+			return true, nil
 		}
-		if len(entries) == 0 {
-			if err := out.flush(); err != nil {
-				return nil
-			}
-		}
-	}
-	if follow {
-		return nil
-	}
-	return ctx.Err()
-}
-
-// entry is what a log yields at once.
-type entry struct {
-	env *proto.Envelope
-	err error
+		sent++
+		return limit == 0 || sent < limit, out.write(shown)
+	})
 }
 
 // span reads from and to: moments, both included. A log that is only followed

@@ -57,15 +57,19 @@ func conceal(list history.List) history.List {
 	out := list
 	out.Revisions = slices.Clone(list.Revisions)
 	for i := range out.Revisions {
-		r := &out.Revisions[i]
-		r.Changes = slices.Clone(r.Changes)
-		for j := range r.Changes {
-			if change := &r.Changes[j]; concealed(list.Object, change.Path) {
-				*change = history.Change{Path: change.Path, New: json.RawMessage(`"` + fateOf(*change) + `"`)}
-			}
-		}
+		out.Revisions[i] = concealOne(list.Object, out.Revisions[i])
 	}
 	return out
+}
+
+func concealOne(o history.Object, r history.Revision) history.Revision {
+	r.Changes = slices.Clone(r.Changes)
+	for i := range r.Changes {
+		if change := &r.Changes[i]; concealed(o, change.Path) {
+			*change = history.Change{Path: change.Path, New: json.RawMessage(`"` + fateOf(*change) + `"`)}
+		}
+	}
+	return r
 }
 
 func fateOf(change history.Change) string {

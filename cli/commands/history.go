@@ -2,8 +2,11 @@ package commands
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,49 +17,100 @@ import (
 	"segno/cli/api/history"
 )
 
+// historyFlags say whose history is meant, which part of it, and how it is shown.
+type historyFlags struct {
+	scopeFlags
+	since, until, actor, reason, field string
+	follow, full                       bool
+	limit                              int
+	output                             string
+}
+
 func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
-	var output string
-	var limit int
-	var full bool
+	f := &historyFlags{}
 	cmd := &cobra.Command{
-		Use: "history OBJECT", Short: "Show who changed an object, when, and what",
+		Use: "history [OBJECT | -n NAMESPACE | -A]", Short: "Show who changed objects, when, and what",
 		Long: "Show the revisions of an object, oldest first: who changed it, when, and the fields that matter most.\n" +
 			"Reports of a component that follow each other are one line; --full has every revision and every field.\n" +
-			"Objects that no longer exist have a history too.",
+			"Objects that no longer exist have a history too.\n\n" +
+			"Without OBJECT: the revisions of all objects of the namespace, or with -A of all there are.",
 		Example: `  segno history deployment/web
   segno history deployment/web --full
-  segno history pod web-7d9c5-abcde -o yaml
-  segno history deployment/web --at 10m`,
+  segno history deployment/web --field .spec.replicas
+  segno history -n shop --since 10m --actor user:ada
+  segno history -A --kind configmaps --since "2026-11-23 10:00" --until 11:00
+  segno history pod/web-7d9c5-abcde -f
+  segno history deployment/web --at 10m -o yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("output", output, "table", "json", "yaml"); err != nil {
+			if err := oneOf("output", f.output, "table", "json", "yaml"); err != nil {
 				return err
 			}
-			key, err := c.object(args)
+			if f.limit < 0 {
+				return fmt.Errorf("--limit %d: must not be negative", f.limit)
+			}
+			params, err := f.params(time.Now())
 			if err != nil {
 				return err
 			}
-			if limit < 0 {
-				return fmt.Errorf("--limit %d: must not be negative", limit)
+			whose, one, err := c.scope(args, f.scopeFlags)
+			if err != nil {
+				return err
 			}
-			list, err := c.revisions(cmd.Context(), key, limit, func([]history.Revision) bool { return false })
+			maps.Copy(params, whose)
+			if one == nil || f.follow {
+				return c.showRevisions(cmd.Context(), params, f, streams.Out)
+			}
+			list, err := c.revisions(cmd.Context(), *one, params, f.limit, func([]history.Revision) bool { return false })
 			if err != nil {
 				return err
 			}
 			switch {
-			case output != "table":
-				return writeAs(streams.Out, output, list)
-			case full:
+			case f.output != "table":
+				return writeAs(streams.Out, f.output, list)
+			case f.full:
 				return writeFullHistory(streams.Out, conceal(list))
 			default:
 				return writeHistory(streams.Out, conceal(list), time.Now())
 			}
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "Output format: table, json or yaml")
-	cmd.Flags().BoolVar(&full, "full", false, "Every revision with its cause, and every field that changed")
-	cmd.Flags().IntVar(&limit, "limit", pageRevisions, "Only the newest revisions, this many; 0 is all")
-	completeChoices(cmd, "output", "table", "json", "yaml")
+	f.add(cmd)
 	return cmd
+}
+
+func (f *historyFlags) add(cmd *cobra.Command) {
+	f.scopeFlags.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.since, "since", "", "Begin at this sequence, time or duration ago")
+	flags.StringVar(&f.until, "until", "", "End at this sequence, time or duration ago")
+	flags.StringVar(&f.actor, "actor", "", "Only what this actor did: user:admin, node:n1, system:scheduler")
+	flags.StringVar(&f.reason, "reason", "", "Only what happened for this reason: ImageChanged, CrashLoopBackOff …")
+	flags.StringVar(&f.field, "field", "", "Only where this field, or one below it, changed: .spec.replicas")
+	flags.BoolVarP(&f.follow, "follow", "f", false, "Go on with what happens from now on")
+	flags.StringVarP(&f.output, "output", "o", "table", "Output format: table, json or yaml; of many objects, or with -f, a document for each revision")
+	flags.BoolVar(&f.full, "full", false, "Every revision with its cause, and every field that changed")
+	flags.IntVar(&f.limit, "limit", pageRevisions, "Only the newest revisions, this many; 0 is all")
+	completeChoices(cmd, "output", "table", "json", "yaml")
+}
+
+// params is the question without whose history it is about.
+func (f *historyFlags) params(now time.Time) (url.Values, error) {
+	since, err := exactMoment(f.since, now, false)
+	if err != nil {
+		return nil, fmt.Errorf("--since: %w", err)
+	}
+	until, err := exactMoment(f.until, now, true)
+	if err != nil {
+		return nil, fmt.Errorf("--until: %w", err)
+	}
+	if f.follow && f.until != "" {
+		return nil, errors.New("--follow goes on with what happens from now on: --until does not go with it")
+	}
+	out := url.Values{"since": {since}, "until": {until}, "actor": {f.actor}, "reason": {f.reason}, "field": {f.field}, "limit": {fmt.Sprint(f.limit)}}
+	if f.follow {
+		out.Set("follow", "true")
+	}
+	return out, nil
 }
 
 // writeHistory prints what people look for first, a line each.
@@ -93,15 +147,20 @@ func writeFullHistory(out io.Writer, list history.List) error {
 			continue
 		}
 		fmt.Fprintf(out, "\n%d:\n", r.Seq)
-		for _, change := range r.Changes {
-			if concealed(list.Object, change.Path) {
-				fmt.Fprintf(out, "  .%s: %s\n", change.Path, plain(change.New))
-				continue
-			}
-			fmt.Fprintf(out, "  .%s: %s → %s\n", change.Path, shortened(change.Old), shortened(change.New))
-		}
+		writeChanges(out, list.Object, r)
 	}
 	return nil
+}
+
+// writeChanges prints a line a changed field.
+func writeChanges(out io.Writer, o history.Object, r history.Revision) {
+	for _, change := range r.Changes {
+		if concealed(o, change.Path) {
+			fmt.Fprintf(out, "  .%s: %s\n", change.Path, plain(change.New))
+			continue
+		}
+		fmt.Fprintf(out, "  .%s: %s → %s\n", change.Path, shortened(change.Old), shortened(change.New))
+	}
 }
 
 // shortened keeps a value on its line.

@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/url"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -15,10 +17,12 @@ import (
 const pageRevisions = 500
 
 // revisions reads the newest revisions of an object, a page at a time, until
-// there are limit of them (0 is all), or they are enough.
-func (c *client) revisions(ctx context.Context, key proto.ObjectKey, limit int, enough func([]history.Revision) bool) (history.List, error) {
+// there are limit of them (0 is all), or they are enough. chosen are parameters
+// that choose among them; nil is all.
+func (c *client) revisions(ctx context.Context, key proto.ObjectKey, chosen url.Values, limit int, enough func([]history.Revision) bool) (history.List, error) {
 	var all history.List
 	params := paramsOf(key)
+	maps.Copy(params, chosen)
 	for {
 		page := pageRevisions
 		if limit > 0 {
@@ -27,17 +31,17 @@ func (c *client) revisions(ctx context.Context, key proto.ObjectKey, limit int, 
 		params.Set("limit", fmt.Sprint(page))
 		var older history.List
 		err := c.askJSON(ctx, "history", params, &older)
-		if apierrors.IsNotFound(err) && len(all.Revisions) > 0 {
-			all.More = false // the rest has left the log meanwhile
+		if apierrors.IsNotFound(err) && params.Has("before") {
+			all.More, all.Next = false, 0 // the rest has left the log meanwhile
 			return all, nil
 		}
 		if err != nil {
 			return all, err
 		}
-		all.Object, all.More, all.Revisions = older.Object, older.More, append(older.Revisions, all.Revisions...)
+		all.Object, all.More, all.Next, all.Revisions = older.Object, older.More, older.Next, append(older.Revisions, all.Revisions...)
 		if enough(all.Revisions) || !all.More || len(all.Revisions) == limit {
 			return all, nil
 		}
-		params.Set("before", all.Revisions[0].Seq.String())
+		params.Set("before", older.Next.String())
 	}
 }

@@ -44,7 +44,7 @@ func TestE5LongHistoriesComeInPages(t *testing.T) {
 	}{
 		{0, all, all, false}, {all, all, all, false}, {pageRevisions + 1, all, pageRevisions + 1, true}, {1, all, 1, true}, {0, 1, pageRevisions, true},
 	} {
-		list, err := c.revisions(t.Context(), key, test.limit, func(r []history.Revision) bool { return len(r) >= test.enough })
+		list, err := c.revisions(t.Context(), key, nil, test.limit, func(r []history.Revision) bool { return len(r) >= test.enough })
 		if err != nil || len(list.Revisions) != test.want || list.More != test.more {
 			t.Errorf("limit %d, enough are %d: %d revisions, more %t, %v", test.limit, test.enough, len(list.Revisions), list.More, err)
 			continue

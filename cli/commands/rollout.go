@@ -117,7 +117,7 @@ func writtenCauses(sets map[int64]runtime.Object) map[int64]string {
 // looks back no further than they go.
 func (c *client) causes(ctx context.Context, key proto.ObjectKey, of []int64) (map[int64]string, error) {
 	var found map[int64]string
-	_, err := c.revisions(ctx, key, 0, func(revisions []history.Revision) bool {
+	_, err := c.revisions(ctx, key, nil, 0, func(revisions []history.Revision) bool {
 		found = causesOf(revisions)
 		return !slices.ContainsFunc(of, func(revision int64) bool { return found[revision] == "" })
 	})

@@ -9,8 +9,10 @@ import (
 type List struct {
 	Object    Object     `json:"object"`
 	Revisions []Revision `json:"revisions"`
-	// More tells that there are older revisions than the limit let through.
-	More bool `json:"more,omitempty"`
+	// More tells that there are older revisions than the limit let through, or
+	// than one answer looks at; those before Next.
+	More bool      `json:"more,omitempty"`
+	Next proto.Seq `json:"next,omitempty"`
 }
 
 // Revision is one version of an object: the transaction that made it, and what
@@ -23,44 +25,93 @@ type Revision struct {
 	Changes []Change `json:"changes"`
 }
 
+// Line is a revision of one object among those of many.
+type Line struct {
+	Object Object `json:"object"`
+	Revision
+}
+
 // Version is a revision as the log has it.
 type Version = events.Version
 
+// Step is a version with the one before it; Before is nil when there was none.
+type Step struct {
+	Version
+	Before *events.Record
+}
+
 // Revisions shows versions, newest first as a projection answers them, oldest
-// first, each compared with the one before it. When more is set the oldest one
-// is only there to be compared with.
-func Revisions(table *events.Table, stream string, versions []Version, more bool) ([]Revision, error) {
+// first, each compared with the one before it: those that the filter keeps.
+// When more is set the oldest one is only there to be compared with.
+func Revisions(table *events.Table, stream string, versions []Version, more bool, filter Filter) ([]Revision, error) {
 	out := make([]Revision, 0, len(versions))
 	var before events.Object
 	for i := len(versions) - 1; i >= 0; i-- {
-		v := versions[i]
-		revision := Revision{
-			Transaction: Of(stream, v.Envelope, func(ev *proto.Event) bool { return ev.Key == v.Record.Key }),
-			UID:         v.Record.UID, Created: v.Record.Created == v.Record.Seq, Deleted: v.Record.Deleted,
+		after, err := living(table, versions[i].Record)
+		if err != nil {
+			return nil, err
 		}
-		var after events.Object
-		if !v.Record.Deleted {
-			var err error
-			if after, err = table.Decode(v.Record); err != nil {
+		if i < len(versions)-1 || !more {
+			revision, kept, err := revisionOf(stream, versions[i], before, after, filter)
+			if err != nil {
 				return nil, err
 			}
-		}
-		if revision.Created {
-			before = nil
-		}
-		if !v.Record.Deleted {
-			var err error
-			if revision.Changes, err = Diff(before, after); err != nil {
-				return nil, err
+			if kept {
+				out = append(out, revision)
 			}
-		}
-		if revision.Changes == nil {
-			revision.Changes = []Change{}
 		}
 		before = after
-		if i < len(versions)-1 || !more {
-			out = append(out, revision)
-		}
 	}
 	return out, nil
+}
+
+// LineOf shows a step; ok is false when the filter does not keep it.
+func LineOf(table *events.Table, stream string, step Step, filter Filter) (line Line, ok bool, err error) {
+	before, err := living(table, step.Before)
+	if err != nil {
+		return line, false, err
+	}
+	after, err := living(table, step.Record)
+	if err != nil {
+		return line, false, err
+	}
+	line.Object = ObjectOf(step.Record.Key)
+	line.Revision, ok, err = revisionOf(stream, step.Version, before, after, filter)
+	return line, ok, err
+}
+
+// living decodes a record; nil when there is none, or the object had ended.
+func living(table *events.Table, rec *events.Record) (events.Object, error) {
+	if rec == nil || rec.Deleted {
+		return nil, nil
+	}
+	return table.Decode(rec)
+}
+
+func revisionOf(stream string, v Version, before, after events.Object, filter Filter) (Revision, bool, error) {
+	out := Revision{
+		Transaction: Of(stream, v.Envelope, func(ev *proto.Event) bool { return ev.Key == v.Record.Key }),
+		UID:         v.Record.UID, Created: v.Record.Created == v.Record.Seq, Deleted: v.Record.Deleted, Changes: []Change{},
+	}
+	if !filter.transaction(out.Transaction) {
+		return out, false, nil
+	}
+	if out.Created {
+		before = nil
+	}
+	changes, err := Diff(before, after)
+	if err != nil || !filter.fields(changes) {
+		return out, false, err
+	}
+	if !out.Deleted && len(changes) > 0 {
+		out.Changes = changes // what is gone with its object is not listed
+	}
+	return out, true, nil
+}
+
+// Difference is an object as of two moments; nil where it did not live then.
+type Difference struct {
+	Key    proto.ObjectKey
+	Before *events.Record
+	After  *events.Record
 }

@@ -43,38 +43,10 @@ func (l *Logs) Envelope(_ context.Context, stream string, seq proto.Seq) (*proto
 
 // Events implements api.History.
 func (l *Logs) Events(ctx context.Context, stream string, from proto.Seq, follow bool) iter.Seq2[*proto.Envelope, error] {
-	return func(yield func(*proto.Envelope, error) bool) {
-		fold := l.logs[stream].Fold
-		if fold == nil {
-			yield(nil, fmt.Errorf("read the log %s: there is no such log", stream))
-			return
-		}
-		from = max(from, fold.First(), 1)
-		last := fold.Position().Seq
-		sub, err := fold.Subscribe(max(last, from-1), projections.Filter{})
-		if err != nil {
-			yield(nil, status(err))
-			return
-		}
-		defer sub.Close()
-		for {
-			for env, err := range fold.Events(ctx, from, last) {
-				if !yield(env, status(err)) || err != nil {
-					return
-				}
-				from = env.Seq + 1
-			}
-			if !follow {
-				return
-			}
-			changes, err := sub.Next(ctx)
-			if err != nil {
-				yield(nil, status(err))
-				return
-			}
-			last = max(last, changes[0].Seq)
-		}
-	}
+	return onward(ctx, l.logs[stream].Fold, span{stream: stream, from: from, to: projections.Newest, follow: follow},
+		func(fold *projections.Projection, from, to proto.Seq) iter.Seq2[*proto.Envelope, error] {
+			return fold.Events(ctx, from, to)
+		})
 }
 
 // Verify implements api.History: every log, EVENTS first.

@@ -1,0 +1,105 @@
+package logs
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"segno/cli/api"
+	"segno/cli/api/history"
+	"segno/projections"
+	"segno/proto"
+)
+
+var _ api.Past = (*Logs)(nil)
+
+// First implements api.Past.
+func (l *Logs) First(stream string) proto.Seq {
+	fold := l.logs[stream].Fold
+	if fold == nil {
+		return 0
+	}
+	return max(fold.First(), 1)
+}
+
+// Changes implements api.Past.
+func (l *Logs) Changes(ctx context.Context, stream string, from, to proto.Seq, follow bool, wanted api.Wanted) iter.Seq2[history.Step, error] {
+	steps := onward(ctx, l.logs[stream].Fold, span{stream: stream, from: from, to: to, follow: follow},
+		func(fold *projections.Projection, from, to proto.Seq) iter.Seq2[projections.Step, error] {
+			return fold.Changes(ctx, from, to, projections.Wanted(wanted))
+		})
+	return func(yield func(history.Step, error) bool) {
+		for s, err := range steps {
+			step := history.Step{Version: history.Version{Record: s.Record, Envelope: s.Envelope}, Before: s.Before}
+			if !yield(step, err) {
+				return
+			}
+		}
+	}
+}
+
+// Between implements api.Past.
+func (l *Logs) Between(ctx context.Context, stream string, from, to proto.Seq, wanted api.Wanted) iter.Seq2[history.Difference, error] {
+	return func(yield func(history.Difference, error) bool) {
+		fold := l.logs[stream].Fold
+		if fold == nil {
+			yield(history.Difference{}, noLog(stream))
+			return
+		}
+		for d, err := range fold.Between(ctx, from, to, projections.Wanted(wanted)) {
+			if !yield(history.Difference(d), status(err)) {
+				return
+			}
+		}
+	}
+}
+
+func noLog(stream string) error {
+	return fmt.Errorf("read the log %s: there is no such log", stream)
+}
+
+// span is a part of a log: from and to are included. Who follows goes on behind
+// its end.
+type span struct {
+	stream   string
+	from, to proto.Seq
+	follow   bool
+}
+
+// onward reads a span of a log, in turns of what there is by then. The last thing
+// it yields may be an error.
+func onward[T any](ctx context.Context, fold *projections.Projection, s span, read func(fold *projections.Projection, from, to proto.Seq) iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		if fold == nil {
+			yield(none, noLog(s.stream))
+			return
+		}
+		from, last := max(s.from, fold.First(), 1), min(s.to, fold.Position().Seq)
+		sub, err := fold.Subscribe(max(fold.Position().Seq, from-1), projections.Filter{})
+		if err != nil {
+			yield(none, status(err))
+			return
+		}
+		defer sub.Close()
+		for {
+			if from <= last {
+				for item, err := range read(fold, from, last) {
+					if !yield(item, status(err)) || err != nil {
+						return
+					}
+				}
+				from = last + 1
+			}
+			if !s.follow {
+				return
+			}
+			changes, err := sub.Next(ctx)
+			if err != nil {
+				yield(none, status(err))
+				return
+			}
+			last = max(last, changes[0].Seq)
+		}
+	}
+}
