@@ -187,7 +187,10 @@ func (r *repairer) compareStart(ctx context.Context, have extent, folded proto.S
 	}
 	small := have.messages <= r.effort.messages && have.bytes <= r.effort.bytes
 	if small || r.anchor.Suspect || uint64(to-from) < r.effort.tail {
-		return 0, r.compare(ctx, from, to)
+		if err := r.compare(ctx, from, to); err != nil || !r.anchor.Suspect || r.dir == "" {
+			return 0, err
+		}
+		return 0, r.compareFiles(ctx)
 	}
 	rest := to - proto.Seq(r.effort.tail)
 	if err := r.compare(ctx, rest+1, to); err != nil || r.log.name != proto.StreamEvents {

@@ -69,7 +69,6 @@ type Sequencer struct {
 	reason   error         // why stopped; read after stopped
 	folded   atomic.Uint64 // newest durable transaction
 	suspect  atomic.Bool   // a damage of the log was found while running
-	repaired atomic.Pointer[repairer]
 	recent   *correlations
 	feed     *feed
 	effort   effort
@@ -147,7 +146,6 @@ func (s *Sequencer) run(ctx context.Context) error {
 		return err
 	}
 	r.progress = nil // the start is over
-	s.repaired.Store(r)
 	s.feed = newFeed(conn, s.cfg.Stream, s.cfg.Render, s.log)
 	s.folded.Store(uint64(s.cfg.Fold.Position().Seq))
 	err = s.serve(ctx, line, r, rest)

@@ -1,0 +1,271 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+
+	"segno/proto"
+)
+
+// fileCheck goes along the records of one stream.
+type fileCheck struct {
+	cfg      FilesConfig
+	anchored anchor
+	stream   string // JetStream's
+	folded   proto.Seq
+	retained bool   // its beginning runs out in time
+	first    proto.Seq
+	next     proto.Seq      // expected; 0 while a retained stream has shown none
+	at       proto.Position // the fold's end; behind it, the newest record
+	records  int
+
+	file   string
+	offset int64
+	maker  *recorder
+}
+
+func newFileCheck(cfg FilesConfig, anchored anchor) *fileCheck {
+	at := cfg.Fold.Position()
+	return &fileCheck{
+		cfg: cfg, anchored: anchored, stream: cfg.Stream, retained: cfg.Stream != proto.StreamEvents,
+		folded: at.Seq, at: at, first: 1, next: 1,
+	}
+}
+
+// run reads all blocks.
+func (c *fileCheck) run(ctx context.Context) error {
+	must := c.first
+	if c.retained {
+		must, c.next = c.oldestKept(), 0
+	}
+	dir := streamFiles(c.cfg.StoreDir, c.stream)
+	blocks, err := blocksOf(dir)
+	if err != nil {
+		return err
+	}
+	c.file = filepath.Join(dir, "msgs")
+	for i, b := range blocks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.block(b, i == len(blocks)-1); err != nil {
+			return err
+		}
+	}
+	end := c.next
+	if c.retained && (must > 0 && must <= c.folded && (c.first > must || end == 0)) {
+		return c.wrong(must, "it is missing: the files begin behind it")
+	}
+	if !c.retained || end > 0 {
+		for _, reach := range []proto.Seq{c.folded, c.anchored.Seq} {
+			if end <= reach {
+				return c.wrong(end, "it is missing: the files end before it, at %s were acknowledged", reach)
+			}
+		}
+	}
+	return nil
+}
+
+// oldestKept is the oldest transaction that a retained log must still have; 0
+// when there may be none.
+func (c *fileCheck) oldestKept() proto.Seq {
+	if c.stream == proto.StreamLeases {
+		return c.at.Seq
+	}
+	limit := time.Now().Add(time.Hour - notesAge)
+	young := sort.Search(int(c.at.Seq), func(i int) bool {
+		env := c.envelope(proto.Seq(i + 1))
+		return env != nil && env.At.After(limit)
+	})
+	if proto.Seq(young) == c.at.Seq {
+		return 0
+	}
+	return proto.Seq(young + 1)
+}
+
+// envelope is a transaction as the fold has it; nil when it has not.
+func (c *fileCheck) envelope(seq proto.Seq) *proto.Envelope {
+	encoded, err := c.cfg.Fold.Encoded(seq)
+	if err != nil {
+		return nil
+	}
+	env, err := proto.Decode(encoded)
+	if err != nil {
+		return nil
+	}
+	return env
+}
+
+// block checks one file.
+func (c *fileCheck) block(b block, last bool) error {
+	data, err := os.ReadFile(b.path)
+	if errors.Is(err, fs.ErrNotExist) && c.retained {
+		return nil // it ran out meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("read the log's files: %w", err)
+	}
+	if c.maker, err = newRecorder(c.stream, b.number); err != nil {
+		return err
+	}
+	c.file = b.path
+	for at := 0; at < len(data); {
+		c.offset = int64(at)
+		length, err := c.record(data[at:])
+		switch {
+		case errors.Is(err, errUnfinished) && last && c.next > c.folded:
+			return nil
+		case errors.Is(err, errUnfinished):
+			return c.wrong(c.next, "its record is cut short, or its length is not what it was")
+		case err != nil:
+			return err
+		}
+		at += length
+	}
+	return nil
+}
+
+// errUnfinished says that the file ends within a record.
+var errUnfinished = errors.New("the file ends within a record")
+
+// record checks the record that data begins with and answers its length.
+func (c *fileCheck) record(data []byte) (int, error) {
+	if len(data) < recordHead {
+		return 0, errUnfinished
+	}
+	h := readHead(data)
+	if h.gone && (c.retained || c.next == c.first) && h.length == recordEmpty {
+		return c.tombstone(h, data)
+	}
+	if c.next == 0 {
+		c.next = c.begin(h, data)
+		c.first = c.next
+	}
+	encoded, err := c.expected()
+	if err != nil {
+		return 0, err
+	}
+	if encoded == nil {
+		if encoded, err = c.ownMessage(h, data); err != nil {
+			return 0, err
+		}
+	}
+	env, err := proto.Decode(encoded)
+	if err != nil {
+		return 0, fmt.Errorf("transaction %s of the fold: %w", c.next, err)
+	}
+	subject := proto.LogSubject(c.stream, firstKey(env))
+	want := c.maker.transaction(c.next, h.stored, subject, encoded)
+	if have := data[:min(len(data), len(want))]; !bytes.Equal(have, want) {
+		part, at := differ(have, want, subject, len(fence(c.next)))
+		c.offset += int64(at)
+		return 0, c.wrong(c.next, "the %s differs from what was acknowledged", part)
+	}
+	c.next++
+	c.records++
+	if c.cfg.Progress != nil && c.records%1024 == 0 {
+		c.cfg.Progress(c.records, max(c.records, int(c.folded+1-c.first)))
+	}
+	return len(want), nil
+}
+
+// tombstone is known where a stream begins behind 1, and anywhere in one whose
+// beginning runs out.
+func (c *fileCheck) tombstone(h head, data []byte) (int, error) {
+	if len(data) < recordEmpty {
+		return 0, errUnfinished
+	}
+	known := c.retained || proto.Seq(h.seq)+1 == c.first
+	if want := c.maker.tombstone(h.seq, h.stored); !known || !bytes.Equal(data[:recordEmpty], want) {
+		return 0, c.wrong(c.next, "before it lies a record that is not known")
+	}
+	return recordEmpty, nil
+}
+
+// begin is the sequence of the first record of a retained log. Its head names
+// it, and so does its message: that counts when all the rest speaks for it.
+func (c *fileCheck) begin(h head, data []byte) proto.Seq {
+	if h.length > len(data) || h.length < recordEmpty {
+		return proto.Seq(h.seq)
+	}
+	message := h.message(data[:h.length])
+	env, err := proto.Decode(message)
+	if err != nil || len(env.Events) == 0 {
+		return proto.Seq(h.seq)
+	}
+	const behind = 12 // the sequence
+	want := c.maker.transaction(env.Seq, h.stored, proto.LogSubject(c.stream, firstKey(env)), message)
+	if bytes.Equal(want[behind:], data[behind:h.length]) {
+		return env.Seq
+	}
+	return proto.Seq(h.seq)
+}
+
+// expected is what the fold has of the next transaction: nil when it has not,
+// yet or any more.
+func (c *fileCheck) expected() ([]byte, error) {
+	if c.next > c.folded {
+		return nil, nil
+	}
+	encoded, err := c.cfg.Fold.Encoded(c.next)
+	if err != nil && c.retained {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read transaction %s of the fold: %w", c.next, err)
+	}
+	return encoded, nil
+}
+
+// ownMessage is the message of a record that the fold does not have. It must
+// be the transaction that it says, and continue the chain.
+func (c *fileCheck) ownMessage(h head, data []byte) ([]byte, error) {
+	if h.length < recordEmpty || h.length > recordLongest {
+		return nil, c.wrong(c.next, "a record cannot have the length %d", h.length)
+	}
+	if h.length > len(data) {
+		return nil, errUnfinished
+	}
+	message := h.message(data[:h.length])
+	at := c.at
+	if c.next <= c.folded || at.Seq+1 != c.next {
+		at = proto.Position{} // older than the fold: nothing tells what came before it
+	}
+	entry, err := link(at, c.next, message)
+	if err == nil {
+		err = c.anchored.check(entry)
+	}
+	var d *damage
+	switch {
+	case errors.As(err, &d):
+		return nil, c.wrong(c.next, "expected %s, found %s", d.want, d.found)
+	case err != nil:
+		return nil, err
+	case len(entry.Envelope.Events) == 0:
+		return nil, c.wrong(c.next, "it says that nothing happened")
+	}
+	if c.next > c.folded {
+		c.at = after(entry)
+	}
+	return message, nil
+}
+
+// wrong is the damage at the place that is read.
+func (c *fileCheck) wrong(seq proto.Seq, format string, args ...any) error {
+	out := &FileError{Seq: seq, File: c.file, Offset: c.offset, What: fmt.Sprintf(format, args...)}
+	out.Mends = c.folded > 0 && seq > c.anchored.Seq // else nobody was told of it
+	if env := c.envelope(seq); env != nil {
+		out.At, out.Mends, out.Object = env.At, true, env.Events[0].Kind
+		if key := firstKey(env); key.Resource.Name != "" {
+			out.Object = key.String()
+		}
+	}
+	return out
+}
