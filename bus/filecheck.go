@@ -20,7 +20,7 @@ type fileCheck struct {
 	anchored anchor
 	stream   string // JetStream's
 	folded   proto.Seq
-	retained bool   // its beginning runs out in time
+	retained bool // its beginning runs out in time
 	first    proto.Seq
 	next     proto.Seq      // expected; 0 while a retained stream has shown none
 	at       proto.Position // the fold's end; behind it, the newest record

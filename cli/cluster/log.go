@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 
@@ -70,7 +71,7 @@ func (c *Cluster) openLedgers() error {
 			cfg.Causes = c.ledgers[proto.StreamEvents].door
 		}
 		if c.cfg.DataDir != "" {
-			cfg.Anchor = filepath.Join(c.cfg.DataDir, "anchor-"+stream)
+			cfg.Anchor = anchorFile(c.cfg.DataDir, stream)
 		}
 		if l.door, err = bus.NewSequencer(cfg); err != nil {
 			return err
@@ -79,7 +80,9 @@ func (c *Cluster) openLedgers() error {
 	var err error
 	all := map[string]logs.Log{}
 	for stream, l := range c.ledgers {
-		all[stream] = logs.Log{Fold: l.fold, Submit: l.door.Submit}
+		all[stream] = logs.Log{Fold: l.fold, Submit: l.door.Submit, Files: func(ctx context.Context, progress func(done, total int)) (int, string, error) {
+			return filesFound(l.door.VerifyFiles(ctx, progress))
+		}}
 	}
 	c.logs, err = logs.New(logs.Config{Name: c.cfg.Name, Table: c.table, Logs: all})
 	return err

@@ -57,7 +57,7 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir, UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: setUp,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"let": let, "await": await, "forge": forge},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"let": let, "await": await, "forge": forge, "tamper": tamper},
 	})
 }
 

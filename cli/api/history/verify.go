@@ -19,6 +19,7 @@ type Result struct {
 	StateHash string    `json:"stateHash"`        // of all current objects
 	Events    int       `json:"events"`           // transactions whose chain was checked
 	Rows      int       `json:"rows"`             // rows compared with a fold from nothing
+	Records   int       `json:"records"`          // of the log's files, compared byte for byte; 0 for a log in memory
 	At        proto.Seq `json:"at,omitempty"`     // a moment that was asked about
 	AtHash    string    `json:"atHash,omitempty"` // of all objects as they were then
 	Problem   string    `json:"problem,omitempty"`

@@ -52,34 +52,46 @@ func (l *Logs) Events(ctx context.Context, stream string, from proto.Seq, follow
 // Verify implements api.History: every log, EVENTS first.
 func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Verification)) error {
 	for _, stream := range []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases} {
-		fold := l.logs[stream].Fold
-		if fold == nil {
+		log := l.logs[stream]
+		if log.Fold == nil {
 			continue
 		}
 		last := history.Verification{Stream: stream}
-		found, err := fold.Verify(ctx, func(done, total int) {
+		result, err := log.verify(ctx, func(done, total int) {
 			last.Done, last.Total = done, total
 			report(last)
 		})
-		if err != nil {
-			return fmt.Errorf("verify %s: %w", stream, err)
-		}
-		result := &history.Result{
-			Seq: found.Position.Seq, Hash: found.Position.Hash.String(), StateHash: found.StateHash.String(),
-			Events: found.Events, Rows: found.Rows,
-		}
-		if at > 0 && stream == proto.StreamEvents {
-			then, err := fold.StateHashAt(at)
-			if err != nil {
-				return fmt.Errorf("verify %s: %w", stream, err)
-			}
+		if err == nil && at > 0 && stream == proto.StreamEvents {
+			var then proto.Hash
+			then, err = log.Fold.StateHashAt(at)
 			result.At, result.AtHash = at, then.String()
 		}
-		if found.Problem != nil {
-			result.Problem = found.Problem.String()
+		if err != nil {
+			return fmt.Errorf("verify %s: %w", stream, err)
 		}
 		last.Result = result
 		report(last)
 	}
 	return nil
+}
+
+// verify proves the fold, and with it the log's files.
+func (log Log) verify(ctx context.Context, progress func(done, total int)) (*history.Result, error) {
+	found, err := log.Fold.Verify(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	result := &history.Result{
+		Seq: found.Position.Seq, Hash: found.Position.Hash.String(), StateHash: found.StateHash.String(),
+		Events: found.Events, Rows: found.Rows,
+	}
+	if found.Problem != nil {
+		result.Problem = found.Problem.String()
+		return result, nil
+	}
+	if log.Files == nil {
+		return result, nil
+	}
+	result.Records, result.Problem, err = log.Files(ctx, progress)
+	return result, err
 }

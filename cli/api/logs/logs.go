@@ -30,6 +30,10 @@ import (
 type Log struct {
 	Fold   *projections.Projection
 	Submit func(ctx context.Context, cmd events.Command) (events.Outcome, error)
+	// Files compares the log's files with the fold: it answers how many of their
+	// records are what they must be, and what is wrong with the first that is not.
+	// nil is no files.
+	Files func(ctx context.Context, progress func(done, total int)) (records int, problem string, err error)
 }
 
 // Config names the logs of a cluster by their stream. EVENTS is needed.
