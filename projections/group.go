@@ -105,7 +105,11 @@ func (g *group) fold(e *proto.Entry, bodies []proto.Hash) error {
 	if g.state.First == 0 {
 		g.state.First = env.Seq
 	}
-	g.folded = append(g.folded, folded{entry: e, state: g.state.sum.hash()})
+	state := g.state.sum.hash()
+	g.folded = append(g.folded, folded{entry: e, state: state})
+	if told := g.p.cfg.Folded; told != nil {
+		told(env.Seq, state)
+	}
 	return nil
 }
 

@@ -37,6 +37,10 @@ type Config struct {
 	// current objects; 0 keeps everything. It needs Retained.
 	Window int
 
+	// Folded is told the state hash after every transaction as it is folded, in
+	// order: for a comparison with what was recorded. Default: nobody is told.
+	Folded func(seq proto.Seq, state proto.Hash)
+
 	// The sizes are bounds, filled as the cluster grows; a log of notes or leases
 	// does with a quarter of the defaults.
 	CacheBytes   int64 // blocks of rows; default 32 MiB

@@ -84,12 +84,14 @@ func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig)
 	if err != nil {
 		return err
 	}
+	f := &folding{archive: a, stream: log.Stream, cfg: cfg}
 	fold, err := projections.Open(projections.Config{
-		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents,
+		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents, Folded: f.folded,
 	})
 	if err != nil {
 		return err
 	}
+	f.fold = fold
 	a.Logs[log.Stream], a.Starts[log.Stream] = fold, log
 	if err := fold.Seed(start, in.Records()); err != nil {
 		return err
@@ -97,73 +99,5 @@ func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig)
 	if !a.Header.Redacted && fold.StateHash().String() != log.State {
 		return fmt.Errorf("%w: the objects that %s begins with have state hash %s, recorded was %.12s", ErrDamaged, log.Stream, fold.StateHash().Short(), log.State)
 	}
-	f := folding{archive: a, stream: log.Stream, fold: fold, cfg: cfg}
-	for entry, err := range in.Entries() {
-		if err == nil {
-			err = errors.Join(ctx.Err(), f.take(entry))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return f.commit()
-}
-
-// folding is one log on its way into a projection.
-type folding struct {
-	archive *Archive
-	stream  string
-	fold    *projections.Projection
-	cfg     OpenConfig
-	group   []proto.Entry
-	states  []proto.Hash
-	done    int
-}
-
-func (f *folding) take(entry projections.Recorded) error {
-	if hash := proto.HashOf(entry.Encoded); !f.archive.Header.Redacted && hash != entry.Hash {
-		return fmt.Errorf("%w: transaction %s has hash %s, recorded was %s", ErrDamaged, entry.Envelope.Seq, hash.Short(), entry.Hash.Short())
-	}
-	f.group, f.states = append(f.group, entry.Entry), append(f.states, entry.State)
-	if len(f.group) < foldAtOnce {
-		return nil
-	}
-	return f.commit()
-}
-
-func (f *folding) commit() error {
-	if len(f.group) == 0 {
-		return nil
-	}
-	if err := f.fold.Commit(f.group, nil); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	if err := f.compare(); err != nil {
-		return err
-	}
-	f.done += len(f.group)
-	if f.cfg.Progress != nil {
-		f.cfg.Progress(f.done)
-	}
-	f.group, f.states = nil, nil
-	return nil
-}
-
-// compare looks for the first state that is not what was recorded.
-func (f *folding) compare() error {
-	if f.archive.Header.Redacted || f.archive.Differs > 0 || f.stream != proto.StreamEvents {
-		return nil
-	}
-	for i := range f.group {
-		seq := f.group[i].Envelope.Seq
-		hash, err := f.fold.StateHashAt(seq)
-		if err != nil {
-			return err
-		}
-		if hash != f.states[i] {
-			f.archive.Differs = seq
-			return nil
-		}
-	}
-	return nil
+	return f.run(ctx, in)
 }
