@@ -35,6 +35,7 @@ type Config struct {
 	History    History      // nil: /apis/history.segno is not served
 	Exporter   Exporter     // nil: no export of the logs
 	Past       Past         // of many objects; nil: History, when it is one, else it is not served
+	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
 	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
 	// Ready tells why the cluster cannot serve yet; nil is always ready.
@@ -71,6 +72,9 @@ func New(cfg Config) (*API, error) {
 	}
 	if past, ok := cfg.History.(Past); ok && cfg.Past == nil {
 		cfg.Past = past
+	}
+	if causes, ok := cfg.History.(Causes); ok && cfg.Causes == nil {
+		cfg.Causes = causes
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

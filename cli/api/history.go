@@ -39,6 +39,7 @@ type History interface {
 var questions = map[string]map[string]func(*call) error{
 	"history": {http.MethodGet: (*call).history},
 	"why":     {http.MethodGet: (*call).why},
+	"blast":   {http.MethodGet: (*call).blast},
 	"events":  {http.MethodGet: (*call).tail},
 	"verify":  {http.MethodGet: (*call).verify},
 	"export":  {http.MethodGet: (*call).export},
@@ -131,38 +132,6 @@ func (c *call) lastRevision() (proto.Seq, error) {
 		last = min(last, before-1)
 	}
 	return last, nil
-}
-
-// whyRevisions is how many of an object's newest transactions are explained
-// unless the client says otherwise.
-const whyRevisions = 100
-
-func (c *call) why() error {
-	key, err := c.asked()
-	if err != nil {
-		return err
-	}
-	found, more, err := c.versions(key, whyRevisions)
-	if err != nil {
-		return err
-	}
-	if more {
-		found = found[:len(found)-1]
-	}
-	var own []*proto.Envelope
-	for _, v := range found {
-		if v.Record.UID != found[0].Record.UID {
-			break // an earlier object of the same name is another story
-		}
-		own = append(own, v.Envelope)
-	}
-	roots, err := history.Chain(c.kind.Stream, own, func(seq proto.Seq) (*proto.Envelope, error) {
-		return c.api.cfg.History.Envelope(c.r.Context(), proto.StreamEvents, seq)
-	})
-	if err != nil {
-		return err
-	}
-	return c.sendJSON(history.Why{Object: history.ObjectOf(key), Roots: roots, More: more})
 }
 
 // number reads a parameter that is a whole number, not below 0.

@@ -14,15 +14,16 @@ import (
 func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
 	token := newToken(c, streams)
 	token.RunE = onlySubcommands
-	history, why := newHistory(c, streams), newWhy(c, streams)
+	history, why, blast := newHistory(c, streams), newWhy(c, streams), newBlast(c, streams)
 	history.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
-	why.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
+	why.ValidArgsFunction = completeWhy(history.ValidArgsFunction)
+	blast.ValidArgsFunction = history.ValidArgsFunction
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
 			newUp(streams), newStatus(c, streams), newDown(streams), token, newJoin(streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
-			history, why, newEvents(c, streams), newVerify(c, streams),
+			history, why, blast, newEvents(c, streams), newVerify(c, streams),
 		}},
 	}
 }

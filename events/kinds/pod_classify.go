@@ -72,6 +72,9 @@ func died(before, after *corev1.ContainerStatus) (fact, reason string) {
 			return string(events.ContainerRestarted), cmp.Or(end.Reason, exitReason(end.ExitCode))
 		}
 	}
+	if end == nil && after.State.Waiting != nil {
+		end = after.LastTerminationState.Terminated // it died, and waits for its next attempt
+	}
 	if end == nil || sameEnd(end, before.State.Terminated) || sameEnd(end, before.LastTerminationState.Terminated) {
 		return "", ""
 	}

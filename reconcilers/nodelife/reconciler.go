@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"segno/events"
 	"segno/events/podstate"
@@ -59,7 +60,9 @@ func (r *Reconciler) Watches() []reconcilers.Watch {
 	}
 }
 
-// keysOfPod leads from a pod to its node, if that is gone or drives pods away.
+// keysOfPod leads from a pod that comes to a node, or tolerates other taints than
+// before, to that node, if it is gone or drives pods away. Whatever else changes
+// about a pod is no reason to look: it would pass for the cause of evictions.
 func keysOfPod(view events.View, change *reconcilers.Change) ([]reconcilers.Key, error) {
 	pod, ok := change.After().(*corev1.Pod)
 	if !ok || !change.Significant() || pod.Spec.NodeName == "" || !podstate.Active(pod) {
@@ -70,7 +73,11 @@ func keysOfPod(view events.View, change *reconcilers.Change) ([]reconcilers.Key,
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
-	if ok && len(driving(node)) == 0 {
+	before, _ := change.Before().(*corev1.Pod)
+	switch {
+	case ok && len(driving(node)) == 0:
+		return nil, nil
+	case before != nil && before.Spec.NodeName == pod.Spec.NodeName && equality.Semantic.DeepEqual(before.Spec.Tolerations, pod.Spec.Tolerations):
 		return nil, nil
 	}
 	return []reconcilers.Key{key}, nil

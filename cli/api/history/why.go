@@ -1,8 +1,10 @@
 package history
 
 import (
+	"cmp"
 	"slices"
 
+	"segno/events/explain"
 	"segno/proto"
 )
 
@@ -13,21 +15,56 @@ type Why struct {
 	// something that happened by itself. Oldest first.
 	Roots []*Node `json:"roots"`
 	More  bool    `json:"more,omitempty"` // older revisions were left out
+	// Answer is there when a question was asked; the tree then leads to what makes
+	// it true.
+	Answer *Answer `json:"answer,omitempty"`
+}
+
+// Answer is what was asked about an object, in words.
+type Answer struct {
+	Question string   `json:"question"`
+	Applies  bool     `json:"applies"` // it is so, as of the moment
+	Says     []string `json:"says"`
+	// Hints are moments at which the question has another answer.
+	Hints []Hint `json:"hints,omitempty"`
+}
+
+// Hint is a moment worth a look.
+type Hint struct {
+	At   proto.Seq `json:"at"`
+	Says string    `json:"says"`
+}
+
+// Because is a cause that was found out: no transaction states it.
+type Because struct {
+	Seq  proto.Seq `json:"seq"`
+	Says string    `json:"says,omitempty"`
 }
 
 // Node is a transaction among its causes and effects. Parent is its cause in
-// Transaction.Cause; only effects that lead to the object are children.
+// Transaction.Cause, or in Because; only effects that lead to the object are
+// children.
 type Node struct {
 	Transaction
-	Own      bool    `json:"own,omitempty"`  // changed the object itself
-	Lost     bool    `json:"lost,omitempty"` // its cause is no longer in the log
-	Children []*Node `json:"children,omitempty"`
+	Own      bool     `json:"own,omitempty"`  // changed the object itself, or is what was asked for
+	Lost     bool     `json:"lost,omitempty"` // its cause is no longer in the log
+	Says     []string `json:"says,omitempty"`
+	Because  *Because `json:"because,omitempty"`
+	LeftOut  int      `json:"leftOut,omitempty"` // transactions below that are not shown
+	Children []*Node  `json:"children,omitempty"`
 }
 
 // Chain builds the tree of causes of an object's transactions. lookup answers a
 // transaction of the EVENTS log, where all causes lie, or nil when it is gone.
 func Chain(stream string, own []*proto.Envelope, lookup func(proto.Seq) (*proto.Envelope, error)) ([]*Node, error) {
-	c := chain{known: map[proto.Seq]*Node{}, lookup: lookup}
+	return newChain(lookup).build(stream, own)
+}
+
+func newChain(lookup func(proto.Seq) (*proto.Envelope, error)) *chain {
+	return &chain{known: map[proto.Seq]*Node{}, climbed: map[*Node]bool{}, lookup: lookup}
+}
+
+func (c *chain) build(stream string, own []*proto.Envelope) ([]*Node, error) {
 	for _, env := range own {
 		if stream == proto.StreamEvents {
 			c.known[env.Seq] = &Node{Transaction: Of(stream, env, nil), Own: true}
@@ -53,23 +90,31 @@ type chain struct {
 	known   map[proto.Seq]*Node
 	climbed map[*Node]bool
 	roots   []*Node
+	links   map[proto.Seq]explain.Link // causes that were found out
 	lookup  func(proto.Seq) (*proto.Envelope, error)
+}
+
+// cause is what a node hangs under: what was found out, before what it says.
+func (c *chain) cause(node *Node) proto.Seq {
+	if link, ok := c.links[node.Seq]; ok {
+		node.Because = &Because{Seq: link.Cause, Says: link.Says}
+		return link.Cause
+	}
+	return node.Cause
 }
 
 // climb hangs a node under its cause, and that under its own, up to the root.
 func (c *chain) climb(node *Node) error {
-	if c.climbed == nil {
-		c.climbed = map[*Node]bool{}
-	}
 	for !c.climbed[node] {
 		c.climbed[node] = true
-		if node.Cause == 0 {
+		cause := c.cause(node)
+		if cause == 0 {
 			c.roots = append(c.roots, node)
 			return nil
 		}
-		parent := c.known[node.Cause]
+		parent := c.known[cause]
 		if parent == nil {
-			env, err := c.lookup(node.Cause)
+			env, err := c.lookup(cause)
 			if err != nil {
 				return err
 			}
@@ -79,7 +124,7 @@ func (c *chain) climb(node *Node) error {
 				return nil
 			}
 			parent = &Node{Transaction: Of(proto.StreamEvents, env, nil)}
-			c.known[node.Cause] = parent
+			c.known[cause] = parent
 		}
 		parent.Children = append(parent.Children, node)
 		node = parent
@@ -94,4 +139,4 @@ func (n *Node) sort() {
 	}
 }
 
-func order(a, b *Node) int { return a.Time.Compare(b.Time) }
+func order(a, b *Node) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq)) }

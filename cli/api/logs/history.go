@@ -13,7 +13,16 @@ import (
 	"segno/proto"
 )
 
-var _ api.History = (*Logs)(nil)
+var (
+	_ api.History = (*Logs)(nil)
+	_ api.Causes  = (*Logs)(nil)
+)
+
+// Effects implements api.Causes.
+func (l *Logs) Effects(_ context.Context, seq proto.Seq) ([]proto.Seq, error) {
+	found, err := l.logs[proto.StreamEvents].Fold.Effects(seq)
+	return found, status(err)
+}
 
 // Revisions implements api.History.
 func (l *Logs) Revisions(_ context.Context, kind *events.Kind, key proto.ObjectKey, last proto.Seq, limit int) ([]history.Version, error) {
