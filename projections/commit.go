@@ -68,6 +68,9 @@ func (p *Projection) admit(entries []proto.Entry) ([]proto.Entry, error) {
 		if env.Seq != seq+1 {
 			return nil, fmt.Errorf("commit transaction %s behind %s: %w", env.Seq, seq, ErrGap)
 		}
+		if entries[i].Redacted && !p.cfg.Redacted {
+			return nil, fmt.Errorf("commit transaction %s: %w", env.Seq, errRedacted)
+		}
 		if env.Prev != hash {
 			return nil, fmt.Errorf("commit transaction %s: its predecessor is %s, folded was %s: %w", env.Seq, env.Prev.Short(), hash.Short(), ErrGap)
 		}

@@ -132,13 +132,18 @@ func (g *group) version(o *object) error {
 // event writes an entry's own rows.
 func (g *group) event(f folded) error {
 	env, encoded := f.entry.Envelope, f.entry.Encoded
+	g.buf = appendEvent(g.buf[:0], env.Seq)
+	key := len(g.buf)
+	g.buf = append(g.buf, f.state[:]...)
 	if g.p.cfg.scratch {
 		encoded = nil
+	} else {
+		g.buf = appendRedaction(g.buf, f.entry)
 	}
-	g.buf = appendEvent(g.buf[:0], env.Seq)
-	op := g.batch.SetDeferred(len(g.buf), len(f.state)+len(encoded))
+	head := g.buf[key:]
+	op := g.batch.SetDeferred(key, len(head)+len(encoded))
 	copy(op.Key, g.buf)
-	copy(op.Value[copy(op.Value, f.state[:]):], encoded)
+	copy(op.Value[copy(op.Value, head):], encoded)
 	if err := op.Finish(); err != nil {
 		return err
 	}

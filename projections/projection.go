@@ -20,6 +20,8 @@ var (
 	ErrFuture = errors.New("the sequence lies in the future")
 	ErrTooOld = errors.New("the sequence lies before the start of the log")
 	ErrGap    = errors.New("the entries do not continue the log")
+
+	errRedacted = errors.New("something was taken out of it, and this log is kept whole")
 )
 
 // Config says where a projection lives and how much it may use.
@@ -36,6 +38,9 @@ type Config struct {
 	// Window keeps the history of about this many newest transactions, and all
 	// current objects; 0 keeps everything. It needs Retained.
 	Window int
+	// Redacted takes transactions out of which something was taken (an incident
+	// file). Anywhere else such a one is a forgery.
+	Redacted bool
 
 	// Folded is told the state hash after every transaction as it is folded, in
 	// order: for a comparison with what was recorded. Default: nobody is told.

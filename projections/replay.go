@@ -16,13 +16,41 @@ const (
 	replayBytes = 4 << 20
 )
 
+// redactedMark stands in an event row before the hash of a transaction out of
+// which something was taken: no envelope begins with it (msgpack never uses it).
+const redactedMark = 0xc1
+
 // eventRow splits an event row into the state hash after it and the envelope.
 func eventRow(value []byte) (hash proto.Hash, encoded []byte, err error) {
 	if len(value) < len(hash) {
 		return hash, nil, errRow
 	}
 	copy(hash[:], value)
-	return hash, value[len(hash):], nil
+	encoded = value[len(hash):]
+	if len(encoded) > len(hash) && encoded[0] == redactedMark {
+		encoded = encoded[1+len(hash):]
+	}
+	return hash, encoded, nil
+}
+
+// chainHash is the hash of the transaction in an event row: of what lies there,
+// unless something was taken out of it.
+func chainHash(value []byte) (hash proto.Hash, redacted bool) {
+	rest := value[min(len(value), len(hash)):]
+	if len(rest) > len(hash) && rest[0] == redactedMark {
+		copy(hash[:], rest[1:])
+		return hash, true
+	}
+	return proto.HashOf(rest), false
+}
+
+// appendRedaction is what stands before the envelope of a transaction that is not
+// whole; nothing before any other.
+func appendRedaction(dst []byte, e *proto.Entry) []byte {
+	if !e.Redacted {
+		return dst
+	}
+	return append(append(dst, redactedMark), e.Hash[:]...)
 }
 
 // outside explains why a sequence cannot be read.
@@ -33,13 +61,17 @@ func (p *Projection) outside(what string, seq proto.Seq, err error) error {
 
 // Encoded is the envelope of a transaction as it lies in the log.
 func (p *Projection) Encoded(seq proto.Seq) ([]byte, error) {
-	_, encoded, err := p.event(seq)
+	value, err := p.event(seq)
+	if err != nil {
+		return nil, err
+	}
+	_, encoded, err := eventRow(value)
 	return encoded, err
 }
 
 // Envelope is a transaction.
 func (p *Projection) Envelope(seq proto.Seq) (*proto.Envelope, error) {
-	_, encoded, err := p.event(seq)
+	encoded, err := p.Encoded(seq)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +87,11 @@ func (p *Projection) StateHashAt(seq proto.Seq) (proto.Hash, error) {
 		_, state, err := p.startOf(st)
 		return state, err
 	}
-	state, _, err := p.event(seq)
+	value, err := p.event(seq)
+	if err != nil {
+		return proto.Hash{}, err
+	}
+	state, _, err := eventRow(value)
 	return state, err
 }
 
@@ -65,15 +101,20 @@ func (p *Projection) PositionAt(seq proto.Seq) (proto.Position, proto.Hash, erro
 	if st := p.state.Load(); seq > 0 && seq == st.start() {
 		return p.startOf(st)
 	}
-	state, encoded, err := p.event(seq)
+	value, err := p.event(seq)
 	if err != nil {
-		return proto.Position{}, state, err
+		return proto.Position{}, proto.Hash{}, err
+	}
+	state, encoded, err := eventRow(value)
+	if err != nil {
+		return proto.Position{}, state, fmt.Errorf("read transaction %s: %w", seq, err)
 	}
 	env, err := decodeRow(seq, encoded)
 	if err != nil {
 		return proto.Position{}, state, err
 	}
-	return proto.Position{Seq: seq, Hash: proto.HashOf(encoded), Term: env.Term, At: env.At}, state, nil
+	hash, _ := chainHash(value)
+	return proto.Position{Seq: seq, Hash: hash, Term: env.Term, At: env.At}, state, nil
 }
 
 // startOf is what the log begins behind: as a snapshot says, or, where the
@@ -98,25 +139,26 @@ func (p *Projection) startOf(st *state) (proto.Position, proto.Hash, error) {
 	return proto.Position{Seq: st.start(), Hash: env.Prev, Term: env.Term, At: env.At}, all.hash(), nil
 }
 
-func (p *Projection) event(seq proto.Seq) (hash proto.Hash, encoded []byte, err error) {
+// event is the row of a transaction.
+func (p *Projection) event(seq proto.Seq) ([]byte, error) {
 	if err := p.enter(); err != nil {
-		return hash, nil, err
+		return nil, err
 	}
 	defer p.leave()
 	switch st := p.state.Load(); {
 	case seq > st.Seq:
-		return hash, nil, p.outside("read transaction", seq, ErrFuture)
+		return nil, p.outside("read transaction", seq, ErrFuture)
 	case seq < max(st.First, 1):
-		return hash, nil, p.outside("read transaction", seq, ErrTooOld)
+		return nil, p.outside("read transaction", seq, ErrTooOld)
 	}
 	value, err := p.read(eventKey(seq))
-	if err == nil {
-		hash, encoded, err = eventRow(value)
+	if err == nil && value == nil {
+		err = errRow
 	}
 	if err != nil {
-		return hash, nil, fmt.Errorf("read transaction %s: %w", seq, p.cfg.explain(err))
+		return nil, fmt.Errorf("read transaction %s: %w", seq, p.cfg.explain(err))
 	}
-	return hash, encoded, nil
+	return value, nil
 }
 
 func decodeRow(seq proto.Seq, encoded []byte) (*proto.Envelope, error) {
@@ -186,12 +228,13 @@ func readEvent(it *pebble.Iterator) (state proto.Hash, e proto.Entry, err error)
 	seq := takeSeq(it.Key())
 	value, err := it.ValueAndErr()
 	if err == nil {
-		state, e.Encoded, err = eventRow(append([]byte(nil), value...))
+		value = append([]byte(nil), value...)
+		state, e.Encoded, err = eventRow(value)
 	}
 	if err != nil {
 		return state, e, fmt.Errorf("read transaction %s: %w", seq, err)
 	}
-	e.Hash = proto.HashOf(e.Encoded)
+	e.Hash, e.Redacted = chainHash(value)
 	e.Envelope, err = decodeRow(seq, e.Encoded)
 	return state, e, err
 }

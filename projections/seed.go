@@ -61,7 +61,7 @@ type seeding struct {
 // event: each lies in the version row of its own sequence, as the fold has it.
 func (s *seeding) record(rec *events.Record) error {
 	if rec.Deleted || rec.Seq > s.state.Seq || rec.SpecSeq > rec.Seq || rec.StatusSeq > rec.Seq || rec.Seq == 0 {
-		return fmt.Errorf("%s at %s is no object of a snapshot", rec.Key, rec.Seq)
+		return fmt.Errorf("%s at %s is no object of a snapshot: %w", rec.Key, rec.Seq, ErrGap)
 	}
 	r := &row{rec: rec, spec: sectionHash(rec.Spec), status: sectionHash(rec.Status)}
 	if rec.StatusSeq == 0 {

@@ -16,6 +16,7 @@ type Report struct {
 	Position  proto.Position
 	StateHash proto.Hash // as it was found
 	Events    int        // transactions whose chain was checked
+	Redacted  int        // of them: something was taken out, which nobody can prove
 	Rows      int        // rows compared with a fold from nothing
 	Problem   *Problem   // the first one; nil when all is well
 }
@@ -37,9 +38,10 @@ func (p *Problem) String() string {
 
 // Verify proves the projection as it is now, beside running commits: the hash
 // chain over all events, then the events folded from nothing into a scratch
-// projection, whose state hashes and rows must be the same. Of a log whose
-// beginning was dropped, which cannot be folded again, the chain and the sum over
-// all current objects are checked. progress may be nil.
+// projection, whose state hashes and rows must be the same. A log that began with
+// a snapshot is folded again over that. Of a log whose beginning was dropped,
+// which cannot be folded again, the chain and the sum over all current objects
+// are checked. progress may be nil.
 //
 // The error tells that verifying failed; what it found is in the report.
 func (p *Projection) Verify(ctx context.Context, progress func(done, total int)) (Report, error) {
@@ -66,7 +68,8 @@ type verification struct {
 	p        *Projection
 	snapshot *pebble.Snapshot
 	state    *state
-	scratch  *Projection // nil when the log cannot be folded from nothing
+	start    proto.Position // what the log begins behind, where that is known
+	scratch  *Projection    // nil when the log cannot be folded again
 	progress func(done, total int)
 	report   Report
 }
@@ -78,19 +81,19 @@ func (v *verification) found(seq proto.Seq, row, format string, args ...any) {
 }
 
 func (v *verification) run(ctx context.Context) error {
-	value, closer, err := v.snapshot.Get([]byte{spacePosition})
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer closer.Close()
-	if v.state, err = readState(value); err != nil {
+	var err error
+	if v.state, err = v.stateIn(spacePosition); err != nil || v.state == nil {
 		return err
 	}
 	v.report.Position, v.report.StateHash = v.state.Position, v.state.sum.hash()
-	if v.state.First > 1 {
+	begin, err := v.stateIn(spaceStart)
+	if err != nil {
+		return err
+	}
+	if begin == nil || begin.Seq != v.state.start() {
+		begin = nil
+	}
+	if v.state.First > 1 && begin == nil {
 		return v.steps(ctx, v.chain, v.sum)
 	}
 	scratch, remove, err := v.p.openScratch()
@@ -99,7 +102,37 @@ func (v *verification) run(ctx context.Context) error {
 	}
 	defer remove()
 	v.scratch = scratch
+	if begin != nil {
+		v.start = begin.Position
+		if err := v.seed(ctx, begin); err != nil || v.report.Problem != nil {
+			return err
+		}
+	}
 	return v.steps(ctx, v.chain, v.rows)
+}
+
+// stateIn reads a row that holds one; nil when there is none.
+func (v *verification) stateIn(space byte) (*state, error) {
+	value, closer, err := v.snapshot.Get([]byte{space})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return readState(value)
+}
+
+// seed begins the scratch projection as the log began: with a snapshot.
+func (v *verification) seed(ctx context.Context, begin *state) error {
+	if err := v.scratch.Seed(begin.Position, v.p.Records(ctx, begin.Seq)); err != nil {
+		return err
+	}
+	if found := v.scratch.StateHash(); found != begin.sum.hash() {
+		v.found(begin.Seq, "", "the objects that the log begins with have the hash %s, recorded was %s", found.Short(), begin.sum.hash().Short())
+	}
+	return nil
 }
 
 // steps runs one after the other until one finds something.
@@ -115,7 +148,7 @@ func (v *verification) steps(ctx context.Context, steps ...func(context.Context)
 // chain checks that each transaction names the hash of the one before, and folds
 // it.
 func (v *verification) chain(ctx context.Context) error {
-	at := proto.Position{Seq: v.state.start()}
+	at := proto.Position{Seq: v.state.start(), Hash: v.start.Hash}
 	for at.Seq < v.state.Seq {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -145,10 +178,13 @@ func (v *verification) chain(ctx context.Context) error {
 func (v *verification) follow(at proto.Position, entries []proto.Entry) proto.Position {
 	for i := range entries {
 		env := entries[i].Envelope
-		first := env.Seq == v.state.First && env.Seq > 1 // what came before it is gone
+		first := env.Seq == v.state.First && v.start.Seq == 0 && env.Seq > 1 // what came before it is gone
 		switch {
 		case env.Seq != at.Seq+1:
 			v.found(at.Seq+1, "", "is missing, or another one (%s) lies in its place", env.Seq)
+			return at
+		case entries[i].Redacted && !v.p.cfg.Redacted:
+			v.found(env.Seq, "", "is not whole: something was taken out of it")
 			return at
 		case env.Prev != at.Hash && !first:
 			v.found(env.Seq, "", "says that its predecessor has hash %s, but that has %s", env.Prev.Short(), at.Hash.Short())
@@ -156,6 +192,9 @@ func (v *verification) follow(at proto.Position, entries []proto.Entry) proto.Po
 		}
 		at.Seq, at.Hash = env.Seq, entries[i].Hash
 		v.report.Events++
+		if entries[i].Redacted {
+			v.report.Redacted++
+		}
 	}
 	return at
 }

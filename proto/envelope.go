@@ -90,6 +90,9 @@ type Entry struct {
 	Envelope *Envelope
 	Encoded  []byte
 	Hash     Hash // of Encoded
+	// Redacted tells that something was taken out of the envelope: Hash is that of
+	// the whole one, and the chain holds, but nobody can prove what was in it.
+	Redacted bool
 }
 
 // Position is a place in a log: the newest transaction and its chain hash.

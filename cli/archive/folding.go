@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -26,6 +27,7 @@ type folding struct {
 type group struct {
 	entries []proto.Entry
 	states  []proto.Hash
+	bytes   int
 }
 
 // run reads and unpacks the next group while one is folded.
@@ -63,13 +65,13 @@ func (f *folding) read(ctx context.Context, in *Reader, groups chan<- group) err
 	}
 	for entry, err := range in.Entries() {
 		if err == nil {
-			err = f.check(entry)
+			err = f.check(&entry)
 		}
 		if err != nil {
 			return err
 		}
 		g.entries, g.states = append(g.entries, entry.Entry), append(g.states, entry.State)
-		if len(g.entries) < foldAtOnce {
+		if g.bytes += len(entry.Encoded); len(g.entries) < foldAtOnce && g.bytes < foldBytes {
 			continue
 		}
 		if err := hand(); err != nil {
@@ -80,8 +82,9 @@ func (f *folding) read(ctx context.Context, in *Reader, groups chan<- group) err
 }
 
 // check compares a transaction with the hash that lies beside it.
-func (f *folding) check(entry projections.Recorded) error {
-	if hash := proto.HashOf(entry.Encoded); !f.archive.Header.Redacted && hash != entry.Hash {
+func (f *folding) check(entry *projections.Recorded) error {
+	hash := proto.HashOf(entry.Encoded)
+	if entry.Redacted = hash != entry.Hash; entry.Redacted && !f.archive.Header.Redacted {
 		return fmt.Errorf("%w: transaction %s has hash %s, recorded was %s", ErrDamaged, entry.Envelope.Seq, hash.Short(), entry.Hash.Short())
 	}
 	return nil
@@ -90,13 +93,21 @@ func (f *folding) check(entry projections.Recorded) error {
 func (f *folding) commit(g group) error {
 	f.expected = g.states
 	if err := f.fold.Commit(g.entries, nil); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return unfit(err)
 	}
 	f.done += len(g.entries)
 	if f.cfg.Progress != nil {
 		f.cfg.Progress(f.done)
 	}
 	return nil
+}
+
+// unfit tells what does not fold from a disk that is full.
+func unfit(err error) error {
+	if errors.Is(err, projections.ErrGap) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 // folded compares the state after a transaction with the recorded one.

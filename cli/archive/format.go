@@ -2,6 +2,8 @@ package archive
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"segno/proto"
@@ -29,10 +31,28 @@ const (
 )
 
 // mark is what a file begins with; its last byte but one is the version.
-const mark = "segno archive 1\n"
+const (
+	mark    = marking + "1\n"
+	marking = "segno archive "
+)
 
 // maxFrame bounds a frame's body: a transaction with its hashes.
 const maxFrame = proto.MaxEnvelope + 1<<10
+
+// Bounds of what a file may ask of who reads it.
+const (
+	// maxHeader bounds the JSON frames.
+	maxHeader = 1 << 20
+	// maxUnpacked and freeUnpacked bound what a file becomes: so many times its
+	// size, once it is more than the free bytes. Logs pack to a tenth or a hundredth.
+	maxUnpacked  = 2000
+	freeUnpacked = 256 << 20
+	// maxSeq is beyond every log, and leaves room to count on.
+	maxSeq = proto.Seq(1) << 62
+)
+
+// streams are the logs that a file may hold.
+var streams = []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases}
 
 // Suffix is how files are called.
 const Suffix = ".segno"
@@ -50,6 +70,12 @@ type Header struct {
 	Cluster string    `json:"cluster"`
 	Made    time.Time `json:"made"`
 	By      string    `json:"by"` // version of segno
+	// From and To are the transactions of EVENTS in it, Since and Until the time that
+	// it tells of. There are none in it when From is behind To.
+	From  proto.Seq `json:"from"`
+	To    proto.Seq `json:"to"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
 	// Redacted tells that the values of Secrets were taken out.
 	Redacted bool `json:"redacted,omitempty"`
 }
@@ -71,6 +97,17 @@ type Sum struct {
 	Transactions int    `json:"transactions"`
 	Hash         string `json:"hash"`  // of the newest transaction
 	State        string `json:"state"` // hash of all objects after it
+}
+
+// check says what of it cannot be.
+func (l Log) check() error {
+	switch {
+	case !slices.Contains(streams, l.Stream):
+		return fmt.Errorf("%w: there is no log %q", ErrDamaged, l.Stream)
+	case l.Seq > maxSeq || l.Last > maxSeq:
+		return fmt.Errorf("%w: %s goes from %s to %s", ErrDamaged, l.Stream, l.Seq, l.Last)
+	}
+	return nil
 }
 
 // Start is the position that the log begins behind.

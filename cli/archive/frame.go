@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"segno/cli/version"
 )
 
 // frames writes frames.
@@ -64,9 +67,23 @@ func (f *frames) close() error {
 
 // framed reads frames.
 type framed struct {
-	zip *zstd.Decoder
-	in  *bufio.Reader
-	sum hash.Hash
+	zip      *zstd.Decoder
+	in       *bufio.Reader
+	sum      hash.Hash
+	packed   *counted
+	unpacked uint64
+}
+
+// counted counts what is read of a file.
+type counted struct {
+	io.Reader
+	n uint64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += uint64(n)
+	return n, err
 }
 
 // readAhead is how much of a file is unpacked at once.
@@ -74,14 +91,19 @@ const readAhead = 1 << 20
 
 func newFramed(r io.Reader) (*framed, error) {
 	head := make([]byte, len(mark))
-	if _, err := io.ReadFull(r, head); err != nil || string(head) != mark {
+	if _, err := io.ReadFull(r, head); err != nil || !strings.HasPrefix(string(head), marking) {
 		return nil, ErrNotArchive
 	}
-	zip, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+	if string(head) != mark {
+		return nil, fmt.Errorf("%w that this one (%s) reads: it has format %q, not %q; take the segno that made it, or a newer one",
+			ErrNotArchive, version.Version, strings.TrimSpace(string(head[len(marking):])), strings.TrimSpace(mark[len(marking):]))
+	}
+	packed := &counted{Reader: r}
+	zip, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	return &framed{zip: zip, in: bufio.NewReaderSize(zip, readAhead), sum: sha256.New()}, nil
+	return &framed{zip: zip, in: bufio.NewReaderSize(zip, readAhead), sum: sha256.New(), packed: packed}, nil
 }
 
 // read answers the next frame; the body is the caller's. The last frame is
@@ -95,8 +117,8 @@ func (f *framed) read() (what byte, body []byte, err error) {
 	if err != nil {
 		return 0, nil, f.damaged(err)
 	}
-	if size > maxFrame {
-		return 0, nil, fmt.Errorf("%w: a frame says that it has %d bytes, at most %d are allowed", ErrDamaged, size, maxFrame)
+	if err := f.bounded(what, size); err != nil {
+		return 0, nil, err
 	}
 	body = make([]byte, size)
 	if _, err := io.ReadFull(f.in, body); err != nil {
@@ -109,6 +131,21 @@ func (f *framed) read() (what byte, body []byte, err error) {
 	f.sum.Write(head)
 	f.sum.Write(body)
 	return what, body, nil
+}
+
+// bounded refuses what takes more than any file that segno writes.
+func (f *framed) bounded(what byte, size uint64) error {
+	most := uint64(maxFrame)
+	if what == frameHeader || what == frameLog || what == frameSum {
+		most = maxHeader
+	}
+	if size > most {
+		return fmt.Errorf("%w: a frame says that it has %d bytes, at most %d are allowed", ErrDamaged, size, most)
+	}
+	if f.unpacked += size; f.unpacked > freeUnpacked && f.unpacked/maxUnpacked > f.packed.n {
+		return fmt.Errorf("%w: it unpacks to more than %d times its size", ErrDamaged, maxUnpacked)
+	}
+	return nil
 }
 
 func (f *framed) end(body []byte) error {

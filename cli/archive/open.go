@@ -52,7 +52,9 @@ func Open(ctx context.Context, r io.Reader, cfg OpenConfig) (*Archive, error) {
 	a := &Archive{Header: in.Header(), Logs: map[string]*projections.Projection{}, Starts: map[string]Log{}}
 	for {
 		log, err := in.Next()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && a.Logs[proto.StreamEvents] == nil {
+			err = fmt.Errorf("%w: it has no log %s", ErrDamaged, proto.StreamEvents)
+		} else if errors.Is(err, io.EOF) {
 			return a, nil
 		}
 		if err == nil {
@@ -73,8 +75,11 @@ func (a *Archive) Close() error {
 	return errors.Join(errs...)
 }
 
-// foldAtOnce is how many transactions are folded in one go.
-const foldAtOnce = 512
+// Transactions that are folded in one go: so many, or so many bytes.
+const (
+	foldAtOnce = 512
+	foldBytes  = 8 << 20
+)
 
 func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig) error {
 	if a.Logs[log.Stream] != nil {
@@ -86,7 +91,8 @@ func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig)
 	}
 	f := &folding{archive: a, stream: log.Stream, cfg: cfg}
 	fold, err := projections.Open(projections.Config{
-		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents, Folded: f.folded,
+		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents,
+		Redacted: a.Header.Redacted, Folded: f.folded,
 	})
 	if err != nil {
 		return err
@@ -94,7 +100,7 @@ func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig)
 	f.fold = fold
 	a.Logs[log.Stream], a.Starts[log.Stream] = fold, log
 	if err := fold.Seed(start, in.Records()); err != nil {
-		return err
+		return unfit(err)
 	}
 	if !a.Header.Redacted && fold.StateHash().String() != log.State {
 		return fmt.Errorf("%w: the objects that %s begins with have state hash %s, recorded was %.12s", ErrDamaged, log.Stream, fold.StateHash().Short(), log.State)

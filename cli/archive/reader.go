@@ -61,6 +61,9 @@ func (r *Reader) Next() (Log, error) {
 	if err := r.parse(&r.log); err != nil {
 		return Log{}, err
 	}
+	if err := r.log.check(); err != nil {
+		return Log{}, err
+	}
 	return r.log, r.step()
 }
 

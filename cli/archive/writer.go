@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -26,8 +27,12 @@ type Config struct {
 	Made    time.Time
 	Table   *events.Table
 	Spans   []Span // EVENTS first
-	// Secrets keeps the values of Secrets; otherwise they are taken out.
-	Secrets bool
+	// Until is the time up to which the file tells; default that of the newest
+	// transaction in it.
+	Until time.Time
+	// Secrets keeps the values of Secrets; otherwise they are taken out. Redacted
+	// tells that they were taken out of the logs before.
+	Secrets, Redacted bool
 	// Progress is told how many transactions were written, of how many; may be nil.
 	Progress func(done, total int)
 }
@@ -43,8 +48,11 @@ func Write(ctx context.Context, w io.Writer, cfg Config) error {
 	for _, span := range cfg.Spans {
 		wr.total += int(span.To - min(span.From, span.To+1) + 1)
 	}
-	header := Header{Cluster: cfg.Cluster, Made: cfg.Made.UTC(), By: version.Version, Redacted: !cfg.Secrets}
-	if err := out.writeJSON(frameHeader, header); err != nil {
+	header, err := cfg.header()
+	if err == nil {
+		err = out.writeJSON(frameHeader, header)
+	}
+	if err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
 	for _, span := range cfg.Spans {
@@ -56,6 +64,30 @@ func Write(ctx context.Context, w io.Writer, cfg Config) error {
 		return fmt.Errorf("write the archive: %w", err)
 	}
 	return nil
+}
+
+// header says what the file will hold.
+func (cfg Config) header() (Header, error) {
+	out := Header{Cluster: cfg.Cluster, Made: cfg.Made.UTC(), By: version.Version, Redacted: !cfg.Secrets || cfg.Redacted}
+	for _, span := range cfg.Spans {
+		if span.Stream != proto.StreamEvents {
+			continue
+		}
+		out.From, out.To = span.From, span.To
+		if span.To == 0 {
+			continue
+		}
+		var err, endErr error
+		out.Since, err = span.Fold.TimeOf(min(span.From, span.To))
+		out.Until, endErr = span.Fold.TimeOf(span.To)
+		if err := errors.Join(err, endErr); err != nil {
+			return out, err
+		}
+	}
+	if !cfg.Until.IsZero() {
+		out.Until = cfg.Until.UTC()
+	}
+	return out, nil
 }
 
 type writer struct {
@@ -128,7 +160,7 @@ func (w *writer) object(rec *events.Record) error {
 
 func (w *writer) transaction(entry projections.Recorded) error {
 	encoded := entry.Encoded
-	if !w.cfg.Secrets && w.cfg.Table.Redact(entry.Envelope) {
+	if !w.cfg.Secrets && !entry.Redacted && w.cfg.Table.Redact(entry.Envelope) {
 		encoded = proto.Encode(entry.Envelope)
 	}
 	return w.out.write(frameTransaction, entry.State[:], entry.Hash[:], encoded)
