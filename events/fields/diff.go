@@ -7,7 +7,8 @@
 // What never happens here: I/O, a clock reading, or a rule of one kind: fields
 // are compared generically, and the elements of a list by what names them.
 //
-// Start with diff.go; list.go says when two elements are the same one.
+// Start with diff.go; merge.go does to an object what leads from one to another,
+// list.go says when two elements are the same one.
 package fields
 
 import (

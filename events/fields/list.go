@@ -69,7 +69,7 @@ func at(list []any, i int) any {
 	return nil
 }
 
-func union(a, b map[string]any) map[string]bool {
+func union[A, B any](a map[string]A, b map[string]B) map[string]bool {
 	out := map[string]bool{}
 	for key := range a {
 		out[key] = true

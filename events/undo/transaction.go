@@ -1,0 +1,187 @@
+package undo
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"segno/events"
+	"segno/events/fields"
+	"segno/proto"
+)
+
+// Undo plans to take transactions back, newest first and as one. What was changed
+// again since is left alone, unless force is set.
+func (p Planner) Undo(seqs []proto.Seq, force bool) (*Plan, error) {
+	seqs = slices.SortedFunc(slices.Values(seqs), func(a, b proto.Seq) int { return cmp.Compare(b, a) })
+	w := newPlanning(p, force)
+	var envelopes []*proto.Envelope
+	for i, seq := range seqs {
+		if i > 0 && seqs[i-1] == seq {
+			return nil, refuse("sequence %s is named twice", seq)
+		}
+		env, err := w.undoable(seq)
+		if err != nil {
+			return nil, err
+		}
+		w.undone[seq] = true
+		envelopes = append(envelopes, env)
+	}
+	if len(envelopes) == 0 {
+		return nil, refuse("say which transactions to undo, by their sequences")
+	}
+	for _, env := range envelopes {
+		if err := w.takeBack(env); err != nil {
+			return nil, fmt.Errorf("undo %s: %w", env.Seq, err)
+		}
+	}
+	w.plan.Undo = seqs
+	return w.finish()
+}
+
+// takeBack takes all of a transaction back.
+func (p *planning) takeBack(env *proto.Envelope) error {
+	before, err := p.Past.At(env.Seq - 1)
+	if err != nil {
+		return err
+	}
+	after, err := p.Past.At(env.Seq)
+	if err != nil {
+		return err
+	}
+	done := map[proto.ObjectKey]bool{}
+	for i := range env.Events {
+		ev := &env.Events[i]
+		if done[ev.Key] || !wants(ev) {
+			continue
+		}
+		done[ev.Key] = true
+		if err := p.takeBackObject(env.Seq, ev.Key, before, after); err != nil {
+			return fmt.Errorf("%s: %w", ev.Key, err)
+		}
+	}
+	return nil
+}
+
+// wants tells whether an event is about what somebody wants, and not about what
+// is.
+func wants(ev *proto.Event) bool {
+	return ev.Section == proto.SectionSpec || ev.Section == proto.SectionGone
+}
+
+func (p *planning) takeBackObject(seq proto.Seq, key proto.ObjectKey, earlier, later events.View) error {
+	d, err := p.draft(key)
+	if err != nil || d == nil {
+		return err
+	}
+	before, err := earlier.Get(key)
+	if err != nil {
+		return err
+	}
+	after, err := later.Get(key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case before != nil && (after == nil || ends(after) && !ends(before)):
+		return errors.Join(p.revive(d, before, seq), p.refill(d, seq))
+	case before == nil && after != nil:
+		return p.end(d, after, seq)
+	case before != nil:
+		return p.reset(d, before, after, seq)
+	default:
+		return nil // came and went in one transaction
+	}
+}
+
+// reset takes back the fields that a transaction changed.
+func (p *planning) reset(d *draft, before, after events.Object, seq proto.Seq) error {
+	switch {
+	case d.want == nil:
+		gone, err := p.goneBy(d.key)
+		if err != nil {
+			return err
+		}
+		p.left(d.key, "it is gone%s", gone)
+		return nil
+	case ends(d.now):
+		p.left(d.key, "it is being deleted")
+		return nil
+	}
+	was, err := intent(d.kind, before)
+	if err != nil {
+		return err
+	}
+	is, err := intent(d.kind, after)
+	if err != nil {
+		return err
+	}
+	since, err := p.authors(d.key, seq)
+	if err != nil {
+		return err
+	}
+	d.want = fields.Merge(is, d.want, was, func(f fields.Field) bool {
+		return !f.Moved() || p.conflict(d.key, f, since.of(f.Path))
+	})
+	return p.release(d)
+}
+
+// end takes a creation back: the object goes, unless a person has made something
+// else of it since.
+func (p *planning) end(d *draft, after events.Object, seq proto.Seq) error {
+	if d.want == nil || ends(d.now) {
+		return nil
+	}
+	since, err := p.authors(d.key, seq)
+	if err != nil {
+		return err
+	}
+	made, err := intent(d.kind, after)
+	if err != nil {
+		return err
+	}
+	changes, err := fields.Compare(made, d.want)
+	if err != nil {
+		return err
+	}
+	free := true
+	if d.now != nil && d.now.GetUID() != after.GetUID() && !d.reborn {
+		free = p.object(d.key, since.newest())
+	}
+	for _, change := range changes {
+		if by := since.of(change.Path); by != nil && by.Actor.Person() && change.Path != quiet {
+			took := p.force
+			p.plan.Conflicts = append(p.plan.Conflicts, Conflict{Object: ObjectOf(d.key), Path: change.Path, Now: change.New, By: by, Forced: took})
+			free = free && took
+		}
+	}
+	if d.key.Resource == namespaces && free {
+		if free, err = p.emptied(d.key.Name); err != nil {
+			return err
+		}
+	}
+	if !free {
+		p.left(d.key, "it is not deleted: it was changed since")
+		return nil
+	}
+	d.want = nil
+	return nil
+}
+
+// goneBy says who deleted an object.
+func (p *planning) goneBy(key proto.ObjectKey) (string, error) {
+	record, err := p.Past.Version(key, newest)
+	if err != nil || record == nil || !record.Deleted {
+		return "", err
+	}
+	by, err := p.authorOf(record.Seq)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf(" since %s, by %s", by.Seq, by.Actor)
+	if by.Actor.Person() {
+		text += fmt.Sprintf(": undo that, too: segno undo %s", by.Seq)
+	}
+	return text, nil
+}
