@@ -43,6 +43,8 @@ var questions = map[string]map[string]func(*call) error{
 	"events":  {http.MethodGet: (*call).tail},
 	"verify":  {http.MethodGet: (*call).verify},
 	"export":  {http.MethodGet: (*call).export},
+	"undo":    {http.MethodPost: (*call).undo},
+	"restore": {http.MethodPost: (*call).restore},
 }
 
 // serveHistory answers the questions of the group.

@@ -21,8 +21,8 @@ import (
 // historyPath is where the API answers questions about the past.
 const historyPath = "/apis/history.segno/v1/"
 
-// ask reads one of the API's questions about the past; the caller closes it.
-func (c *client) ask(ctx context.Context, question string, params url.Values) (io.ReadCloser, error) {
+// questions is a client for the API's questions about the past.
+func (c *client) questions() (*rest.RESTClient, error) {
 	if err := c.reachable(); err != nil {
 		return nil, err
 	}
@@ -35,6 +35,15 @@ func (c *client) ask(ctx context.Context, question string, params url.Values) (i
 	client, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	return client, nil
+}
+
+// ask reads one of the questions; the caller closes the answer.
+func (c *client) ask(ctx context.Context, question string, params url.Values) (io.ReadCloser, error) {
+	client, err := c.questions()
+	if err != nil {
+		return nil, err
 	}
 	request := client.Get().AbsPath(historyPath + question)
 	for name, values := range params {
@@ -55,6 +64,26 @@ func (c *client) askJSON(ctx context.Context, question string, params url.Values
 	}
 	defer body.Close()
 	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("read the answer about %s: %w", question, err)
+	}
+	return nil
+}
+
+// postJSON asks for something to be done; question and answer are a document each.
+func (c *client) postJSON(ctx context.Context, question string, asked, into any) error {
+	client, err := c.questions()
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(asked)
+	if err != nil {
+		return fmt.Errorf("ask to %s: %w", question, err)
+	}
+	answer, err := client.Post().AbsPath(historyPath+question).SetHeader("Content-Type", "application/json").Body(data).DoRaw(ctx)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("read the answer about %s: %w", question, err)
 	}
 	return nil

@@ -18,12 +18,15 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 	history.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
 	why.ValidArgsFunction = completeWhy(history.ValidArgsFunction)
 	blast.ValidArgsFunction = history.ValidArgsFunction
+	restore := newRestore(c, streams)
+	restore.ValidArgsFunction = history.ValidArgsFunction
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
 			newUp(streams), newStatus(c, streams), newDown(streams), token, newJoin(streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
 			history, why, blast, newEvents(c, streams), newVerify(c, streams),
+			newUndo(c, streams), restore,
 		}},
 	}
 }

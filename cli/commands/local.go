@@ -204,10 +204,15 @@ func until(ctx context.Context, what string, true func() (bool, error)) error {
 	}
 }
 
-// confirm asks on a terminal; without one it says how to answer beforehand.
+// confirm asks about what is for good.
 func confirm(streams genericiooptions.IOStreams, question string) error {
+	return agree(streams, question, "this cannot be taken back")
+}
+
+// agree asks on a terminal; without one it says how to answer beforehand.
+func agree(streams genericiooptions.IOStreams, question, why string) error {
 	if !term.IsTerminal(os.Stdin.Fd()) {
-		return errors.New("this cannot be taken back; say --yes to do it without a terminal")
+		return errors.New(why + "; say --yes to do it without a terminal")
 	}
 	fmt.Fprint(streams.Out, question, " [y/N] ")
 	answer, err := bufio.NewReader(streams.In).ReadString('\n')

@@ -17,6 +17,7 @@ var presentOnly = []string{
 	"up", "down", "token", "join", "create", "run", "expose", "set", "edit", "delete", "apply", "diff", "patch", "replace",
 	"scale", "autoscale", "rollout undo", "rollout pause", "rollout resume", "rollout restart",
 	"logs", "exec", "attach", "port-forward", "cp", "debug", "cordon", "uncordon", "drain", "taint",
+	"undo",
 }
 
 // checkMoment refuses what is no moment, and what cannot be done in the past,
