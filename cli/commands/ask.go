@@ -79,7 +79,11 @@ func (c *client) postJSON(ctx context.Context, question string, asked, into any)
 	if err != nil {
 		return fmt.Errorf("ask to %s: %w", question, err)
 	}
-	answer, err := client.Post().AbsPath(historyPath+question).SetHeader("Content-Type", "application/json").Body(data).DoRaw(ctx)
+	result := client.Post().AbsPath(historyPath+question).SetHeader("Content-Type", "application/json").Body(data).Do(ctx)
+	if err := result.Error(); err != nil { // in the words of its Status, which Raw does not read
+		return err
+	}
+	answer, err := result.Raw()
 	if err != nil {
 		return err
 	}
