@@ -74,7 +74,7 @@ func newRestore(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			}
 			at := c.at
 			c.at = "" // it is what the present is changed to
-			object, err := c.scope(args)
+			object, err := c.restored(args)
 			if err != nil {
 				return err
 			}
@@ -90,8 +90,8 @@ func newRestore(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	return cmd
 }
 
-// scope reads what is to be restored: a name alone is a namespace's.
-func (c *client) scope(args []string) (undo.Object, error) {
+// restored reads what is to be restored: a name alone is a namespace's.
+func (c *client) restored(args []string) (undo.Object, error) {
 	if len(args) == 0 {
 		return undo.Object{}, errors.New("restore what? Name a namespace, or an object as in deployment/web")
 	}
