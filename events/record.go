@@ -41,3 +41,10 @@ type Version struct {
 	Record   *Record
 	Envelope *proto.Envelope
 }
+
+// VersionAt names one version of an object: as the transaction Seq made it.
+type VersionAt struct {
+	Key     proto.ObjectKey
+	Seq     proto.Seq
+	Deleted bool // the object ended with it
+}
