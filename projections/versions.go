@@ -12,9 +12,9 @@ import (
 	"segno/proto"
 )
 
-// Changes are the transactions behind after, up to and including upto, that made
+// ChangedAt are the transactions behind after, up to and including upto, that made
 // a version of an object, in order. Nothing of the versions is decoded.
-func (p *Projection) Changes(key proto.ObjectKey, after, upto proto.Seq) ([]proto.Seq, error) {
+func (p *Projection) ChangedAt(key proto.ObjectKey, after, upto proto.Seq) ([]proto.Seq, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}

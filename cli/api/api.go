@@ -34,6 +34,7 @@ type Config struct {
 	Nodes      Nodes        // nil: logs, exec and their like answer 503
 	History    History      // nil: /apis/history.segno is not served
 	Exporter   Exporter     // nil: no export of the logs
+	Finder     Finder       // nil: no bisect
 	Past       Past         // of many objects; nil: History, when it is one, else it is not served
 	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
 	Authorizer Authorizer   // nil: Masters, and nodes their own things

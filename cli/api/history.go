@@ -45,6 +45,7 @@ var questions = map[string]map[string]func(*call) error{
 	"export":  {http.MethodGet: (*call).export},
 	"undo":    {http.MethodPost: (*call).undo},
 	"restore": {http.MethodPost: (*call).restore},
+	"bisect":  {http.MethodGet: (*call).bisect},
 }
 
 // serveHistory answers the questions of the group.

@@ -68,7 +68,7 @@ func (c *Cluster) open() error {
 	}
 	var err error
 	c.api, err = api.New(api.Config{
-		Table: c.table, Store: c.logs, History: c.logs, Exporter: c.logs, Nodes: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
+		Table: c.table, Store: c.logs, History: c.logs, Exporter: c.logs, Finder: c.logs, Nodes: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
 }

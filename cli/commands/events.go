@@ -85,7 +85,7 @@ func (c *client) showEvents(ctx context.Context, params url.Values, output strin
 		return err
 	}
 	defer body.Close()
-	head := sync.OnceFunc(func() { fmt.Fprintf(out, eventColumns+"\n", "SEQ", "TIME", "ACTOR", "FACT", "OBJECT") })
+	head := sync.OnceFunc(func() { writeEventsHead(out) })
 	if output != "json" && params.Has("follow") {
 		head() // before anything happens: one sees that it waits
 	}
@@ -99,17 +99,26 @@ func (c *client) showEvents(ctx context.Context, params url.Values, output strin
 			return fmt.Errorf("read a line of the log: %w", err)
 		}
 		head()
-		for _, ev := range t.Events {
-			fmt.Fprintf(out, eventColumns, t.Seq.String(), t.Time.Local().Format(timeFormat), t.Actor, ev.Fact, nameOf(ev.Object))
-			if reason := reasonOf(ev); reason != "" {
-				fmt.Fprintf(out, " (%s)", reason)
-			}
-			fmt.Fprintln(out)
-		}
+		writeEvents(out, t)
 		return nil
 	})
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
+}
+
+func writeEventsHead(out io.Writer) {
+	fmt.Fprintf(out, eventColumns+"\n", "SEQ", "TIME", "ACTOR", "FACT", "OBJECT")
+}
+
+// writeEvents prints a line an event.
+func writeEvents(out io.Writer, t history.Transaction) {
+	for _, ev := range t.Events {
+		fmt.Fprintf(out, eventColumns, t.Seq.String(), t.Time.Local().Format(timeFormat), t.Actor, ev.Fact, nameOf(ev.Object))
+		if reason := reasonOf(ev); reason != "" {
+			fmt.Fprintf(out, " (%s)", reason)
+		}
+		fmt.Fprintln(out)
+	}
 }

@@ -27,6 +27,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 		{Message: "The past:", Commands: []*cobra.Command{
 			history, why, blast, newEvents(c, streams), newVerify(c, streams),
 			newUndo(c, streams), restore,
+			newBisect(c, streams),
 		}},
 	}
 }

@@ -16,8 +16,8 @@ type Log interface {
 	At(seq proto.Seq) (events.View, error)
 	// Events yields the transactions from and to, both included.
 	Events(ctx context.Context, from, to proto.Seq) iter.Seq2[*proto.Envelope, error]
-	// Changes are the transactions behind after, up to upto, that changed an object.
-	Changes(key proto.ObjectKey, after, upto proto.Seq) ([]proto.Seq, error)
+	// ChangedAt are the transactions behind after, up to upto, that changed an object.
+	ChangedAt(key proto.ObjectKey, after, upto proto.Seq) ([]proto.Seq, error)
 	// Versions are the newest versions of a resource's objects as of a sequence, in
 	// key order, deletions included; among, unless it is nil, are the only ones asked
 	// about.

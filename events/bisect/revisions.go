@@ -12,7 +12,7 @@ func (f *finder) revisions(ctx context.Context) error {
 	f.answer.Method = ByRevisions
 	var at []proto.Seq
 	for _, key := range f.depends.Objects {
-		changes, err := f.log.Changes(key, f.search.From-1, f.search.To)
+		changes, err := f.log.ChangedAt(key, f.search.From-1, f.search.To)
 		if err != nil {
 			return err
 		}
