@@ -23,6 +23,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
 			newUp(streams), newStatus(c, streams), newDown(streams), token, newJoin(streams),
+			newTestUpgrade(c, streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
 			history, why, blast, newEvents(c, streams), newVerify(c, streams),

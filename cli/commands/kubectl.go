@@ -80,7 +80,7 @@ func addOthers(root *cobra.Command, c *client, f cmdutil.Factory, streams generi
 	root.AddCommand(
 		apiresources.NewCmdAPIResources(c, streams), apiresources.NewCmdAPIVersions(c, streams),
 		config.NewCmdConfig(c, clientcmd.NewDefaultPathOptions(), streams),
-		newCompletion(streams),
+		newCompletion(streams), newExamine(streams),
 		options.NewCmdOptions(streams.Out), newVersion(c, streams),
 	)
 }
