@@ -64,21 +64,21 @@ func Spread(ctx context.Context, past Effects, seq proto.Seq, bounds Bounds) (*B
 		return nil, err
 	}
 	s := &spread{past: past, bounds: bounds, counts: map[Count]int{}, blast: &Blast{Root: &Wave{Transaction: root}}}
-	s.nodes = []node{{seq: seq, parent: -1, wave: s.blast.Root}}
-	for i := 0; i < len(s.nodes); i++ {
+	s.walked = []step{{seq: seq, parent: -1, wave: s.blast.Root}}
+	for i := 0; i < len(s.walked); i++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if err := s.follow(i); err != nil {
-			return nil, fmt.Errorf("what followed from %s: %w", s.nodes[i].seq, err)
+			return nil, fmt.Errorf("what followed from %s: %w", s.walked[i].seq, err)
 		}
 	}
 	s.sum(root)
 	return s.blast, nil
 }
 
-// node is a transaction on the way; its wave is nil when it is not listed.
-type node struct {
+// step is a transaction on the way; its wave is nil when it is not listed.
+type step struct {
 	seq    proto.Seq
 	parent int
 	depth  int
@@ -88,7 +88,7 @@ type node struct {
 type spread struct {
 	past   Effects
 	bounds Bounds
-	nodes  []node // breadth first: what is nearest is listed first
+	walked []step // breadth first: what is nearest is listed first
 	listed int
 	counts map[Count]int
 	blast  *Blast
@@ -96,7 +96,7 @@ type spread struct {
 
 // follow adds what followed from a node directly.
 func (s *spread) follow(i int) error {
-	effects, err := s.past.Effects(s.nodes[i].seq)
+	effects, err := s.past.Effects(s.walked[i].seq)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (s *spread) follow(i int) error {
 		if s.bounds.Last > 0 && seq > s.bounds.Last {
 			continue
 		}
-		if len(s.nodes) > mostEffects {
+		if len(s.walked) > mostEffects {
 			s.blast.More = true
 			return nil
 		}
@@ -121,15 +121,15 @@ func (s *spread) follow(i int) error {
 }
 
 func (s *spread) add(parent int, env *proto.Envelope) {
-	above := &s.nodes[parent]
-	n := node{seq: env.Seq, parent: parent, depth: above.depth + 1}
+	above := &s.walked[parent]
+	n := step{seq: env.Seq, parent: parent, depth: above.depth + 1}
 	within := (s.bounds.Depth == 0 || n.depth <= s.bounds.Depth) && (s.bounds.Limit == 0 || s.listed < s.bounds.Limit)
 	if above.wave != nil && within {
 		n.wave = &Wave{Transaction: env}
 		above.wave.Effects = append(above.wave.Effects, n.wave)
 		s.listed++
 	}
-	s.nodes = append(s.nodes, n)
+	s.walked = append(s.walked, n)
 	b := s.blast
 	b.Transactions++
 	b.Depth = max(b.Depth, n.depth)
@@ -145,12 +145,12 @@ func (s *spread) add(parent int, env *proto.Envelope) {
 
 // sum counts what is not listed, and ranks the counts.
 func (s *spread) sum(root *proto.Envelope) {
-	below := make([]int, len(s.nodes))
-	for i := len(s.nodes) - 1; i > 0; i-- {
-		n := s.nodes[i]
+	below := make([]int, len(s.walked))
+	for i := len(s.walked) - 1; i > 0; i-- {
+		n := s.walked[i]
 		below[n.parent] += below[i] + 1
 		if n.wave == nil {
-			if parent := s.nodes[n.parent].wave; parent != nil {
+			if parent := s.walked[n.parent].wave; parent != nil {
 				parent.LeftOut += below[i] + 1
 			}
 		}

@@ -134,7 +134,7 @@ func (q *query) blame(d *deletion) (string, error) {
 	case env.Actor == "system:garbage":
 		return q.blameOwner(d)
 	case env.Actor == "system:namespace":
-		return q.blameEnd(d, namespaces.Key("", d.key.Namespace), "its namespace %s was deleted")
+		return q.blameEndOf(d, namespaces.Key("", d.key.Namespace), "its namespace %s was deleted")
 	case reason == "ScaledDown":
 		return q.blameScale(d)
 	default:
@@ -142,13 +142,18 @@ func (q *query) blame(d *deletion) (string, error) {
 	}
 }
 
-// blameEnd blames the deletion of another object.
-func (q *query) blameEnd(d *deletion, other proto.ObjectKey, format string) (string, error) {
+// blameEndOf blames the newest deletion of another object.
+func (q *query) blameEndOf(d *deletion, other proto.ObjectKey, format string) (string, error) {
 	text := fmt.Sprintf(format, name(other))
 	end, err := q.deletionOf(other, d.request.Seq)
 	if err != nil || end == nil {
 		return text, err
 	}
+	return q.blameEnd(d, end, text)
+}
+
+// blameEnd blames the deletion of another object.
+func (q *query) blameEnd(d, end *deletion, text string) (string, error) {
 	first := cmp.Or(end.gone, end.request)
 	if end.request.Actor.Person() || end.gone == nil {
 		first = end.request // what waits for its dependents is gone after them
@@ -159,14 +164,13 @@ func (q *query) blameEnd(d *deletion, other proto.ObjectKey, format string) (str
 	if end.request.Actor.Person() {
 		return text + " by " + asked(end.request), nil
 	}
-	_, err = q.blame(end) // what led to that in turn
+	_, err := q.blame(end) // what led to that in turn
 	return text, err
 }
 
 // blameOwner blames the newest end of an owner.
 func (q *query) blameOwner(d *deletion) (string, error) {
-	var newest proto.ObjectKey
-	var when proto.Seq
+	var newest *deletion
 	for _, ref := range d.object.GetOwnerReferences() {
 		kind := q.kindOf(ref.APIVersion, ref.Kind)
 		if kind == nil {
@@ -176,18 +180,33 @@ func (q *query) blameOwner(d *deletion) (string, error) {
 		if !kind.Namespaced {
 			key.Namespace = ""
 		}
-		end, err := q.deletionOf(key, d.request.Seq)
+		end, err := q.deletionOfUID(key, ref.UID, d.request.Seq)
 		if err != nil {
 			return "", err
 		}
-		if end != nil && end.object.GetUID() == ref.UID && end.request.Seq >= when {
-			newest, when = key, end.request.Seq
+		if end != nil && (newest == nil || end.request.Seq >= newest.request.Seq) {
+			newest = end
 		}
 	}
-	if when == 0 {
+	if newest == nil {
 		return "the garbage collector found that its owner is gone", nil
 	}
-	return q.blameEnd(d, newest, "the garbage collector took it, as its owner %s was deleted")
+	return q.blameEnd(d, newest, fmt.Sprintf("the garbage collector took it, as its owner %s was deleted", name(newest.key)))
+}
+
+// sameName bounds how many objects of one name are looked through for one.
+const sameName = 20
+
+// deletionOfUID finds the deletion of one object among those of its name.
+func (q *query) deletionOfUID(key proto.ObjectKey, uid types.UID, last proto.Seq) (*deletion, error) {
+	for range sameName {
+		d, err := q.deletionOf(key, last)
+		if err != nil || d == nil || d.object.GetUID() == uid {
+			return d, err
+		}
+		last = d.request.Seq - 1 // of an object before that one
+	}
+	return nil, nil
 }
 
 // kindOf finds the kind of an owner reference, whatever its version.
@@ -216,7 +235,7 @@ func (q *query) blameNode(d *deletion) (string, error) {
 		return "", err
 	}
 	if len(found) == 0 || found[0].Record.Deleted {
-		return q.blameEnd(d, key, "its node %s was not there any more")
+		return q.blameEndOf(d, key, "its node %s was not there any more")
 	}
 	obj, err := q.Table.Decode(found[0].Record)
 	if err != nil {
