@@ -37,6 +37,7 @@ type Config struct {
 	Finder     Finder       // nil: no bisect
 	Past       Past         // of many objects; nil: History, when it is one, else it is not served
 	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
+	Supposer   Supposer     // nil: there are no what-ifs
 	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
 	// Ready tells why the cluster cannot serve yet; nil is always ready.

@@ -46,6 +46,7 @@ var questions = map[string]map[string]func(*call) error{
 	"undo":    {http.MethodPost: (*call).undo},
 	"restore": {http.MethodPost: (*call).restore},
 	"bisect":  {http.MethodGet: (*call).bisect},
+	"whatif":  {http.MethodPost: (*call).whatIf},
 }
 
 // serveHistory answers the questions of the group.

@@ -94,8 +94,12 @@ func (c *call) travel(rest string) error {
 	return nil
 }
 
-// asksOnly tells whether the request is a question in the form of a POST.
+// asksOnly tells whether the request is a question in the form of a POST, or
+// makes something of the past that leaves it as it is.
 func asksOnly(r *http.Request) bool {
 	t, ok := targetOf(r)
-	return ok && aboutSelf(t)
+	return ok && (aboutSelf(t) || t.Group == historyGroup && t.Verb == verbCreate && beginsThen[t.Resource])
 }
+
+// beginsThen are the questions that begin a cluster of its own at a moment.
+var beginsThen = map[string]bool{"whatif": true}

@@ -15,6 +15,7 @@ import (
 	"segno/cli/api"
 	"segno/cli/api/logs"
 	"segno/cli/pki"
+	"segno/cli/sandbox"
 	"segno/cli/version"
 	"segno/events"
 	"segno/events/kinds"
@@ -68,7 +69,8 @@ func (c *Cluster) open() error {
 	}
 	var err error
 	c.api, err = api.New(api.Config{
-		Table: c.table, Store: c.logs, History: c.logs, Exporter: c.logs, Finder: c.logs, Nodes: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
+		Table: c.table, Store: c.logs, History: c.logs, Exporter: c.logs, Finder: c.logs,
+		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Nodes: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
 }

@@ -94,4 +94,12 @@ func (l ledgers) close() {
 	}
 }
 
+func (l ledgers) folds() map[string]*projections.Projection {
+	folds := make(map[string]*projections.Projection, len(l))
+	for stream, one := range l {
+		folds[stream] = one.fold
+	}
+	return folds
+}
+
 func (l ledgers) events() *projections.Projection { return l[proto.StreamEvents].fold }

@@ -29,6 +29,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			history, why, blast, newEvents(c, streams), newVerify(c, streams),
 			newUndo(c, streams), restore,
 			newBisect(c, streams),
+			newWhatIf(c, f, streams),
 		}},
 	}
 }
