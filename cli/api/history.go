@@ -38,6 +38,7 @@ type History interface {
 // is asked with GET, what changes something with POST or DELETE.
 var questions = map[string]map[string]func(*call) error{
 	"history": {http.MethodGet: (*call).history},
+	"blame":   {http.MethodGet: (*call).blame},
 	"why":     {http.MethodGet: (*call).why},
 	"blast":   {http.MethodGet: (*call).blast},
 	"events":  {http.MethodGet: (*call).tail},

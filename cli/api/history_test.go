@@ -99,6 +99,8 @@ func TestE5History(t *testing.T) {
 	c.status(c.get(historyPath+"history?resource=pods&name=none"), 400, metav1.StatusReasonBadRequest, "the parameter namespace is required")
 	c.status(c.get(historyPath+"history?resource=nonsense&name=none"), 400, metav1.StatusReasonBadRequest, `resource "nonsense"`)
 	c.status(c.get(historyPath+"why"), 400, metav1.StatusReasonBadRequest, "resource and name are required")
+	c.status(c.get(historyPath+"blame?resource=pods&namespace=default&name=none", asJane), 403, metav1.StatusReasonForbidden, "jane")
+	c.status(c.get(historyPath+"blame?resource=pods&namespace=default&name=none"), 404, metav1.StatusReasonNotFound, `pods "none" not found`)
 	c.status(c.get(historyPath+"nonsense"), 404, metav1.StatusReasonNotFound, "could not find")
 	c.status(c.do("POST", historyPath+"history", "{}"), 405, metav1.StatusReasonMethodNotAllowed, "not supported")
 	c.status(c.get(historyPath+"history?resource=pods&namespace=default&name=none", asJane), 403, metav1.StatusReasonForbidden, "jane")

@@ -14,9 +14,10 @@ import (
 func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
 	token := newToken(c, streams)
 	token.RunE = onlySubcommands
-	history, why, blast := newHistory(c, streams), newWhy(c, streams), newBlast(c, streams)
+	history, blame, why, blast := newHistory(c, streams), newBlame(c, streams), newWhy(c, streams), newBlast(c, streams)
 	history.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
 	why.ValidArgsFunction = completeWhy(history.ValidArgsFunction)
+	blame.ValidArgsFunction = history.ValidArgsFunction
 	blast.ValidArgsFunction = history.ValidArgsFunction
 	restore := newRestore(c, streams)
 	restore.ValidArgsFunction = history.ValidArgsFunction
@@ -26,7 +27,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			newTestUpgrade(c, streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
-			history, why, blast, newEvents(c, streams), newVerify(c, streams),
+			history, blame, why, blast, newEvents(c, streams), newVerify(c, streams),
 			newUndo(c, streams), restore,
 			newBisect(c, streams),
 			newWhatIf(c, f, streams),

@@ -7,6 +7,7 @@
 // What never happens here: I/O, a clock reading, or a rule of one kind: fields
 // are compared generically.
 //
-// Start with transaction.go; revision.go says what changed, why.go
-// what led to what, verify.go how the log was proved.
+// Start with transaction.go; revision.go says what changed, filter.go which of
+// it is wanted, why.go what led to what, verify.go how the log was proved.
+// Package blame, below, says who last set a field.
 package history

@@ -1,0 +1,47 @@
+package api
+
+import (
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"segno/cli/api/history"
+	"segno/cli/api/history/blame"
+	"segno/proto"
+)
+
+// blame answers an object with who last set each of its fields.
+func (c *call) blame() error {
+	key, err := c.asked()
+	if err != nil {
+		return err
+	}
+	last, err := c.lastRevision()
+	if err != nil {
+		return err
+	}
+	at := func(last proto.Seq) (*history.Version, error) {
+		found, err := c.api.cfg.History.Revisions(c.r.Context(), c.kind, key, last, 1)
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		return &found[0], nil
+	}
+	newest, err := at(last)
+	switch {
+	case err != nil:
+		return err
+	case newest == nil:
+		return apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
+	case newest.Record.Deleted:
+		return statusText(http.StatusNotFound, "NotFound", "%s %q was deleted by transaction %s; ask as of a moment before it: --at %s",
+			c.kind.GroupResource(), key.Name, newest.Record.Seq, newest.Record.Seq-1)
+	}
+	found, err := blame.Of(blame.Log{Table: c.api.cfg.Table, Version: at, Envelope: func(seq proto.Seq) (*proto.Envelope, error) {
+		return c.api.cfg.History.Envelope(c.r.Context(), c.kind.Stream, seq)
+	}}, *newest)
+	if err != nil {
+		return err
+	}
+	return c.sendJSON(found)
+}
