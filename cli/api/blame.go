@@ -6,7 +6,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"segno/cli/api/history"
-	"segno/cli/api/history/blame"
+	origins "segno/cli/api/history/blame"
 	"segno/proto"
 )
 
@@ -37,7 +37,7 @@ func (c *call) blame() error {
 		return statusText(http.StatusNotFound, "NotFound", "%s %q was deleted by transaction %s; ask as of a moment before it: --at %s",
 			c.kind.GroupResource(), key.Name, newest.Record.Seq, newest.Record.Seq-1)
 	}
-	found, err := blame.Of(blame.Log{Table: c.api.cfg.Table, Version: at, Envelope: func(seq proto.Seq) (*proto.Envelope, error) {
+	found, err := origins.Of(origins.Log{Table: c.api.cfg.Table, Version: at, Envelope: func(seq proto.Seq) (*proto.Envelope, error) {
 		return c.api.cfg.History.Envelope(c.r.Context(), c.kind.Stream, seq)
 	}}, *newest)
 	if err != nil {
