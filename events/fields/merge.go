@@ -81,11 +81,14 @@ func (m *merger) maps(f Field, base, now, wanted map[string]any) any {
 			out[key] = part
 		}
 	}
-	if len(out) == 0 && f.Wanted == nil {
+	if len(out) == 0 && !empty(now) && !empty(wanted) {
 		return nil
 	}
 	return out
 }
+
+// empty tells whether a map is there and holds nothing.
+func empty(fields map[string]any) bool { return fields != nil && len(fields) == 0 }
 
 func (m *merger) places(path string, base, now, wanted []any) any {
 	out := make([]any, len(now))
@@ -114,8 +117,8 @@ func (m *merger) elements(f Field, field string, base, now, wanted []any) any {
 		}
 	}
 	order := ordered(namesIn(base, field), namesIn(now, field), namesIn(wanted, field), merged)
-	if len(order) == 0 && f.Wanted == nil {
-		return nil
+	if len(order) == 0 {
+		return nil // of all lists that objects have, none means the same as an empty one
 	}
 	out := make([]any, len(order))
 	for i, name := range order {

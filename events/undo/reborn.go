@@ -27,6 +27,9 @@ func (p *planning) revive(d *draft, before events.Object, seq proto.Seq) error {
 		p.left(d.key, "it is still being deleted: undo again once it is gone")
 		return nil
 	}
+	if roof, err := p.roofed(d.key); err != nil || !roof {
+		return err
+	}
 	wanted, err := p.reborn(d, before)
 	if err != nil {
 		return err
@@ -36,6 +39,27 @@ func (p *planning) revive(d *draft, before events.Object, seq proto.Seq) error {
 		return nil
 	}
 	return p.reclaim(d, wanted, seq)
+}
+
+// roofed tells whether an object has a namespace that it can be made in.
+func (p *planning) roofed(key proto.ObjectKey) (bool, error) {
+	if key.Namespace == "" {
+		return true, nil
+	}
+	of := namespaces.Key("", key.Namespace)
+	ns, err := p.draft(of)
+	switch {
+	case err != nil || ns == nil:
+		return ns == nil, err
+	case ends(ns.now):
+		p.left(key, "its namespace is being deleted: undo again once that is gone")
+		return false, nil
+	case ns.want != nil:
+		return true, nil
+	}
+	gone, err := p.goneBy(of)
+	p.left(key, "its namespace is gone%s", gone)
+	return false, err
 }
 
 // refill makes anew what went with a namespace.

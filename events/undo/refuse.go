@@ -1,6 +1,7 @@
 package undo
 
 import (
+	"cmp"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -55,24 +56,32 @@ func (p *planning) refusal(env *proto.Envelope) error {
 
 // system names the person's transaction that made the control plane do it.
 func (p *planning) system(env *proto.Envelope, no func(string, ...any) error) error {
-	for cause := env; cause.Cause.Seq != 0; {
-		next, err := p.Past.Envelope(cause.Cause.Seq)
-		if err != nil {
-			return fmt.Errorf("read the cause of %s: %w", cause.Seq, err)
-		}
-		if next == nil {
-			break
-		}
-		if next.Actor.Person() {
-			how := next.Via
-			if how == "" {
-				how = next.Verb
-			}
-			return no("%s did it because of %s (%s: %s), and would do it again; undo that: segno undo %s", env.Actor, next.Seq, next.Actor, how, next.Seq)
-		}
-		cause = next
+	root, err := p.person(env)
+	switch {
+	case err != nil:
+		return err
+	case root == nil:
+		return no("%s did it by itself, and would do it again; no person's change led to it", env.Actor)
+	default:
+		return no("%s did it because of %s (%s: %s), and would do it again; undo that: segno undo %s",
+			env.Actor, root.Seq, root.Actor, cmp.Or(root.Via, root.Verb), root.Seq)
 	}
-	return no("%s did it by itself, and would do it again; no person's change led to it", env.Actor)
+}
+
+// person is the newest transaction by a person among a transaction and its
+// causes; nil when there is none, or it is no longer kept.
+func (p *planning) person(env *proto.Envelope) (*proto.Envelope, error) {
+	for env != nil && !env.Actor.Person() {
+		if env.Cause.Seq == 0 {
+			return nil, nil
+		}
+		cause, err := p.Past.Envelope(env.Cause.Seq)
+		if err != nil {
+			return nil, fmt.Errorf("read the cause of %s: %w", env.Seq, err)
+		}
+		env = cause
+	}
+	return env, nil
 }
 
 // readable makes sure that what a transaction took away can still be read.

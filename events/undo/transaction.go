@@ -169,19 +169,19 @@ func (p *planning) end(d *draft, after events.Object, seq proto.Seq) error {
 	return nil
 }
 
-// goneBy says who deleted an object.
+// goneBy says who deleted an object, and what to undo for that.
 func (p *planning) goneBy(key proto.ObjectKey) (string, error) {
 	record, err := p.Past.Version(key, newest)
 	if err != nil || record == nil || !record.Deleted {
 		return "", err
 	}
-	by, err := p.authorOf(record.Seq)
-	if err != nil {
-		return "", err
+	env, err := p.Past.Envelope(record.Seq)
+	if err != nil || env == nil {
+		return fmt.Sprintf(" since %s", record.Seq), err
 	}
-	text := fmt.Sprintf(" since %s, by %s", by.Seq, by.Actor)
-	if by.Actor.Person() {
-		text += fmt.Sprintf(": undo that, too: segno undo %s", by.Seq)
+	root, err := p.person(env)
+	if err != nil || root == nil {
+		return fmt.Sprintf(" since %s, by %s", env.Seq, env.Actor), err
 	}
-	return text, nil
+	return fmt.Sprintf(" since %s, by %s: undo that, too: segno undo %s", root.Seq, root.Actor, root.Seq), nil
 }
