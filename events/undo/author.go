@@ -66,14 +66,18 @@ func (a authors) of(path string) *Author {
 	return nil
 }
 
-// person is a's newest change by a person to any of the fields.
-func (a authors) person(changes []fields.Change) *Author {
-	for i := range changes {
-		if by := a.of(changes[i].Path); by != nil && by.Actor.Person() {
-			return by
+// newest is who changed the object last, a person where one did; nil when nobody
+// did.
+func (a authors) newest() *Author {
+	for i := range a {
+		if a[i].Actor.Person() {
+			return &a[i].Author
 		}
 	}
-	return nil
+	if len(a) == 0 {
+		return nil
+	}
+	return &a[0].Author
 }
 
 // inside tells whether a path is another or lies below it.

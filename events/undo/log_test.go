@@ -32,7 +32,7 @@ var _ undo.Past = (*log)(nil)
 var (
 	configMaps  = proto.Resource{Name: "configmaps"}
 	deployments = proto.Resource{Group: "apps", Name: "deployments"}
-	replicaSets = proto.Resource{Group: "apps", Name: "replicasets"}
+	saRes       = proto.Resource{Name: "serviceaccounts"}
 	podRes      = proto.Resource{Name: "pods"}
 	serviceRes  = proto.Resource{Name: "services"}
 	nsRes       = proto.Resource{Name: "namespaces"}

@@ -83,14 +83,6 @@ func (p *planning) reclaim(d *draft, wanted map[string]any, seq proto.Seq) error
 	return nil
 }
 
-// newest is the newest change; nil when there is none.
-func (a authors) newest() *Author {
-	if len(a) == 0 {
-		return nil
-	}
-	return &a[0].Author
-}
-
 // reborn is what an object that was deleted is made anew of.
 func (p *planning) reborn(d *draft, before events.Object) (map[string]any, error) {
 	obj := events.Copy(before)

@@ -50,18 +50,42 @@ func (p *planning) takeBack(env *proto.Envelope) error {
 	if err != nil {
 		return err
 	}
-	done := map[proto.ObjectKey]bool{}
-	for i := range env.Events {
-		ev := &env.Events[i]
-		if done[ev.Key] || !wants(ev) {
-			continue
-		}
-		done[ev.Key] = true
-		if err := p.takeBackObject(env.Seq, ev.Key, before, after); err != nil {
-			return fmt.Errorf("%s: %w", ev.Key, err)
+	keys, err := wanted(env, before)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := p.takeBackObject(env.Seq, key, before, after); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
 	return nil
+}
+
+// wanted are the objects of a transaction in the order in which they are taken
+// back: a namespace that was made after what was made in it, any other first.
+func wanted(env *proto.Envelope, before events.View) ([]proto.ObjectKey, error) {
+	var first, then, last []proto.ObjectKey
+	for i := range env.Events {
+		ev := &env.Events[i]
+		if !wants(ev) || slices.Contains(first, ev.Key) || slices.Contains(then, ev.Key) || slices.Contains(last, ev.Key) {
+			continue
+		}
+		if ev.Key.Resource != namespaces {
+			then = append(then, ev.Key)
+			continue
+		}
+		was, err := before.Get(ev.Key)
+		switch {
+		case err != nil:
+			return nil, err
+		case was == nil:
+			last = append(last, ev.Key)
+		default:
+			first = append(first, ev.Key)
+		}
+	}
+	return slices.Concat(first, then, last), nil
 }
 
 // wants tells whether an event is about what somebody wants, and not about what
