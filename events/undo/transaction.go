@@ -15,12 +15,14 @@ import (
 // again since is left alone, unless force is set.
 func (p Planner) Undo(seqs []proto.Seq, force bool) (*Plan, error) {
 	seqs = slices.SortedFunc(slices.Values(seqs), func(a, b proto.Seq) int { return cmp.Compare(b, a) })
+	for i := 1; i < len(seqs); i++ {
+		if seqs[i-1] == seqs[i] {
+			return nil, refuse("sequence %s is named twice", seqs[i])
+		}
+	}
 	w := newPlanning(p, force)
 	var envelopes []*proto.Envelope
-	for i, seq := range seqs {
-		if i > 0 && seqs[i-1] == seq {
-			return nil, refuse("sequence %s is named twice", seq)
-		}
+	for _, seq := range seqs {
 		env, err := w.undoable(seq)
 		if err != nil {
 			return nil, err
