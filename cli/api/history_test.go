@@ -119,7 +119,7 @@ func changes(r history.Revision) string {
 
 // chained makes a deployment by a request, and what controllers would make of
 // it: each because of the one before.
-func chained(t *testing.T, c client) (request string) {
+func chained(t testing.TB, c client) (request string) {
 	answer := c.do("POST", deploymentsPath, deploymentJSON, "Segno-Command: segno apply -f web.yaml")
 	if answer.code != 201 {
 		t.Fatal(answer)

@@ -102,7 +102,7 @@ func TestE8WhyDeletedLeadsToTheScale(t *testing.T) {
 		w.settled(3, oldImage)
 		pod := w.pods()[0].Name
 		w.wantAnswer(w.question("pods/"+pod, "deleted"), false, "nobody has asked for its deletion")
-		w.wantAnswer(w.question("pods/"+pod, "pending"), false, "is not pending", "Running")
+		w.wantAnswer(w.question("pods/"+pod, "pending"), false, "is not pending but Running since")
 		w.wantAnswer(w.question("pods/"+pod, "restarted"), false, "No container")
 		ready := w.question("pods/"+pod, "not-ready")
 		w.wantAnswer(ready, false, "is ready since")

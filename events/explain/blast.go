@@ -171,7 +171,7 @@ func (s *spread) sum(root *proto.Envelope) {
 // object, its deletion included; nil when no person has, as far as versions were
 // looked at. known tells that there is, or was, such an object.
 func NewestWish(past Past, key proto.ObjectKey, last proto.Seq) (wish *proto.Envelope, known bool, err error) {
-	q := &query{Ask: Ask{Past: past, Key: key}}
+	q := newQuery(Ask{Past: past, Key: key})
 	for v, err := range q.versions(key, last) {
 		if err != nil {
 			return nil, false, err

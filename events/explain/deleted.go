@@ -78,7 +78,7 @@ func (q *query) deletionOf(key proto.ObjectKey, last proto.Seq) (*deletion, erro
 		return nil, err
 	}
 	v := found[0]
-	obj, err := q.Table.Decode(v.Record)
+	obj, err := q.decode(v.Record)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func (q *query) blameNode(d *deletion) (string, error) {
 	if len(found) == 0 || found[0].Record.Deleted {
 		return q.blameEndOf(d, key, "its node %s was not there any more")
 	}
-	obj, err := q.Table.Decode(found[0].Record)
+	obj, err := q.decode(found[0].Record)
 	if err != nil {
 		return "", err
 	}
@@ -310,7 +310,7 @@ func (q *query) blameScale(d *deletion) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		obj, err := q.Table.Decode(v.Record)
+		obj, err := q.decode(v.Record)
 		if err != nil {
 			return "", err
 		}

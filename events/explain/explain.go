@@ -120,7 +120,8 @@ func Explain(ask Ask) (*Answer, error) {
 	if err != nil || len(newest) == 0 {
 		return nil, err
 	}
-	q := &query{Ask: ask, newest: newest[0], answer: &Answer{Links: map[proto.Seq]Link{}}}
+	q := newQuery(ask)
+	q.newest = newest[0]
 	switch ask.Question {
 	case Deleted:
 		err = q.deleted()
@@ -152,8 +153,16 @@ func byAge(a, b *proto.Envelope) int {
 // query is an Ask under way.
 type query struct {
 	Ask
-	newest events.Version // of the object, as of the moment
-	answer *Answer
+	newest  events.Version // of the object, as of the moment
+	answer  *Answer
+	walks   map[visit]*revisit
+	decoded map[*events.Record]events.Object
+}
+
+func newQuery(ask Ask) *query {
+	return &query{
+		Ask: ask, answer: &Answer{Links: map[proto.Seq]Link{}}, walks: map[visit]*revisit{}, decoded: map[*events.Record]events.Object{},
+	}
 }
 
 func (q *query) say(format string, args ...any) {

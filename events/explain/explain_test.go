@@ -374,7 +374,7 @@ func TestE8WhyPending(t *testing.T) {
 			s.tell(ada, 0, "create", pod(bound))
 		}},
 		{name: "a node that has not got to it", way: "1", says: []string{"node n1 has not reported it yet"}, tell: func(s *story) { s.tell(ada, 0, "create", pod(bound)) }},
-		{name: "it runs", not: true, hint: 2, says: []string{"is not pending: it is Running, and was pending for the last time before 3"}, tell: func(s *story) {
+		{name: "it runs", not: true, hint: 2, says: []string{"is not pending but Running since 3"}, tell: func(s *story) {
 			s.tell(ada, 0, "create", pod())
 			s.tell(scheduler, 1, "Scheduled", pod(bound))
 			s.tell(node1, 2, "PodReady", pod(runs(true)))

@@ -184,12 +184,14 @@ func (q *query) sayMissing(obj events.Object, sets []*appsv1.ReplicaSet, missing
 // lastTime points at the newest time at which something was so.
 func (q *query) lastTime(key proto.ObjectKey, uid types.UID, what string, so func(events.Object) bool) error {
 	r, err := q.latest(key, uid, q.View.Seq(), true, so)
-	if err != nil {
-		return err
+	if err == nil && r.began != nil {
+		q.hintAt(r, what)
 	}
-	if r.began == nil {
-		return nil
-	}
+	return err
+}
+
+// hintAt points at a run that is over.
+func (q *query) hintAt(r run, what string) {
 	from := "from"
 	if !r.whole {
 		from = "from before"
@@ -201,5 +203,21 @@ func (q *query) lastTime(key proto.ObjectKey, uid types.UID, what string, so fun
 		moment = r.ended.Record.Seq - 1
 	}
 	q.hint(moment, "%s", text)
+}
+
+// sayWell says since when an object is well, and when it last was not.
+func (q *query) sayWell(uid types.UID, is, was string, ill func(events.Object) bool) error {
+	r, err := q.latest(q.Key, uid, q.View.Seq(), true, ill)
+	if err != nil || r.ended == nil {
+		return err
+	}
+	since := "since"
+	if r.began == nil && !r.whole {
+		since = "since before"
+	}
+	q.say("%s %s %s %s.", name(q.Key), is, since, at(r.ended.Envelope))
+	if r.began != nil {
+		q.hintAt(r, was)
+	}
 	return nil
 }

@@ -26,12 +26,7 @@ func (q *query) pending() error {
 		})
 	}
 	if !isPending(pod) {
-		r, err := q.since(q.Key, pod.UID, as(func(p *corev1.Pod) bool { return !isPending(p) }))
-		if err != nil {
-			return err
-		}
-		q.say("%s is not pending: it is %s, and was pending for the last time before %s.", name(q.Key), pod.Status.Phase, at(r.began.Envelope))
-		return q.lastTime(q.Key, pod.UID, "it was pending", as(isPending))
+		return q.sayWell(pod.UID, "is not pending but "+string(pod.Status.Phase), "it was pending", as(isPending))
 	}
 	q.answer.Applies = true
 	p := q.lookAt(pod)
@@ -41,7 +36,7 @@ func (q *query) pending() error {
 // living is the object as of the moment. Where it is gone, that is said, and
 // when it last was what is asked about.
 func (q *query) living(word string, so func(events.Object) bool) (events.Object, error) {
-	obj, err := q.Table.Decode(q.newest.Record)
+	obj, err := q.decode(q.newest.Record)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ const shownRestarts = 10
 // restarted answers with each restart of a pod's containers and the death before
 // it. It does so of a pod that is gone, too.
 func (q *query) restarted() error {
-	obj, err := q.Table.Decode(q.newest.Record)
+	obj, err := q.decode(q.newest.Record)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func statusIn(list []corev1.ContainerStatus, container string) corev1.ContainerS
 }
 
 func (p *podOf) statuses(r *events.Record) ([]corev1.ContainerStatus, error) {
-	obj, err := p.Table.Decode(r)
+	obj, err := p.decode(r)
 	if err != nil {
 		return nil, err
 	}

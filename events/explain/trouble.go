@@ -136,7 +136,7 @@ func (p *podOf) ofNode() ([]trouble, error) {
 	}
 	t := trouble{cause: found[0].Envelope}
 	if !found[0].Record.Deleted {
-		obj, err := p.Table.Decode(found[0].Record)
+		obj, err := p.decode(found[0].Record)
 		if err != nil {
 			return nil, err
 		}

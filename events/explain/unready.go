@@ -42,12 +42,7 @@ func (q *query) notReady() error {
 
 func (q *query) podNotReady(pod *corev1.Pod) error {
 	if podstate.Ready(pod) {
-		r, err := q.since(q.Key, pod.UID, as(podstate.Ready))
-		if err != nil {
-			return err
-		}
-		q.say("%s is ready %s.", name(q.Key), r.sinceWhen())
-		return q.lastTime(q.Key, pod.UID, "it was not ready", as(isUnready))
+		return q.sayWell(pod.UID, "is ready", "it was not ready", as(isUnready))
 	}
 	q.answer.Applies = true
 	r, err := q.since(q.Key, pod.UID, as(isUnready))
@@ -68,14 +63,8 @@ func (q *query) podNotReady(pod *corev1.Pod) error {
 func nodeUnready(node *corev1.Node) bool { return taint.Ready(node) != corev1.ConditionTrue }
 
 func (q *query) nodeNotReady(node *corev1.Node) error {
-	ready := as(func(n *corev1.Node) bool { return !nodeUnready(n) })
 	if !nodeUnready(node) {
-		r, err := q.since(q.Key, node.UID, ready)
-		if err != nil {
-			return err
-		}
-		q.say("%s is ready %s.", name(q.Key), r.sinceWhen())
-		return q.lastTime(q.Key, node.UID, "it was not ready", as(nodeUnready))
+		return q.sayWell(node.UID, "is ready", "it was not ready", as(nodeUnready))
 	}
 	q.answer.Applies = true
 	status := taint.Ready(node)

@@ -17,28 +17,67 @@ const (
 	mostPage  = 64
 )
 
+// revisit is a walk over the versions of an object from a sequence backwards, as
+// far as it has been gone. What is asked twice is read once.
+type revisit struct {
+	found []events.Version
+	next  proto.Seq // to go on from
+	page  int
+	done  bool
+}
+
+// visit says where a walk begins.
+type visit struct {
+	key  proto.ObjectKey
+	last proto.Seq
+}
+
 // versions yields an object's versions up to a sequence, newest first.
 func (q *query) versions(key proto.ObjectKey, last proto.Seq) iter.Seq2[events.Version, error] {
 	return func(yield func(events.Version, error) bool) {
-		seen := 0
-		for page := firstPage; seen < farthest; page = min(page*2, mostPage) {
-			found, err := q.Past.Versions(key, last, page)
-			if err != nil {
-				yield(events.Version{}, err)
-				return
-			}
-			for _, v := range found {
-				if !yield(v, nil) {
+		walk := q.walks[visit{key, last}]
+		if walk == nil {
+			walk = &revisit{next: last, page: firstPage}
+			q.walks[visit{key, last}] = walk
+		}
+		for i := 0; ; i++ {
+			if i == len(walk.found) && !walk.done {
+				if err := q.readOn(key, walk); err != nil {
+					yield(events.Version{}, err)
 					return
 				}
 			}
-			if len(found) < page || found[len(found)-1].Record.Seq <= 1 {
+			if i == len(walk.found) || !yield(walk.found[i], nil) {
 				return
 			}
-			seen += len(found)
-			last = found[len(found)-1].Record.Seq - 1
 		}
 	}
+}
+
+// readOn reads a further page of a walk.
+func (q *query) readOn(key proto.ObjectKey, walk *revisit) error {
+	found, err := q.Past.Versions(key, walk.next, walk.page)
+	if err != nil {
+		return err
+	}
+	walk.found = append(walk.found, found...)
+	walk.done = len(found) < walk.page || len(walk.found) >= farthest || found[len(found)-1].Record.Seq <= 1
+	if !walk.done {
+		walk.next, walk.page = found[len(found)-1].Record.Seq-1, min(walk.page*2, mostPage)
+	}
+	return nil
+}
+
+// decode reads a record, once.
+func (q *query) decode(r *events.Record) (events.Object, error) {
+	if obj, ok := q.decoded[r]; ok {
+		return obj, nil
+	}
+	obj, err := q.Table.Decode(r)
+	if err == nil {
+		q.decoded[r] = obj
+	}
+	return obj, err
 }
 
 // run is a time, as far as versions tell, during which something was so.
@@ -63,7 +102,7 @@ func (q *query) latest(key proto.ObjectKey, uid types.UID, last proto.Seq, past 
 			r.whole = true
 			return r, nil
 		}
-		obj, err := q.Table.Decode(v.Record)
+		obj, err := q.decode(v.Record)
 		if err != nil {
 			return r, err
 		}
