@@ -115,5 +115,8 @@ func (f *folding) folded(seq proto.Seq, state proto.Hash) {
 	if !f.archive.Header.Redacted && f.archive.Differs == 0 && f.stream == proto.StreamEvents && state != f.expected[0] {
 		f.archive.Differs = seq
 	}
+	if f.cfg.Recorded != nil {
+		f.cfg.Recorded(f.stream, seq, f.expected[0])
+	}
 	f.expected = f.expected[1:]
 }

@@ -31,6 +31,9 @@ type OpenConfig struct {
 	Table *events.Table
 	Dir   string // folder of the projections, a stream each; "" folds in memory
 	Log   *slog.Logger
+	// Recorded is told the state hash that was recorded after each transaction; may
+	// be nil.
+	Recorded func(stream string, seq proto.Seq, state proto.Hash)
 	// Progress is told how many transactions were folded; may be nil.
 	Progress func(done int)
 }

@@ -29,7 +29,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 		{Message: "The past:", Commands: []*cobra.Command{
 			history, blame, why, blast, newEvents(c, streams), newVerify(c, streams),
 			newUndo(c, streams), restore,
-			newBisect(c, streams),
+			newBisect(c, streams), newReplay(c, streams),
 			newWhatIf(c, f, streams),
 		}},
 	}

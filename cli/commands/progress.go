@@ -38,6 +38,21 @@ func (p *progressBar) show(what string, done, total uint64) {
 	fmt.Fprintf(p.out, "\r%s [%s%s] %d of %d", what, strings.Repeat("=", full), strings.Repeat(" ", progressWidth-full), done, total)
 }
 
+// count shows how far something is whose end is not known.
+func (p *progressBar) count(what string, done uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.started.IsZero() {
+		p.started = now
+	}
+	if now.Sub(p.started) < progressPatience || now.Sub(p.drawn) < progressEvery {
+		return
+	}
+	p.drawn = now
+	fmt.Fprintf(p.out, "\r%s %d", what, done)
+}
+
 // end finishes the line, if there is one.
 func (p *progressBar) end() {
 	p.mu.Lock()
