@@ -38,7 +38,7 @@ func command(t *testing.T, name string, args ...string) string {
 }
 
 // ownEngine starts an engine that a test may hurt, with images.
-func ownEngine(t *testing.T, name string) string {
+func ownEngine(t *testing.T, name string, images ...string) string {
 	t.Helper()
 	script := filepath.Join("..", "..", "setup", "engine.sh")
 	t.Cleanup(func() { command(t, script, "--delete", name) })
@@ -46,7 +46,7 @@ func ownEngine(t *testing.T, name string) string {
 	engine := "unix:///run/segno-engine/" + name + "/docker.sock"
 	// Not made by setup/images.sh: it may have to download packages, and from here no network is in reach.
 	file := filepath.Join(t.TempDir(), "images")
-	docker(t, defaultEngine, "save", "-o", file, "nginx:1.7.9")
+	docker(t, defaultEngine, append([]string{"save", "-o", file, "nginx:1.7.9"}, images...)...)
 	docker(t, engine, "load", "-i", file)
 	return engine
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"segno/agents"
 	"segno/cli/commands"
 	"segno/cli/contexts"
+	"segno/cli/internal/scripting"
 )
 
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
@@ -57,7 +57,7 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir, UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: setUp,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"let": let, "await": await, "forge": forge, "tamper": tamper},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"let": scripting.Let, "await": scripting.Await, "forge": forge, "tamper": tamper},
 	})
 }
 
@@ -75,40 +75,6 @@ func setUp(env *testscript.Env) error {
 		}
 	})
 	return nil
-}
-
-// let keeps a part of the last command's output: let NAME REGEXP, whose first
-// group, or else whole match, becomes $NAME.
-func let(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: let NAME REGEXP")
-	}
-	pattern, err := regexp.Compile("(?m)" + args[1])
-	ts.Check(err)
-	found := pattern.FindStringSubmatch(ts.ReadFile("stdout"))
-	if found == nil {
-		ts.Fatalf("nothing in the output is like %s", args[1])
-	}
-	ts.Setenv(args[0], found[len(found)-1])
-}
-
-// await waits until a file that a command in the background writes has what is
-// sought: await FILE REGEXP.
-func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: await FILE REGEXP")
-	}
-	pattern, err := regexp.Compile("(?m)" + args[1])
-	ts.Check(err)
-	file := ts.MkAbs(args[0])
-	const patience, glance = 20 * time.Second, 5 * time.Millisecond
-	for waited := time.Duration(0); waited < patience; waited += glance {
-		if data, err := os.ReadFile(file); err == nil && pattern.Match(data) {
-			return
-		}
-		time.Sleep(glance)
-	}
-	ts.Fatalf("%s has nothing like %s", args[0], args[1])
 }
 
 // stopClusters ends the clusters whose run files are in a home.
