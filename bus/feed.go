@@ -3,11 +3,8 @@ package bus
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -40,33 +37,6 @@ type feed struct {
 type feedGroup struct {
 	envelopes []*proto.Envelope
 	bytes     int64
-}
-
-// CloudEvent is one event in the feed: a CloudEvent 1.0 in structured mode.
-type CloudEvent struct {
-	SpecVersion     string    `json:"specversion"`
-	ID              string    `json:"id"`      // <log>/<sequence>/<place in the transaction>
-	Source          string    `json:"source"`  // segno/<log>
-	Type            string    `json:"type"`    // segno.<kind of event>
-	Subject         string    `json:"subject"` // the object: pods/default/web
-	Time            time.Time `json:"time"`
-	DataContentType string    `json:"datacontenttype"`
-	Sequence        string    `json:"sequence"`
-	Data            FeedData  `json:"data"`
-}
-
-// FeedData is what happened, in a CloudEvent of the feed.
-type FeedData struct {
-	Kind        string          `json:"kind"`
-	Reason      string          `json:"reason,omitempty"`
-	Actor       proto.Actor     `json:"actor"`
-	Verb        string          `json:"verb"`
-	Cause       string          `json:"cause,omitempty"` // a sequence, or the id of the request
-	Correlation string          `json:"correlation"`
-	UID         string          `json:"uid,omitempty"`
-	Section     string          `json:"section"`
-	Object      json.RawMessage `json:"object,omitempty"` // the section after the change
-	Body        []byte          `json:"body,omitempty"`   // its bytes, when it cannot be shown as JSON
 }
 
 func newFeed(conn *Conn, stream string, render Render, log *slog.Logger) *feed {
@@ -116,7 +86,7 @@ func (f *feed) transaction(env *proto.Envelope) {
 		if !f.conn.server.wanted(subject) {
 			continue
 		}
-		data, err := json.Marshal(f.event(env, i))
+		data, err := json.Marshal(proto.CloudEventOf(f.stream, env, i, f.render))
 		if err == nil {
 			err = f.conn.nc.PublishMsg(&nats.Msg{
 				Subject: subject,
@@ -128,47 +98,4 @@ func (f *feed) transaction(env *proto.Envelope) {
 			f.log.Warn("publish in the feed", "sequence", env.Seq, "subject", subject, "error", err)
 		}
 	}
-}
-
-func (f *feed) event(env *proto.Envelope, i int) CloudEvent {
-	ev := &env.Events[i]
-	data := FeedData{
-		Kind:        ev.Kind,
-		Reason:      ev.Reason,
-		Actor:       env.Actor,
-		Verb:        env.Verb,
-		Cause:       env.Cause.Request,
-		Correlation: env.Correlation,
-		UID:         ev.UID,
-		Section:     ev.Section.Name(),
-	}
-	if env.Cause.Seq != 0 {
-		data.Cause = env.Cause.Seq.String()
-	}
-	if len(ev.Body) > 0 && !slices.Contains(secret, ev.Key.Resource) {
-		data.Object, data.Body = f.body(ev)
-	}
-	return CloudEvent{
-		SpecVersion:     "1.0",
-		ID:              fmt.Sprintf("%s/%s/%d", f.stream, env.Seq, i),
-		Source:          "segno/" + f.stream,
-		Type:            "segno." + ev.Kind,
-		Subject:         ev.Key.String(),
-		Time:            env.At,
-		DataContentType: "application/json",
-		Sequence:        env.Seq.String(),
-		Data:            data,
-	}
-}
-
-// secret are the resources whose content only the API shows, to those who may.
-var secret = []proto.Resource{{Name: "secrets"}}
-
-func (f *feed) body(ev *proto.Event) (json.RawMessage, []byte) {
-	if f.render != nil && ev.Encoding != proto.EncodingSealed {
-		if object, err := f.render(ev); err == nil {
-			return object, nil
-		}
-	}
-	return nil, ev.Body
 }

@@ -47,7 +47,7 @@ func TestE1FeedIsReadableByPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	msg := <-heard
-	var event CloudEvent
+	var event proto.CloudEvent[proto.Happened]
 	if err := json.Unmarshal(msg.Data, &event); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestE1FeedIsReadableByPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := &proto.Envelope{Seq: 9, Events: []proto.Event{{Kind: "SecretCreated", Key: secrets.Key("default", "s"), Body: body.Spec}}}
-	if told := seq.feed.event(env, 0); told.Data.Body != nil || told.Data.Object != nil {
+	if told := proto.CloudEventOf(proto.StreamEvents, env, 0, nil); told.Data.Body != nil || told.Data.Object != nil {
 		t.Error("the content of a secret is in the feed")
 	}
 }

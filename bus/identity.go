@@ -3,6 +3,7 @@ package bus
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -166,6 +167,18 @@ func (r *Identities) Public(role Role, name string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.names[named{role, name}]
+}
+
+// behind answers who opened a connection.
+func (r *Identities) behind(conn uint64) (id Identity, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.known {
+		if slices.Contains(m.conns, conn) {
+			return m.Identity, true
+		}
+	}
+	return id, false
 }
 
 // Check implements the server's Authentication.

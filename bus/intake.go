@@ -38,6 +38,7 @@ type IntakeConfig struct {
 	History func(key proto.ObjectKey, limit int) ([]*proto.Envelope, error)
 	// Notes writes lines for people, of a node about its own; nil drops them.
 	Notes func(ctx context.Context, node proto.NodeName, notes []report.Note) error
+	Audit *Audit // records what is refused; nil is nowhere
 	Log   *slog.Logger
 }
 
@@ -103,8 +104,12 @@ func (in *Intake) take(ctx context.Context, lanes *lanes, msg *nats.Msg, act fun
 		if ctx.Err() != nil {
 			return
 		}
+		began := time.Now()
 		if err := in.serve(ctx, node, msg, act); err != nil {
 			in.log.Warn("a node was not answered", "error", err)
+			if errors.Is(err, errNotItsInbox) {
+				in.cfg.Audit.refused(refusal{who: proto.NodeActor(node), verb: "publish", subject: msg.Subject, err: err, began: began})
+			}
 		}
 	})
 }

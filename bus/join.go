@@ -39,6 +39,7 @@ type JoinsConfig struct {
 	Conn       *Conn // the control plane's
 	Identities *Identities
 	Approve    Approve
+	Audit      *Audit // records what is refused; nil is nowhere
 	Log        *slog.Logger
 }
 
@@ -89,9 +90,11 @@ func (j *Joins) Run(ctx context.Context) error {
 func (j *Joins) take(ctx context.Context, msg *nats.Msg) {
 	token := proto.Pinned(msg.Subject)
 	asker := Identity{Role: RoleJoin, Name: token}.Actor()
+	began := time.Now()
 	reply, err := j.admit(ctx, token, msg.Data)
 	if err != nil {
 		j.refused(token, err)
+		j.cfg.Audit.refused(refusal{who: asker, verb: "join", subject: msg.Subject, err: err, began: began})
 		reply = proto.JoinReply{Error: brief(err)}
 	}
 	if err := j.cfg.Conn.answer(msg, asker, reply); err != nil {

@@ -54,6 +54,9 @@ func (s *stream) config(first proto.Seq) jetstream.StreamConfig {
 		cfg.MaxAge = notesAge
 	case proto.StreamLeases:
 		cfg.MaxMsgs, cfg.MaxBytes = leasesKept, leasesBytes
+	case proto.StreamAudit:
+		cfg.MaxAge, cfg.MaxBytes = auditAge, auditBytes
+		cfg.DenyDelete, cfg.DenyPurge = true, true
 	default:
 		cfg.DenyDelete, cfg.DenyPurge = true, true
 	}

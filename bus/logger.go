@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	natsd "github.com/nats-io/nats-server/v2/server"
@@ -15,6 +16,7 @@ import (
 type logger struct {
 	log       *slog.Logger
 	strangers strangers
+	audit     atomic.Pointer[Audit] // is told whom the server refuses
 	mu        sync.Mutex
 	err       error // first fatal line: the server only logs why it did not start
 }
@@ -29,6 +31,9 @@ func (l *logger) Warnf(format string, v ...any) { l.log.Warn("nats: " + fmt.Spri
 // server, and is told of once in a while only.
 func (l *logger) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
+	if audit := l.audit.Load(); audit != nil {
+		audit.refusedByServer(text)
+	}
 	_, who, refused := strings.Cut(text, natsd.ErrAuthentication.Error())
 	if !refused {
 		l.log.Error("nats: " + text)

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -88,9 +89,10 @@ func readAnswers(ctx context.Context, sub *nats.Subscription, from proto.Seq, ea
 type damage struct {
 	seq         proto.Seq
 	want, found string
+	what        string // lies there; "" is a transaction
 }
 
 // Error implements error.
 func (d *damage) Error() string {
-	return fmt.Sprintf("transaction %s: expected %s, found %s", d.seq, d.want, d.found)
+	return fmt.Sprintf("%s %s: expected %s, found %s", cmp.Or(d.what, "transaction"), d.seq, d.want, d.found)
 }

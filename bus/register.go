@@ -35,28 +35,37 @@ var leaseResource = proto.Resource{Group: "coordination.k8s.io", Name: "leases"}
 
 // register makes the Node object, or brings it up to date.
 func (in *Intake) register(ctx context.Context, node proto.NodeName, data []byte) proto.Registered {
+	began := time.Now()
+	have, err := in.admit(ctx, node, data)
+	if err == nil {
+		data, err = have.Marshal()
+	}
+	if err != nil {
+		if !passing(err) {
+			in.cfg.Audit.refused(refusal{who: proto.NodeActor(node), verb: "register", subject: proto.NodeRegister(node), key: nodeResource.Key("", string(node)), err: err, began: began})
+		}
+		return proto.Registered{Error: brief(err)}
+	}
+	in.registered.Store(node, true)
+	return proto.Registered{Node: data}
+}
+
+// admit makes of a node's description the Node object.
+func (in *Intake) admit(ctx context.Context, node proto.NodeName, data []byte) (*corev1.Node, error) {
 	var message proto.Register
 	given := &corev1.Node{}
 	err := proto.Unpack(data, &message)
 	if err == nil {
 		_, err = told(message.Node, given)
 	}
-	if err == nil && given.Name != string(node) {
-		err = report.NotIts(node, nodeResource.Key("", given.Name))
-	}
 	if err != nil {
-		return proto.Registered{Error: brief(err)}
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	if given.Name != string(node) {
+		return nil, report.NotIts(node, nodeResource.Key("", given.Name))
 	}
 	in.own(node, given)
-	have, err := in.enroll(ctx, node, given)
-	if err != nil {
-		return proto.Registered{Error: brief(err)}
-	}
-	if data, err = have.Marshal(); err != nil {
-		return proto.Registered{Error: err.Error()}
-	}
-	in.registered.Store(node, true)
-	return proto.Registered{Node: data}
+	return in.enroll(ctx, node, given)
 }
 
 // Registered tells whether a node has registered since the intake began: what

@@ -25,8 +25,13 @@ const itemsAtOnce = 64
 // report makes a report's items durable and answers each. One that cannot be
 // read is refused: sent again it would be no better.
 func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) proto.Reply {
+	began := time.Now()
+	refused := func(key proto.ObjectKey, err error) {
+		in.cfg.Audit.refused(refusal{who: proto.NodeActor(node), verb: "report", subject: proto.NodeReport(node), key: key, err: err, began: began})
+	}
 	var said proto.Report
 	if err := proto.Unpack(data, &said); err != nil {
+		refused(proto.ObjectKey{}, apierrors.NewBadRequest(err.Error()))
 		return proto.Reply{Errors: []string{brief(err)}}
 	}
 	notes := in.notes(node, &said, time.Now()) // before items end the pods that they are about
@@ -41,6 +46,11 @@ func (in *Intake) report(ctx context.Context, node proto.NodeName, data []byte) 
 	}
 	_ = group.Wait() // no function of the group fails
 	reply := in.judge(node, said.Items, failures)
+	for i, text := range reply.Errors {
+		if text != "" {
+			refused(said.Items[i].Key, failures[i])
+		}
+	}
 	if reply.Retry == "" {
 		in.tellNotes(ctx, node, notes)
 	}

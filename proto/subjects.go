@@ -6,17 +6,20 @@ import (
 )
 
 // Stream names. EVENTS is the truth; NOTES keeps Kubernetes Event objects for
-// a while; LEASES lives in memory and is forgotten with the process.
+// a while; LEASES lives in memory and is forgotten with the process. AUDIT has
+// what was asked, and what came of it.
 const (
 	StreamEvents = "EVENTS"
 	StreamNotes  = "NOTES"
 	StreamLeases = "LEASES"
+	StreamAudit  = "AUDIT"
 )
 
 // Every subject of the bus comes from a function of this file:
 //
 //	ev.<group>.<resource>.<namespace>           the log, by its transaction's first object
 //	nt.… and ls.…                               the same for notes and leases
+//	au.requests                                 what was asked, for the audit
 //	feed.<group>.<resource>.<namespace>.<name>  durable events, for plain NATS clients
 //	cmd.<user>.dial                             a person opens a connection to the API
 //	sts.<node>.report | sync | beat | register  a node calls the control plane
@@ -97,6 +100,8 @@ func streamPrefix(stream string) string {
 		return "nt"
 	case StreamLeases:
 		return "ls"
+	case StreamAudit:
+		return "au"
 	default:
 		return "ev"
 	}
@@ -110,6 +115,9 @@ func LogSubject(stream string, key ObjectKey) string {
 
 // LogSubjects matches everything in the stream.
 func LogSubjects(stream string) string { return streamPrefix(stream) + ".>" }
+
+// AuditSubject is where requests that were answered are recorded.
+const AuditSubject = "au.requests"
 
 // FeedSubjects matches the whole feed.
 const FeedSubjects = "feed.>"

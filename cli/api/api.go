@@ -38,6 +38,7 @@ type Config struct {
 	Past       Past         // of many objects; nil: History, when it is one, else it is not served
 	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
 	Supposer   Supposer     // nil: there are no what-ifs
+	Audit      Audit        // nil: requests are not recorded
 	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
 	// Ready tells why the cluster cannot serve yet; nil is always ready.
@@ -104,11 +105,15 @@ func New(cfg Config) (*API, error) {
 
 // ServeHTTP answers one request, whatever happens.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{api: a, w: &statusWriter{ResponseWriter: w}, r: r, id: string(uuid.NewUUID())}
+	c := &call{
+		api: a, w: &statusWriter{ResponseWriter: w}, r: r, id: string(uuid.NewUUID()),
+		trace: trace{began: time.Now(), original: r.URL},
+	}
 	header := w.Header()
 	header.Set("Audit-Id", c.id)
 	header.Set("X-Request-Id", c.id)
 	header.Set("Cache-Control", "no-cache, private")
+	defer c.recorded()
 	defer c.recover()
 	if err := c.serve(); err != nil {
 		c.fail(err)
@@ -123,8 +128,10 @@ func (c *call) recover() {
 		return
 	}
 	if cause == http.ErrAbortHandler { //nolint:errorlint // the very value is the signal
+		c.trace.cut = true
 		panic(cause)
 	}
+	c.trace.panicked = true
 	c.api.log.Error("request panicked", "id", c.id, "method", c.r.Method, "path", c.r.URL.Path,
 		"panic", cause, "stack", string(debug.Stack()))
 	c.fail(fmt.Errorf("this request made the server panic; its log has the details under %s", c.id))

@@ -65,7 +65,7 @@ func (c *call) evict() error {
 	}
 	cmd := c.command(events.Delete{Key: c.key(), Options: options}, opts.dryRun || len(options.DryRun) > 0)
 	cmd.Reason = "Evicted"
-	if _, err := c.api.cfg.Store.Submit(c.r.Context(), cmd); err != nil {
+	if _, err := c.do(c.r.Context(), cmd); err != nil {
 		return err
 	}
 	return c.success(http.StatusCreated, nil)

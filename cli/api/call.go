@@ -1,11 +1,15 @@
 package api
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -27,6 +31,9 @@ type call struct {
 	target Target
 	kind   *events.Kind
 	past   *Moment // nil is now
+	trace  trace
+
+	making sync.Mutex // of trace.made: a request may do much at once
 }
 
 // command wraps an action with who asks, why and how.
@@ -44,12 +51,24 @@ func (c *call) command(action events.Action, dryRun bool) events.Command {
 
 // submit sends an action and passes the warnings of its outcome on.
 func (c *call) submit(ctx context.Context, action events.Action, dryRun bool) (events.Outcome, error) {
-	out, err := c.api.cfg.Store.Submit(ctx, c.command(action, dryRun))
+	out, err := c.do(ctx, c.command(action, dryRun))
 	if err != nil {
 		return out, err
 	}
 	c.warn(out.Warnings...)
 	return out, nil
+}
+
+// do submits a command; several may be under way at once.
+func (c *call) do(ctx context.Context, cmd events.Command) (events.Outcome, error) {
+	out, err := c.api.cfg.Store.Submit(ctx, cmd)
+	c.making.Lock()
+	defer c.making.Unlock()
+	c.trace.dryRun = c.trace.dryRun || cmd.DryRun
+	if err == nil {
+		c.trace.made = append(c.trace.made, out)
+	}
+	return out, err
 }
 
 // maxVia bounds what a client can have written into the log about itself.
@@ -179,6 +198,7 @@ func (c *call) sendText(text string) error {
 // left is to drop the connection, so that the client sees that it was cut short.
 func (c *call) fail(err error) {
 	status := statusOf(err)
+	c.trace.failure = status
 	if status.Reason == metav1.StatusReasonInternalError && c.r.Context().Err() == nil {
 		c.api.log.Error("request failed", "id", c.id, "method", c.r.Method, "path", c.r.URL.Path, "user", c.user.Name, "error", err)
 	}
@@ -200,20 +220,32 @@ func (c *call) fail(err error) {
 	_ = c.send(int(status.Code), a.mediaType(), data)
 }
 
-// statusWriter remembers whether the answer has begun.
+// statusWriter remembers whether the answer has begun, and how.
 type statusWriter struct {
 	http.ResponseWriter
 	begun bool
+	code  int // 0 until it has
 }
 
 func (w *statusWriter) WriteHeader(code int) {
-	w.begun = w.begun || code >= http.StatusOK
+	if code >= http.StatusOK {
+		w.begun, w.code = true, cmp.Or(w.code, code)
+	}
 	w.ResponseWriter.WriteHeader(code)
 }
 
 func (w *statusWriter) Write(data []byte) (int, error) {
-	w.begun = true
+	w.begun, w.code = true, cmp.Or(w.code, http.StatusOK)
 	return w.ResponseWriter.Write(data)
+}
+
+// Hijack implements http.Hijacker: what follows is no HTTP any more.
+func (w *statusWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffer, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.begun, w.code = true, http.StatusSwitchingProtocols
+	}
+	return conn, buffer, err
 }
 
 // Unwrap lets http.ResponseController find the real writer.

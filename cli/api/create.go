@@ -62,6 +62,7 @@ func (c *call) given(kind string) (a accept, opts writeOptions, obj events.Objec
 	if obj, err = c.decodeObject(opts); err != nil {
 		return a, opts, nil, err
 	}
+	c.trace.name = obj.GetName()
 	return a, opts, obj, c.place(obj)
 }
 

@@ -90,7 +90,7 @@ func (c *call) deleteItem(ctx context.Context, item events.Object, options metav
 		conditions.ResourceVersion = asked.ResourceVersion
 	}
 	options.Preconditions = &conditions
-	_, err := c.api.cfg.Store.Submit(ctx, c.command(events.Delete{Key: key, Options: options}, len(options.DryRun) > 0))
+	_, err := c.do(ctx, c.command(events.Delete{Key: key, Options: options}, len(options.DryRun) > 0))
 	if apierrors.IsConflict(err) {
 		now, lookErr := c.api.cfg.Store.View(c.kind).Get(key)
 		if lookErr == nil && (now == nil || now.GetUID() != uid) {

@@ -48,6 +48,7 @@ var questions = map[string]map[string]func(*call) error{
 	"restore": {http.MethodPost: (*call).restore},
 	"bisect":  {http.MethodGet: (*call).bisect},
 	"whatif":  {http.MethodPost: (*call).whatIf},
+	"audit":   {http.MethodGet: (*call).audit},
 }
 
 // serveHistory answers the questions of the group.
@@ -60,6 +61,7 @@ func (c *call) serveHistory() error {
 	if answer == nil {
 		return notAllowed(c.target)
 	}
+	c.trace.question = c.target.Resource
 	return answer(c)
 }
 

@@ -80,6 +80,7 @@ func (c *call) travel(rest string) error {
 	if escaped, err := url.PathUnescape(text); err == nil {
 		text = escaped
 	}
+	c.trace.at = printable(text, maxAgent)
 	moment, err := ParseMoment(text, c.api.cfg.Now())
 	if err != nil {
 		return err

@@ -66,6 +66,9 @@ func (c *call) relay() error {
 	if c.api.relay == nil {
 		return apierrors.NewServiceUnavailable("this control plane reaches no nodes")
 	}
+	if c.target.Subresource != "log" {
+		c.record(proto.AuditReceived) // it may go on for days
+	}
 	if handled, err := c.stream(location); handled {
 		return err
 	}

@@ -128,14 +128,20 @@ func (a *API) public(path string) func(*call) error {
 	case "/version", "/version/":
 		return func(c *call) error { return c.sendJSON(c.api.cfg.Version) }
 	case "/livez", "/livez/ping", "/healthz", "/healthz/ping":
-		return func(c *call) error { return c.sendText("ok") }
+		return (*call).alive
 	case "/readyz":
 		return (*call).ready
 	}
 	return nil
 }
 
+func (c *call) alive() error {
+	c.trace.unseen = true
+	return c.sendText("ok")
+}
+
 func (c *call) ready() error {
+	c.trace.unseen = true
 	if check := c.api.cfg.Ready; check != nil {
 		if err := check(); err != nil {
 			return statusText(http.StatusServiceUnavailable, "ServiceUnavailable", "not ready: %s", err)

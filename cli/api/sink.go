@@ -78,7 +78,7 @@ func (s *socketSink) begin() error {
 		CheckOrigin:  anyOrigin,
 	}
 	s.call.w.begun = true
-	conn, err := upgrader.Upgrade(s.call.w.ResponseWriter, s.call.r, nil)
+	conn, err := upgrader.Upgrade(s.call.w, s.call.r, nil)
 	if err != nil {
 		return errGone // the upgrader has answered
 	}

@@ -57,7 +57,7 @@ func (c *call) socket(to *url.URL) error {
 	}}})
 	conn.SetIdleTimeout(streamIdle)
 	c.w.begun = true
-	_, streams, err := conn.Open(c.w.ResponseWriter, c.r)
+	_, streams, err := conn.Open(c.w, c.r)
 	if err != nil {
 		return fmt.Errorf("accept a WebSocket: %w", err)
 	}
@@ -74,8 +74,11 @@ func (c *call) socket(to *url.URL) error {
 	if stderr && !tty {
 		options.Stderr = streams[channelStderr]
 	}
-	err = c.runOnNode(ctx, to, options)
-	_ = json.NewEncoder(streams[channelError]).Encode(outcomeOf(err))
+	outcome := outcomeOf(c.runOnNode(ctx, to, options))
+	if outcome.Code != 0 {
+		c.trace.failure = outcome
+	}
+	_ = json.NewEncoder(streams[channelError]).Encode(outcome)
 	return nil
 }
 

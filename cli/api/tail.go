@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"math"
 	"net/url"
@@ -21,6 +22,7 @@ type tailFilter struct {
 	fact        string
 	correlation string
 	bodies      bool
+	form        string // of lines: transactions, all but Secrets with bodies; or each event a CloudEvent
 }
 
 func tailFilterOf(query url.Values) (tailFilter, error) {
@@ -28,7 +30,12 @@ func tailFilterOf(query url.Values) (tailFilter, error) {
 		stream: strings.ToUpper(query.Get("stream")),
 		object: history.Object{Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name")},
 		actor:  query.Get("actor"), verb: query.Get("verb"), fact: query.Get("fact"), correlation: query.Get("correlation"),
-		bodies: flag(query.Get("bodies")),
+		bodies: flag(query.Get("bodies")), form: query.Get("format"),
+	}
+	switch f.form {
+	case "", formLines, formCloudEvents:
+	default:
+		return f, badRequest("format %q: must be %s or %s", f.form, formLines, formCloudEvents)
 	}
 	switch f.stream {
 	case "":
@@ -64,14 +71,38 @@ func (f tailFilter) show(table *events.Table, env *proto.Envelope) (t history.Tr
 	if len(t.Events) == 0 {
 		return t, false
 	}
-	for at, i := 0, 0; f.bodies && i < len(env.Events); i++ {
-		if ev := &env.Events[i]; f.keeps(ev) {
+	for at, i := 0, 0; (f.bodies || f.form == formLines) && i < len(env.Events); i++ {
+		ev := &env.Events[i]
+		if !f.keeps(ev) {
+			continue
+		}
+		if f.bodies || !proto.Secret(ev.Key.Resource) {
 			body, err := history.Render(table, ev)
 			t.Events[at].Body, t.Events[at].Sealed = body, err != nil
-			at++
 		}
+		at++
 	}
 	return t, true
+}
+
+// lines are what a client gets of a transaction, in the form that it asked for.
+func (f tailFilter) lines(table *events.Table, env *proto.Envelope) (out []any) {
+	if f.form != formCloudEvents {
+		if t, ok := f.show(table, env); ok {
+			out = append(out, t)
+		}
+		return out
+	}
+	if !f.wants(env) {
+		return nil
+	}
+	render := func(ev *proto.Event) (json.RawMessage, error) { return history.Render(table, ev) }
+	for i := range env.Events {
+		if f.keeps(&env.Events[i]) {
+			out = append(out, proto.CloudEventOf(f.stream, env, i, render))
+		}
+	}
+	return out
 }
 
 // tail streams transactions, one a line: from where the client says, to the
@@ -98,12 +129,17 @@ func (c *call) tail() error {
 		if env.Seq > to {
 			return false, nil
 		}
-		shown, ok := filter.show(c.api.cfg.Table, env)
-		if !ok {
+		shown := filter.lines(c.api.cfg.Table, env)
+		if len(shown) == 0 {
 			return true, nil
 		}
+		for _, line := range shown {
+			if err := out.write(line); err != nil {
+				return false, err
+			}
+		}
 		sent++
-		return limit == 0 || sent < limit, out.write(shown)
+		return limit == 0 || sent < limit, nil
 	})
 }
 
@@ -174,11 +210,15 @@ func (c *call) verify() error {
 	out := c.lines()
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
-	err := c.api.cfg.History.Verify(ctx, at, func(v history.Verification) {
+	report := func(v history.Verification) {
 		if out.write(v) != nil || out.flush() != nil {
 			cancel()
 		}
-	})
+	}
+	err := c.api.cfg.History.Verify(ctx, at, report)
+	if err == nil {
+		err = c.verifyAudit(ctx, report)
+	}
 	if c.r.Context().Err() != nil {
 		return err // drops the connection: the client must not take a part for the whole
 	}

@@ -49,7 +49,7 @@ func (c *call) tunnel(to *url.URL) error {
 		CheckOrigin:  anyOrigin,
 	}
 	c.w.begun = true
-	socket, err := upgrader.Upgrade(c.w.ResponseWriter, c.r, nil)
+	socket, err := upgrader.Upgrade(c.w, c.r, nil)
 	if err != nil {
 		return fmt.Errorf("accept a WebSocket: %w", err)
 	}

@@ -204,7 +204,7 @@ func (c *call) carryOut(plan *undo.Plan, reason string) error {
 		}
 		cmd := c.command(action, false)
 		cmd.Cause, cmd.Reason = cause, reason
-		out, err := c.api.cfg.Store.Submit(c.r.Context(), cmd)
+		out, err := c.do(c.r.Context(), cmd)
 		if err != nil {
 			return err
 		}

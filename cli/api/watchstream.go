@@ -150,6 +150,7 @@ func (s *watchStream) bookmark(seq proto.Seq, end bool) error {
 // failure ends the stream with an error that the client can read.
 func (s *watchStream) failure(err error) error {
 	status := statusOf(err)
+	s.call.trace.failure = status
 	if status.Reason == metav1.StatusReasonInternalError {
 		s.call.api.log.Error("watch failed", "id", s.call.id, "kind", s.chosen.kind.GVK.Kind, "error", err)
 	}

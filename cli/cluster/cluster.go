@@ -34,6 +34,7 @@ type Cluster struct {
 	server    *bus.Server
 	control   *bus.Conn // set once the server is ready
 	ledgers   ledgers
+	audit     *bus.Audit
 	logs      *logs.Logs
 	api       *api.API
 	https     net.Listener
@@ -67,9 +68,12 @@ func (c *Cluster) open() error {
 	if err := c.openLedgers(); err != nil {
 		return err
 	}
+	if err := c.openAudit(); err != nil {
+		return err
+	}
 	var err error
 	c.api, err = api.New(api.Config{
-		Table: c.table, Store: c.logs, History: c.logs, Exporter: c.logs, Finder: c.logs,
+		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Finder: c.logs,
 		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Nodes: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
@@ -121,10 +125,14 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 	for _, l := range c.ledgers {
 		base.doors.run(l.door.Run)
 	}
+	base.doors.run(c.audit.Run)
 	for _, l := range c.ledgers {
 		if err := l.door.Ready(ctx); err != nil {
 			return err
 		}
+	}
+	if err := c.audit.Ready(ctx); err != nil {
+		return err
 	}
 	if err := c.bootstrap(ctx); err != nil {
 		return err

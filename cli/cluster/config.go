@@ -47,7 +47,11 @@ type Config struct {
 	PodNetwork string
 	// NodeGrace is how long a node may be silent; default 40 s.
 	NodeGrace time.Duration
-	Log       *slog.Logger
+	// AuditKeep is how long it is kept what was asked, and AuditBytes how much of
+	// it; 0 is as before, at first 90 days and 4 GiB.
+	AuditKeep  time.Duration
+	AuditBytes int64
+	Log        *slog.Logger
 	// Progress is told how far a long start is: refolding or repairing a log.
 	Progress func(log string, done, total proto.Seq)
 	// Ready is called once, when the API answers and the nodes of this process
@@ -104,11 +108,17 @@ func (c Config) complete() (Config, error) {
 	if c.Nodes > 0 && c.Runtime == RuntimeDocker {
 		return c, fmt.Errorf("%d nodes on the runtime docker: only simulated nodes come in numbers; leave --nodes out, or take --runtime simulated", c.Nodes)
 	}
+	if c.AuditKeep != 0 && c.AuditKeep < time.Second || c.AuditBytes != 0 && c.AuditBytes < leastAudit {
+		return c, fmt.Errorf("an audit of %s in %d bytes: at least a second, and %d bytes, are needed; leave both out for what was before", c.AuditKeep, c.AuditBytes, leastAudit)
+	}
 	if c.NodeGrace != 0 && c.NodeGrace <= beat {
 		return c, fmt.Errorf("a grace of %s for silent nodes: must be longer than the %s between two of their heartbeats", c.NodeGrace, beat)
 	}
 	return c, c.checkNames()
 }
+
+// leastAudit is a few of the largest messages of the audit.
+const leastAudit = 16 << 20
 
 // beat is the time between two heartbeats of a node.
 const beat = 10 * time.Second

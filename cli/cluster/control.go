@@ -37,13 +37,13 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	}
 	c.intake, err = bus.NewIntake(bus.IntakeConfig{
 		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(),
-		Settle: life.Settle, History: c.newest, Notes: c.tellNotes, Log: c.log,
+		Settle: life.Settle, History: c.newest, Notes: c.tellNotes, Audit: c.audit, Log: c.log,
 	})
 	if err != nil {
 		return err
 	}
 	joins, err := bus.NewJoins(bus.JoinsConfig{
-		Conn: c.control, Identities: c.server.Identities(), Approve: c.approve, Log: c.log,
+		Conn: c.control, Identities: c.server.Identities(), Approve: c.approve, Audit: c.audit, Log: c.log,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,10 @@ import (
 // leases themselves: heartbeats are not history.
 const leaseWindow = 4096
 
+// auditMemory is what the record of requests takes of the memory of a cluster
+// without a folder.
+const auditMemory = 64 << 20
+
 // ledger is one log: its fold, and the door for writes.
 type ledger struct {
 	stream string
@@ -85,6 +89,20 @@ func (c *Cluster) openLedgers() error {
 		}}
 	}
 	c.logs, err = logs.New(logs.Config{Name: c.cfg.Name, Table: c.table, Logs: all})
+	return err
+}
+
+// openAudit makes the record of requests; memory bounds it where there is no disk.
+func (c *Cluster) openAudit() error {
+	cfg := bus.AuditConfig{Server: c.server, Keep: c.cfg.AuditKeep, MaxBytes: c.cfg.AuditBytes, Log: c.log}
+	switch {
+	case c.cfg.DataDir != "":
+		cfg.Anchor = filepath.Join(c.cfg.DataDir, "anchor-"+proto.StreamAudit)
+	case cfg.MaxBytes == 0:
+		cfg.MaxBytes = auditMemory
+	}
+	var err error
+	c.audit, err = bus.NewAudit(cfg)
 	return err
 }
 

@@ -35,6 +35,13 @@ type world struct {
 // person is who asks in these tests.
 var person = api.User{Name: "ada", Groups: []string{api.GroupMasters}}
 
+// asUser names another user in a request of these tests, who may do nothing;
+// nobody is none at all.
+const (
+	asUser = "X-Test-User"
+	nobody = "-"
+)
+
 // newWorld runs a cluster until the test, or stop, ends. In a bubble it lives
 // on virtual time.
 func newWorld(t *testing.T, cfg Config) (w *world, stop func()) {
@@ -95,7 +102,16 @@ func nodeReady(node *corev1.Node) bool {
 func (w *world) openDoor() (stop func()) {
 	listener := &pipes{dialled: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.cluster.Handler().ServeHTTP(rw, r.WithContext(api.WithUser(r.Context(), person)))
+		user := person
+		switch name := r.Header.Get(asUser); name {
+		case "":
+		case nobody:
+			w.cluster.Handler().ServeHTTP(rw, r)
+			return
+		default:
+			user = api.User{Name: name}
+		}
+		w.cluster.Handler().ServeHTTP(rw, r.WithContext(api.WithUser(r.Context(), user)))
 	})}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -17,6 +17,9 @@ import (
 	"segno/cli/api/history"
 )
 
+// eventForms are how the log is written.
+var eventForms = []string{"lines", "json", "jsonl", "cloudevents"}
+
 func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	var follow, everywhere bool
 	var from, to, actor, verb, fact, kind, name, output string
@@ -25,10 +28,11 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Long: "Read the event log: one line for each transaction, with what it did to which object.\nKubernetes' own Event objects are notes here: segno get events.",
 		Example: `  segno events -f
   segno events --from 1042 -n default --kind pods
-  segno events --from 10m --actor user:admin -A -o json`,
+  segno events --from 10m --actor user:admin -A -o json
+  segno events --from 2026-11-01T00:00:00Z -o cloudevents > events.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("output", output, "lines", "json"); err != nil {
+			if err := oneOf("output", output, eventForms...); err != nil {
 				return err
 			}
 			var err error
@@ -39,6 +43,9 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 				return fmt.Errorf("--to: %w", err)
 			}
 			params := url.Values{"from": {from}, "to": {to}, "actor": {actor}, "verb": {verb}, "fact": {fact}, "name": {name}}
+			if output == "jsonl" || output == "cloudevents" {
+				params.Set("format", output)
+			}
 			if follow {
 				params.Set("follow", "true")
 			}
@@ -68,8 +75,8 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&kind, "kind", "", "Only objects of this kind")
 	flags.StringVar(&name, "name", "", "Only objects of this name")
 	flags.BoolVarP(&everywhere, "all-namespaces", "A", false, "All namespaces, whatever -n says; the default without -n")
-	flags.StringVarP(&output, "output", "o", "lines", "Output format: lines or json")
-	completeChoices(cmd, "output", "lines", "json")
+	flags.StringVarP(&output, "output", "o", "lines", "Output format: lines; json, a transaction a line; to export, jsonl, the same with the objects, or cloudevents, a CloudEvent a line. Neither has the content of Secrets")
+	completeChoices(cmd, "output", eventForms...)
 	return cmd
 }
 
@@ -86,11 +93,11 @@ func (c *client) showEvents(ctx context.Context, params url.Values, output strin
 	}
 	defer body.Close()
 	head := sync.OnceFunc(func() { writeEventsHead(out) })
-	if output != "json" && params.Has("follow") {
+	if output == "lines" && params.Has("follow") {
 		head() // before anything happens: one sees that it waits
 	}
 	err = readLines(body, "events", func(line []byte) error {
-		if output == "json" {
+		if output != "lines" {
 			_, err := out.Write(line)
 			return err
 		}

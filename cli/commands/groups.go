@@ -27,7 +27,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			newTestUpgrade(c, streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
-			history, blame, why, blast, newEvents(c, streams), newVerify(c, streams),
+			history, blame, why, blast, newEvents(c, streams), newAudit(c, streams), newVerify(c, streams),
 			newUndo(c, streams), restore,
 			newBisect(c, streams), newReplay(c, streams),
 			newWhatIf(c, f, streams),

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"segno/cli/cluster"
@@ -20,7 +21,7 @@ import (
 
 type upOptions struct {
 	dataDir, listen, busListen, runtime, node, docker string
-	podNetwork                                        string
+	podNetwork, auditKeep, auditSize                  string
 	nodes                                             int
 	nodeGrace                                         time.Duration
 	detachPatience                                    time.Duration
@@ -58,6 +59,8 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
+	flags.StringVar(&o.auditKeep, "audit-keep", "", "How long it is kept who asked for what: 90d, 36h (default as before, at first 90d)")
+	flags.StringVar(&o.auditSize, "audit-size", "", "How much of that is kept at most: 4Gi (default as before, at first 4Gi)")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
 	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
@@ -77,7 +80,10 @@ func (o *upOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := o.config(name)
+	cfg, err := o.config(name)
+	if err != nil {
+		return err
+	}
 	if err := cfg.Check(); err != nil {
 		return err
 	}
@@ -88,12 +94,23 @@ func (o *upOptions) run(ctx context.Context) error {
 	return o.runHere(ctx, cfg)
 }
 
-func (o *upOptions) config(name string) cluster.Config {
+func (o *upOptions) config(name string) (cluster.Config, error) {
+	keep, err := keepFor(o.auditKeep)
+	if err != nil {
+		return cluster.Config{}, fmt.Errorf("--audit-keep %w", err)
+	}
+	var size resource.Quantity
+	if o.auditSize != "" {
+		if size, err = resource.ParseQuantity(o.auditSize); err != nil || size.Value() <= 0 {
+			return cluster.Config{}, fmt.Errorf("--audit-size %q: must be a number of bytes, such as 4Gi", o.auditSize)
+		}
+	}
 	return cluster.Config{
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
+		AuditKeep: keep, AuditBytes: size.Value(),
 		Log: newLogger(o.streams.ErrOut, o.verbose),
-	}
+	}, nil
 }
 
 // runHere runs the cluster in this process until it is told to stop.

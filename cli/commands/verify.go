@@ -101,14 +101,22 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 		fmt.Fprintf(out, "%-7s  could not be verified: %s\n", v.Stream, v.Error)
 		return []string{v.Stream + ": " + v.Error}
 	}
+	if v.Stream == proto.StreamAudit {
+		fmt.Fprintf(out, "%-7s  message %d, %d requests in %d messages of the chain\n         chain %s\n", v.Stream, v.Result.Seq, v.Result.Requests, v.Result.Events, v.Result.Hash)
+		return problemOf(out, v)
+	}
 	fmt.Fprintf(out, "%-7s  sequence %d, %d transactions in the chain, %d rows compared, %d records on disk\n         chain %s\n         state %s\n",
 		v.Stream, v.Result.Seq, v.Result.Events, v.Result.Rows, v.Result.Records, v.Result.Hash, v.Result.StateHash)
 	if v.Result.At != 0 {
 		fmt.Fprintf(out, "         state %s at sequence %d\n", v.Result.AtHash, v.Result.At)
 	}
-	if v.Result.Problem != "" {
-		fmt.Fprintf(out, "         WRONG: %s\n", v.Result.Problem)
-		wrong = append(wrong, v.Stream+": "+v.Result.Problem)
+	return problemOf(out, v)
+}
+
+func problemOf(out io.Writer, v history.Verification) []string {
+	if v.Result.Problem == "" {
+		return nil
 	}
-	return wrong
+	fmt.Fprintf(out, "         WRONG: %s\n", v.Result.Problem)
+	return []string{v.Stream + ": " + v.Result.Problem}
 }

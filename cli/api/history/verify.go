@@ -15,12 +15,13 @@ type Verification struct {
 // Result is what verifying one log found.
 type Result struct {
 	Seq       proto.Seq `json:"seq"`
-	Hash      string    `json:"hash"`             // of the chain
-	StateHash string    `json:"stateHash"`        // of all current objects
-	Events    int       `json:"events"`           // transactions whose chain was checked
-	Rows      int       `json:"rows"`             // rows compared with a fold from nothing
-	Records   int       `json:"records"`          // of the log's files, compared byte for byte; 0 for a log in memory
-	At        proto.Seq `json:"at,omitempty"`     // a moment that was asked about
-	AtHash    string    `json:"atHash,omitempty"` // of all objects as they were then
+	Hash      string    `json:"hash"`                // of the chain
+	StateHash string    `json:"stateHash,omitempty"` // of all current objects
+	Events    int       `json:"events"`              // transactions whose chain was checked
+	Rows      int       `json:"rows,omitempty"`      // rows compared with a fold from nothing
+	Records   int       `json:"records"`             // of the log's files, compared byte for byte; 0 for a log in memory
+	At        proto.Seq `json:"at,omitempty"`        // a moment that was asked about
+	AtHash    string    `json:"atHash,omitempty"`    // of all objects as they were then
+	Requests  int       `json:"requests,omitempty"`  // of AUDIT: events in what was checked
 	Problem   string    `json:"problem,omitempty"`
 }
