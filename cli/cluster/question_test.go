@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -183,6 +184,58 @@ func TestE8WhyDeletedLeadsToTheSilentNode(t *testing.T) {
 		why = w.question("pods/"+lost[0].Name, "deleted")
 		w.wantAnswer(why, true, "was deleted at", "evicted from nodes/guest")
 		w.wantRoot(why, "system:nodelife", "NodeSilent", "PodDeletionRequested", "PodDeleted")
+	})
+}
+
+func TestE8WhyDeletedLeadsToTheOwnersAndTheNamespace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newWorld(t, Config{Nodes: 2})
+		for _, policy := range []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground} {
+			w.create(web(2, oldImage))
+			w.settled(2, oldImage)
+			pod := w.pods()[0]
+			set := pod.OwnerReferences[0].Name
+			if err := w.client.AppsV1().Deployments(space).Delete(w.ctx, "web", metav1.DeleteOptions{PropagationPolicy: &policy}); err != nil {
+				t.Fatal(err)
+			}
+			w.within(5*time.Minute, "all of it is gone", func() bool {
+				_, err := w.client.AppsV1().Deployments(space).Get(w.ctx, "web", metav1.GetOptions{})
+				return len(w.pods()) == 0 && apierrors.IsNotFound(err)
+			})
+			why := w.question("pods/"+pod.Name, "deleted")
+			w.wantAnswer(why, true, "was deleted at", "its owner replicasets/default/"+set+" was deleted", "request of user:ada")
+			w.wantRoot(why, "user:ada", "PodDeletionRequested", "PodDeleted")
+			if root, _ := chain(why); !strings.HasPrefix(root.Events[0].Fact, "DeploymentDelet") {
+				t.Errorf("%s: it begins with %s", policy, root.Events[0].Fact)
+			}
+			why = w.question("deployments/web", "deleted")
+			w.wantAnswer(why, true, "was deleted at", "user:ada")
+			w.wantRoot(why, "user:ada", "DeploymentDeleted")
+		}
+
+		team := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}}
+		if _, err := w.client.CoreV1().Namespaces().Create(w.ctx, team, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		maps := w.client.CoreV1().ConfigMaps("team")
+		if _, err := maps.Create(w.ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "settings"}}, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.client.CoreV1().Namespaces().Delete(w.ctx, "team", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.within(5*time.Minute, "the namespace is gone", func() bool {
+			_, err := w.client.CoreV1().Namespaces().Get(w.ctx, "team", metav1.GetOptions{})
+			return apierrors.IsNotFound(err)
+		})
+		synctest.Wait()
+		var why history.Why
+		w.ask(&why, "/apis/history.segno/v1/why?resource=configmaps&namespace=team&name=settings&question=deleted")
+		w.wantAnswer(why, true, "its namespace namespaces/team was deleted by user:ada")
+		w.wantRoot(why, "user:ada", "NamespaceTerminating", "ConfigMapDeleted")
+		w.ask(&why, "/apis/history.segno/v1/why?resource=namespaces&name=team&question=deleted")
+		w.wantAnswer(why, true, "was deleted at", "user:ada")
+		w.wantRoot(why, "user:ada", "NamespaceTerminating", "NamespaceDeleted")
 	})
 }
 
