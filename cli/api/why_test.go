@@ -44,6 +44,27 @@ func TestE8Questions(t *testing.T) {
 		t.Errorf("pending, as of %d: %+v", why.Answer.Hints[0].At, then.Answer)
 	}
 
+	// Notes count from when they were written.
+	c.Create(t, podNamed("web-2", "c"))
+	key := proto.Resource{Name: "pods"}.Key("default", "web-2")
+	told, err := c.Logs.Submit(t.Context(), events.Command{Actor: "system:scheduler", Action: events.Patch{Key: key, Subresource: "status", Type: types.MergePatchType,
+		Data: []byte(`{"status":{"conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes."}]}}`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Create(t, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Name: "web-2.1", Namespace: "default"},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "web-2", UID: told.Object.GetUID()},
+		Reason:         "FailedScheduling", Message: "0/0 nodes.", Type: corev1.EventTypeWarning,
+	})
+	for at, noted := range map[string]bool{"": true, fmt.Sprintf("/at/%d", told.Seq): false} {
+		why := history.Why{}
+		c.into(c.get(at+historyPath+"why?resource=pods&namespace=default&name=web-2&question=pending"), 200, &why)
+		if text := strings.Join(why.Answer.Says, " "); !strings.Contains(text, "Unschedulable: 0/1 nodes") || strings.Contains(text, "noted before: 0/0 nodes") != noted {
+			t.Errorf("pending %s: %s", at, text)
+		}
+	}
+
 	bad := func(path, what string) {
 		t.Helper()
 		c.status(c.get(historyPath+path), 400, metav1.StatusReasonBadRequest, what)

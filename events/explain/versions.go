@@ -12,7 +12,7 @@ import (
 // How far back versions of an object are looked at, and how many are read at
 // once: most answers are among the newest few.
 const (
-	farthest  = 400
+	farthest  = 256
 	firstPage = 8
 	mostPage  = 64
 )
