@@ -26,6 +26,9 @@ type anchor struct {
 	// Refolding is set while a deleted fold is folded again: until it is whole,
 	// what lies behind it in the log may have been acknowledged.
 	Refolding bool `json:"refolding,omitempty"`
+	// From is the first transaction that the log still has, when epochs were
+	// dropped from it; 0 is all.
+	From proto.Seq `json:"from,omitempty"`
 }
 
 func hexHash(h proto.Hash) string { return hex.EncodeToString(h[:]) }
@@ -108,6 +111,8 @@ func (s *Sequencer) dropAnchor() error {
 	if s.cfg.Anchor == "" {
 		return nil
 	}
+	s.anchors.Lock()
+	defer s.anchors.Unlock()
 	at := s.cfg.Fold.Position()
-	return anchor{Seq: at.Seq, Hash: hexHash(at.Hash), Suspect: s.suspect.Load()}.write(s.cfg.Anchor)
+	return anchor{Seq: at.Seq, Hash: hexHash(at.Hash), Suspect: s.suspect.Load(), From: s.epochs.from()}.write(s.cfg.Anchor)
 }

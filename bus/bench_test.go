@@ -117,13 +117,10 @@ func BenchmarkStart(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer conn.Close()
-			log, err := newStream(conn, proto.StreamEvents, false)
-			if err != nil {
-				b.Fatal(err)
-			}
+			log := &journal{name: proto.StreamEvents, conn: conn}
 			for b.Loop() {
-				r := &repairer{log: log, fold: start.fold(), effort: usualEffort, slog: orDefault(nil)}
-				if _, err := r.repair(context.Background()); err != nil {
+				r := &repairer{journal: log, server: server, fold: start.fold(), effort: usualEffort, slog: orDefault(nil)}
+				if _, _, err := r.repair(context.Background()); err != nil {
 					b.Fatal(err)
 				}
 			}

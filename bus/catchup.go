@@ -13,9 +13,14 @@ import (
 // catchUpBytes is how much is folded in one batch while catching up.
 const catchUpBytes = 8 << 20
 
-// catchUp folds the transactions between from and to, which follow at. It
-// reads and checks ahead of the fold. What lies before a damage is folded.
-func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to proto.Seq) error {
+// Archive reads transactions that epochs had which were dropped from the log,
+// in order: all between from and to.
+type Archive func(ctx context.Context, from, to proto.Seq, each func(seq proto.Seq, encoded []byte) error) error
+
+// catchUp folds the transactions between from and to, which follow at, out of
+// the log or an archive. It reads and checks ahead of the fold. What lies before
+// a damage is folded.
+func (r *repairer) catchUp(ctx context.Context, source Archive, at proto.Position, from, to proto.Seq) error {
 	groups := make(chan []proto.Entry, 2)
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
@@ -31,7 +36,7 @@ func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to prot
 	var damaged error // told apart from what ends the folding
 	both.Go(func() error {
 		defer close(groups)
-		err := r.ahead(ctx, groups, at, from, to)
+		err := r.ahead(ctx, source, groups, at, from, to)
 		if isDamage(err) {
 			damaged = err
 			return nil
@@ -43,7 +48,7 @@ func (r *repairer) catchUp(ctx context.Context, at proto.Position, from, to prot
 
 // ahead reads transactions, checks that each follows the one before, and
 // hands them over in groups.
-func (r *repairer) ahead(ctx context.Context, groups chan<- []proto.Entry, at proto.Position, from, to proto.Seq) error {
+func (r *repairer) ahead(ctx context.Context, source Archive, groups chan<- []proto.Entry, at proto.Position, from, to proto.Seq) error {
 	var group []proto.Entry
 	size := 0
 	hand := func() error {
@@ -58,10 +63,13 @@ func (r *repairer) ahead(ctx context.Context, groups chan<- []proto.Entry, at pr
 			return ctx.Err()
 		}
 	}
-	err := r.log.read(ctx, from, to, func(seq proto.Seq, data []byte) error {
+	err := source(ctx, from, to, func(seq proto.Seq, data []byte) error {
 		entry, err := link(at, seq, data)
 		if err == nil {
 			err = r.anchor.check(entry)
+		}
+		if err == nil && r.log != nil && entry.Envelope.Epoch != r.part.number {
+			err = &damage{seq: seq, want: fmt.Sprintf("a transaction of epoch %d", r.part.number), found: fmt.Sprintf("one of epoch %d", entry.Envelope.Epoch)}
 		}
 		if err != nil {
 			return err

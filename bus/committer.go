@@ -85,6 +85,9 @@ func (c *committer) commit(ctx context.Context) error {
 			d.request.done <- d.answer
 		}
 		c.writer.bytes.free(c.flights[i].bytes)
+		if settled := c.flights[i].settled; settled != nil {
+			close(settled)
+		}
 	}
 	return nil
 }

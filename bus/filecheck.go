@@ -14,11 +14,13 @@ import (
 	"segno/proto"
 )
 
-// fileCheck goes along the records of one stream.
+// fileCheck goes along the records of a log, one epoch's stream after the other.
 type fileCheck struct {
 	cfg      FilesConfig
 	anchored anchor
-	stream   string // JetStream's
+	stream   string // JetStream's, of the epoch
+	epoch    uint32
+	opening  bool // none of its records was read yet
 	folded   proto.Seq
 	retained bool // its beginning runs out in time
 	first    proto.Seq
@@ -33,10 +35,12 @@ type fileCheck struct {
 
 func newFileCheck(cfg FilesConfig, anchored anchor) *fileCheck {
 	at := cfg.Fold.Position()
-	return &fileCheck{
+	c := &fileCheck{
 		cfg: cfg, anchored: anchored, stream: cfg.Stream, retained: cfg.Stream != proto.StreamEvents,
-		folded: at.Seq, at: at, first: 1, next: 1,
+		folded: at.Seq, at: at, first: max(1, anchored.From, cfg.from),
 	}
+	c.next = c.first
+	return c
 }
 
 // run reads all blocks.
@@ -45,17 +49,12 @@ func (c *fileCheck) run(ctx context.Context) error {
 	if c.retained {
 		must, c.next = c.oldestKept(), 0
 	}
-	dir := streamFiles(c.cfg.StoreDir, c.stream)
-	blocks, err := blocksOf(dir)
+	epochs, err := epochsIn(c.cfg.StoreDir, c.cfg.Stream)
 	if err != nil {
 		return err
 	}
-	c.file = filepath.Join(dir, "msgs")
-	for i, b := range blocks {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := c.block(b, i == len(blocks)-1); err != nil {
+	for i, epoch := range epochs {
+		if err := c.readEpoch(ctx, epoch, i == len(epochs)-1); err != nil {
 			return err
 		}
 	}
@@ -68,6 +67,26 @@ func (c *fileCheck) run(ctx context.Context) error {
 			if end <= reach {
 				return c.wrong(end, "it is missing: the files end before it, at %s were acknowledged", reach)
 			}
+		}
+	}
+	return nil
+}
+
+// readEpoch reads the blocks of one stream.
+func (c *fileCheck) readEpoch(ctx context.Context, epoch uint32, last bool) error {
+	c.epoch, c.stream, c.opening = epoch, proto.EpochStream(c.cfg.Stream, epoch), true
+	dir := streamFiles(c.cfg.StoreDir, c.stream)
+	blocks, err := blocksOf(dir)
+	if err != nil {
+		return err
+	}
+	c.file, c.offset = filepath.Join(dir, "msgs"), 0
+	for i, b := range blocks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.block(b, last && i == len(blocks)-1); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -141,7 +160,7 @@ func (c *fileCheck) record(data []byte) (int, error) {
 		return 0, errUnfinished
 	}
 	h := readHead(data)
-	if h.gone && (c.retained || c.next == c.first) && h.length == recordEmpty {
+	if h.gone && (c.retained || c.opening) && h.length == recordEmpty {
 		return c.tombstone(h, data)
 	}
 	if c.next == 0 {
@@ -168,6 +187,10 @@ func (c *fileCheck) record(data []byte) (int, error) {
 		c.offset += int64(at)
 		return 0, c.wrong(c.next, "the %s differs from what was acknowledged", part)
 	}
+	if env.Epoch != c.epoch {
+		return 0, c.wrong(c.next, "it belongs into %s", proto.EpochStream(c.cfg.Stream, env.Epoch))
+	}
+	c.opening = false
 	c.next++
 	c.records++
 	if c.cfg.Progress != nil && c.records%1024 == 0 {
@@ -182,7 +205,7 @@ func (c *fileCheck) tombstone(h head, data []byte) (int, error) {
 	if len(data) < recordEmpty {
 		return 0, errUnfinished
 	}
-	known := c.retained || proto.Seq(h.seq)+1 == c.first
+	known := c.retained || proto.Seq(h.seq)+1 == c.next
 	if want := c.maker.tombstone(h.seq, h.stored); !known || !bytes.Equal(data[:recordEmpty], want) {
 		return 0, c.wrong(c.next, "before it lies a record that is not known")
 	}

@@ -24,6 +24,8 @@ type FilesConfig struct {
 	Fold     Fold   // what was acknowledged; an empty one leaves the chain of the log
 	Anchor   string // file; "" for none
 	Progress func(done, total int)
+
+	from proto.Seq // first transaction of the log; 0 is what the anchor says
 }
 
 // FilesReport is what VerifyFiles found.
@@ -98,14 +100,32 @@ func (s *Sequencer) VerifyFiles(ctx context.Context, progress func(done, total i
 	if s.cfg.Server.memory {
 		return FilesReport{}, nil
 	}
+	free, _ := s.epochs.hold(0) // none is dropped meanwhile
 	report, err := VerifyFiles(ctx, FilesConfig{
-		StoreDir: s.cfg.Server.asideDir(), Stream: s.cfg.Stream, Fold: s.cfg.Fold, Progress: progress,
+		StoreDir: s.cfg.Server.asideDir(), Stream: s.cfg.Stream, Fold: s.cfg.Fold, Progress: progress, from: max(1, s.epochs.from()),
 	})
+	free()
 	if err != nil || report.Damage == nil {
 		return report, err
 	}
 	s.suspect.Store(true)
 	return report, s.dropAnchor()
+}
+
+// epochsIn are the epochs of a log that have a folder, in order.
+func epochsIn(storeDir, log string) ([]uint32, error) {
+	entries, err := os.ReadDir(filepath.Dir(streamFiles(storeDir, log)))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read the log's files: %w", err)
+	}
+	var out []uint32
+	for _, e := range entries {
+		if epoch, is := proto.ParseEpoch(log, e.Name()); is && e.IsDir() {
+			out = append(out, epoch)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // streamFiles is where a server with that store keeps a stream.

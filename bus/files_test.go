@@ -35,27 +35,33 @@ func stopped(t *testing.T, stream string, fold *testFold, use func(*Sequencer)) 
 		files: blocksIn(t, folderOf(dir, stream)), whole: map[string][]byte{}, owner: map[string][]proto.Seq{},
 	}
 	for _, file := range d.files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.whole[file] = data
-		var last proto.Seq
-		for at := 0; at < len(data); {
-			h := readHead(data[at:])
-			if last = proto.Seq(h.seq); h.gone {
-				last = 0 // any
-			}
-			for range h.length {
-				d.owner[file] = append(d.owner[file], last)
-			}
-			at += h.length
-		}
+		d.learn(t, file)
 	}
 	if report := d.verify(t); report.Damage != nil || report.Records == 0 {
 		t.Fatalf("a whole log: %d records, %v", report.Records, report.Damage)
 	}
 	return d
+}
+
+// learn notes what a file is, and whose its bytes are.
+func (d onDisk) learn(t *testing.T, file string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.whole[file] = data
+	for at := 0; at < len(data); {
+		h := readHead(data[at:])
+		owner := proto.Seq(h.seq)
+		if h.gone {
+			owner = 0 // any
+		}
+		for range h.length {
+			d.owner[file] = append(d.owner[file], owner)
+		}
+		at += h.length
+	}
 }
 
 func (d onDisk) verify(t *testing.T) FilesReport {

@@ -63,34 +63,42 @@ func (s *stream) config(first proto.Seq) jetstream.StreamConfig {
 	return cfg
 }
 
-// ensurePatience is how long the attempts to open a stream wait for an answer.
+// ensurePatience is how long the attempts to ask JetStream wait for an answer.
 // The first is short: right after the server's start, while other streams are
-// opened, an answer may never come. Each attempt finds what the one before made.
+// opened, an answer may never come. Each attempt finds what the one
+// before made.
 var ensurePatience = []time.Duration{time.Second, 5 * time.Second, 20 * time.Second}
 
 // ensure makes the stream if there is none, so that the next sequence is
 // first, and answers its extent.
 func (s *stream) ensure(ctx context.Context, first proto.Seq) (is extent, err error) {
+	err = patiently(ctx, func(ctx context.Context) error {
+		have, err := s.js.Stream(ctx, s.name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			have, err = s.js.CreateStream(ctx, s.config(first))
+		}
+		if err == nil {
+			is = extentOf(have.CachedInfo().State)
+		}
+		return err
+	})
+	if err != nil {
+		return extent{}, fmt.Errorf("open the stream %s: %w", s.name, err)
+	}
+	return is, nil
+}
+
+// patiently asks JetStream, again when no answer comes.
+func patiently(ctx context.Context, ask func(ctx context.Context) error) (err error) {
 	for _, patience := range ensurePatience {
-		is, err = s.ensureWithin(ctx, patience, first)
+		within, cancel := context.WithTimeout(ctx, patience)
+		err = ask(within)
+		cancel()
 		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
 	}
-	return is, err
-}
-
-func (s *stream) ensureWithin(ctx context.Context, patience time.Duration, first proto.Seq) (extent, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	have, err := s.js.Stream(ctx, s.name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		have, err = s.js.CreateStream(ctx, s.config(first))
-	}
-	if err != nil {
-		return extent{}, fmt.Errorf("open the stream %s: %w", s.name, err)
-	}
-	return extentOf(have.CachedInfo().State), nil
+	return err
 }
 
 // extent is how far a stream reaches.

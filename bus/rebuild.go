@@ -13,13 +13,12 @@ import (
 	"segno/proto"
 )
 
-// rebuild writes the whole log again from the fold, and keeps the damaged one
+// rebuild writes the whole epoch again from the fold, and keeps the damaged one
 // aside. It may be interrupted at any point: the next start finds a log that
 // lost its end.
 func (r *repairer) rebuild(ctx context.Context, why *damage) error {
-	end := r.fold.Position()
-	first := r.oldest(end)
-	r.slog.Error("the log is damaged; writing it again from the fold", "where", r.dir, "damage", why.Error(), "transactions", end.Seq-first+1)
+	first, end := r.oldest(r.fold.Position()), r.part.end(r.fold.Position().Seq)
+	r.slog.Error("the log is damaged; writing it again from the fold", "where", r.dir, "damage", why.Error(), "transactions", end-first+1)
 	if err := r.whole(ctx, first); err != nil {
 		return fmt.Errorf("the log in %s is damaged at %w, and cannot be repaired from the fold: %w. %s", r.dir, why, err, advice)
 	}
@@ -30,10 +29,10 @@ func (r *repairer) rebuild(ctx context.Context, why *damage) error {
 	if err := r.renew(ctx, first); err != nil {
 		return err
 	}
-	if err := r.append(ctx, first, end.Seq); err != nil {
+	if err := r.append(ctx, first, end); err != nil {
 		return err
 	}
-	r.slog.Warn("the log is whole again", "transactions", end.Seq-first+1, "damaged one kept in", kept)
+	r.slog.Warn("the log is whole again", "transactions", end-first+1, "damaged one kept in", kept)
 	return nil
 }
 

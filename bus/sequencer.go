@@ -43,6 +43,14 @@ type SequencerConfig struct {
 	// Anchor is the file that remembers how far the log reached, so that a
 	// shortened log is noticed even when the fold was deleted; "" for none.
 	Anchor string
+	// EpochBytes and EpochAge are how large and how old an epoch of EVENTS becomes
+	// before the log rolls over to the next; 8 GiB and never, and a negative
+	// EpochBytes is never, too.
+	EpochBytes int64
+	EpochAge   time.Duration
+	// Archive reads what dropped epochs had, to fold it again; nil when nothing
+	// was archived.
+	Archive Archive
 	// Progress is told how far a long repair or refold is.
 	Progress func(done, total proto.Seq)
 	// Render makes the object of an event readable in the feed; nil sends bytes.
@@ -63,8 +71,12 @@ type Sequencer struct {
 	cfg      SequencerConfig
 	log      *slog.Logger
 	requests chan *request
-	ready    chan struct{} // closed when repaired and elected
-	stopped  chan struct{} // closed when nothing is taken any more
+	rolls    chan *rollRequest
+	epochs   epochs
+	journal  atomic.Pointer[journal] // once repaired
+	anchors  sync.Mutex              // one writer of the anchor at a time
+	ready    chan struct{}           // closed when repaired and elected
+	stopped  chan struct{}           // closed when nothing is taken any more
 	stop     sync.Once
 	reason   error         // why stopped; read after stopped
 	folded   atomic.Uint64 // newest durable transaction
@@ -95,10 +107,14 @@ func NewSequencer(cfg SequencerConfig) (*Sequencer, error) {
 	if cfg.ID == "" {
 		cfg.ID = "local"
 	}
+	if cfg.EpochBytes == 0 {
+		cfg.EpochBytes = epochBytes
+	}
 	return &Sequencer{
 		cfg:      cfg,
 		log:      orDefault(cfg.Log).With("log", cfg.Stream),
 		requests: make(chan *request, queueLength),
+		rolls:    make(chan *rollRequest),
 		ready:    make(chan struct{}),
 		stopped:  make(chan struct{}),
 		recent:   newCorrelations(),
@@ -129,30 +145,33 @@ func (s *Sequencer) run(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	log, err := newStream(conn, s.cfg.Stream, s.cfg.Server.memory)
-	if err != nil {
-		return err
-	}
 	line, err := newLine(conn)
 	if err != nil {
 		return err
 	}
+	log := &journal{name: s.cfg.Stream, conn: conn, memory: s.cfg.Server.memory}
 	r, err := s.repairer(log, line)
 	if err != nil {
 		return err
 	}
-	rest, err := r.repair(ctx)
+	parts, rest, err := r.repair(ctx)
 	if err != nil {
 		return err
 	}
 	r.progress = nil // the start is over
+	s.epochs.set(parts, r.retained())
+	s.journal.Store(log)
 	s.feed = newFeed(conn, s.cfg.Stream, s.cfg.Render, s.log)
 	s.folded.Store(uint64(s.cfg.Fold.Position().Seq))
-	err = s.serve(ctx, line, r, rest)
+	w, err := newWriter(ctx, s, line, log)
+	if err != nil {
+		return err
+	}
+	err = s.serve(ctx, line, r, w, rest)
 	return errors.Join(err, s.dropAnchor())
 }
 
-func (s *Sequencer) repairer(log *stream, line *line) (*repairer, error) {
+func (s *Sequencer) repairer(log *journal, line *line) (*repairer, error) {
 	anchor, err := readAnchor(s.cfg.Anchor)
 	if err != nil {
 		return nil, err
@@ -162,11 +181,13 @@ func (s *Sequencer) repairer(log *stream, line *line) (*repairer, error) {
 		dir = s.cfg.Server.streamDir(s.cfg.Stream)
 	}
 	return &repairer{
-		log:      log,
+		journal:  log,
 		line:     line,
 		fold:     s.cfg.Fold,
 		dir:      dir,
+		server:   s.cfg.Server,
 		aside:    s.cfg.Server.asideDir(),
+		archive:  s.cfg.Archive,
 		effort:   s.effort,
 		anchor:   anchor,
 		file:     s.cfg.Anchor,
@@ -175,8 +196,7 @@ func (s *Sequencer) repairer(log *stream, line *line) (*repairer, error) {
 	}, nil
 }
 
-func (s *Sequencer) serve(ctx context.Context, line *line, r *repairer, rest proto.Seq) error {
-	w := newWriter(s, line)
+func (s *Sequencer) serve(ctx context.Context, line *line, r *repairer, w *writer, rest proto.Seq) error {
 	c := &committer{seq: s, line: line, writer: w}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.run(ctx, w.flights) })

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"segno/events"
@@ -18,6 +19,16 @@ type writer struct {
 	next    proto.Position // what the next transaction follows
 	flights chan flight
 	bytes   *gauge
+	journal *journal
+	epoch   inEpoch // that is written
+}
+
+// inEpoch is the epoch that the log is in.
+type inEpoch struct {
+	part
+	stream string
+	bytes  int64     // in its stream
+	began  time.Time // when its first transaction was made; zero while there is none
 }
 
 // flight is what was decided and published in one go.
@@ -25,6 +36,9 @@ type flight struct {
 	items []decided
 	last  proto.Seq // of its last transaction; 0 when there is none
 	bytes int
+	// settled is closed once everything before it is durable, of a flight that has
+	// nothing else; nil otherwise.
+	settled chan struct{}
 }
 
 // decided is one command with its answer. The answer leaves only when all
@@ -35,7 +49,8 @@ type decided struct {
 	entry   proto.Entry // Envelope is nil when nothing is appended
 }
 
-func newWriter(s *Sequencer, line *line) *writer {
+func newWriter(ctx context.Context, s *Sequencer, line *line, log *journal) (*writer, error) {
+	epoch, err := s.written(ctx, log)
 	return &writer{
 		seq:     s,
 		line:    line,
@@ -43,7 +58,9 @@ func newWriter(s *Sequencer, line *line) *writer {
 		next:    s.cfg.Fold.Position(),
 		flights: make(chan flight, flightsWaiting),
 		bytes:   newGauge(bytesUnderWay),
-	}
+		journal: log,
+		epoch:   epoch,
+	}, err
 }
 
 // run decides until ctx ends or the connection fails. What it published is
@@ -51,15 +68,24 @@ func newWriter(s *Sequencer, line *line) *writer {
 func (w *writer) run(ctx context.Context) error {
 	defer close(w.flights)
 	for {
+		var err error
 		select {
 		case first := <-w.seq.requests:
-			if err := w.take(first); err != nil {
-				return err
+			if err = w.take(first); err == nil && w.due() {
+				err = w.roll(ctx)
 			}
+		case r := <-w.seq.rolls:
+			err = w.rollFor(ctx, r)
 		case <-w.seq.stopped: // the commit loop has given up
 			return nil
 		case <-ctx.Done():
 			return nil
+		}
+		if errors.Is(err, errHalted) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -69,7 +95,7 @@ func (w *writer) take(first *request) error {
 	w.overlay.Rebase(w.seq.cfg.Fold.View())
 	f := flight{items: make([]decided, 0, 1+min(len(w.seq.requests), flightLength))}
 	publish := func(d decided, last bool) error {
-		return w.line.publish(proto.LogSubject(w.seq.cfg.Stream, firstKey(d.entry.Envelope)), d.entry, last)
+		return w.line.publish(proto.LogSubject(w.epoch.stream, firstKey(d.entry.Envelope)), d.entry, last)
 	}
 	var held *decided // published when it is known whether it is the flight's last
 	for r := first; r != nil; r = w.more(&f) {
@@ -93,6 +119,7 @@ func (w *writer) take(first *request) error {
 		}
 	}
 	w.bytes.add(f.bytes)
+	w.epoch.bytes += int64(f.bytes)
 	w.flights <- f // the commit loop takes them all, to the end
 	return nil
 }
@@ -139,6 +166,9 @@ func (w *writer) decide(r *request) decided {
 	outcome.Seq = env.Seq
 	entry := proto.Entry{Envelope: env, Encoded: encoded, Hash: proto.HashOf(encoded)}
 	w.next = proto.Position{Seq: env.Seq, Hash: entry.Hash, Term: env.Term, At: at}
+	if w.epoch.began.IsZero() {
+		w.epoch.began = at
+	}
 	w.seq.recent.put(env.Seq, env.Correlation)
 	return decided{request: r, answer: answer{outcome: outcome}, entry: entry}
 }
@@ -146,6 +176,7 @@ func (w *writer) decide(r *request) decided {
 func (w *writer) envelope(cmd events.Command, decision events.Decision, at time.Time) *proto.Envelope {
 	env := &proto.Envelope{
 		Seq:    w.next.Seq + 1,
+		Epoch:  w.epoch.number,
 		Term:   w.next.Term,
 		At:     at,
 		Actor:  cmd.Actor,

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ const (
 // Every subject of the bus comes from a function of this file:
 //
 //	ev.<group>.<resource>.<namespace>           the log, by its transaction's first object
+//	ev<n>.<group>.<resource>.<namespace>        the same in the log's epoch n, from 1 on
 //	nt.… and ls.…                               the same for notes and leases
 //	au.requests                                 what was asked, for the audit
 //	feed.<group>.<resource>.<namespace>.<name>  durable events, for plain NATS clients
@@ -93,17 +95,38 @@ func unhex(c byte) byte {
 	return c - '0'
 }
 
-// streamPrefix is the first token of a stream's subjects.
+// EpochStream is the stream of one epoch of a log: EVENTS, then EVENTS_1 and so on.
+func EpochStream(log string, epoch uint32) string {
+	if epoch == 0 {
+		return log
+	}
+	return log + "_" + strconv.FormatUint(uint64(epoch), 10)
+}
+
+// ParseEpoch tells which epoch of a log a stream is, if it is one.
+func ParseEpoch(log, stream string) (epoch uint32, ok bool) {
+	digits, found := strings.CutPrefix(stream, log+"_")
+	if !found {
+		return 0, stream == log
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	epoch = uint32(n)
+	return epoch, err == nil && EpochStream(log, epoch) == stream
+}
+
+// streamPrefix is the first token of a stream's subjects. Each epoch has its
+// own: two streams cannot share subjects.
 func streamPrefix(stream string) string {
-	switch stream {
+	log, epoch, _ := strings.Cut(stream, "_")
+	switch log {
 	case StreamNotes:
-		return "nt"
+		return "nt" + epoch
 	case StreamLeases:
-		return "ls"
+		return "ls" + epoch
 	case StreamAudit:
-		return "au"
+		return "au" + epoch
 	default:
-		return "ev"
+		return "ev" + epoch
 	}
 }
 

@@ -93,6 +93,8 @@ func TestSubjectsAsDocumented(t *testing.T) {
 		LogSubject(StreamLeases, Resource{Group: "coordination.k8s.io", Name: "leases"}.Key("n", "x")): "ls.coordination_k8s_io.leases.n",
 		LogSubject(StreamEvents, Resource{Name: "nodes"}.Key("", "n1")):                                "ev.-.nodes.-",
 		LogSubjects(StreamEvents):                                                                      "ev.>",
+		LogSubject(EpochStream(StreamEvents, 3), deployment):                                           "ev3.apps.deployments.default",
+		LogSubjects(EpochStream(StreamEvents, 12)):                                                     "ev12.>",
 		FeedSubject(deployment):                                                                        "feed.apps.deployments.default.web_v1",
 		UserDial("ann@example.com"):                                                                    "cmd.ann@example_com.dial",
 		NodeReport("n1.local"):                                                                         "sts.n1_local.report",
@@ -106,6 +108,19 @@ func TestSubjectsAsDocumented(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestEpochsHaveStreamsOfTheirOwn(t *testing.T) {
+	for stream, want := range map[string]uint32{"EVENTS": 0, "EVENTS_1": 1, "EVENTS_4294967295": 4294967295} {
+		if got, ok := ParseEpoch(StreamEvents, stream); !ok || got != want {
+			t.Errorf("%s is epoch %d, %t, want %d", stream, got, ok, want)
+		}
+	}
+	for _, stream := range []string{"", "EVENTS_", "EVENTS_0", "EVENTS_01", "EVENTS_x", "EVENTS_4294967296", "NOTES", "EVENTSX", "EVENTS_-1", "EVENTS_1_2"} {
+		if epoch, ok := ParseEpoch(StreamEvents, stream); ok {
+			t.Errorf("%q is taken for epoch %d", stream, epoch)
 		}
 	}
 }
