@@ -35,6 +35,7 @@ type Config struct {
 	History    History      // nil: /apis/history.segno is not served
 	Exporter   Exporter     // nil: no export of the logs
 	Finder     Finder       // nil: no bisect
+	Epochs     Epochs       // nil: the log's streams are not shown
 	Past       Past         // of many objects; nil: History, when it is one, else it is not served
 	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
 	Supposer   Supposer     // nil: there are no what-ifs

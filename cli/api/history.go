@@ -49,6 +49,7 @@ var questions = map[string]map[string]func(*call) error{
 	"bisect":  {http.MethodGet: (*call).bisect},
 	"whatif":  {http.MethodPost: (*call).whatIf},
 	"audit":   {http.MethodGet: (*call).audit},
+	"epochs":  {http.MethodGet: (*call).epochs, http.MethodPost: (*call).epochs},
 }
 
 // serveHistory answers the questions of the group.

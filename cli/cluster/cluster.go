@@ -74,7 +74,7 @@ func (c *Cluster) open() error {
 	var err error
 	c.api, err = api.New(api.Config{
 		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Finder: c.logs,
-		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Nodes: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
+		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Nodes: c, Epochs: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
 }

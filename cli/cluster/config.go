@@ -51,6 +51,10 @@ type Config struct {
 	// it; 0 is as before, at first 90 days and 4 GiB.
 	AuditKeep  time.Duration
 	AuditBytes int64
+	// EpochBytes and EpochAge are how large and how old an epoch of the log becomes
+	// before the next begins; defaults 8 GiB and never.
+	EpochBytes int64
+	EpochAge   time.Duration
 	Log        *slog.Logger
 	// Progress is told how far a long start is: refolding or repairing a log.
 	Progress func(log string, done, total proto.Seq)
@@ -113,6 +117,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.NodeGrace != 0 && c.NodeGrace <= beat {
 		return c, fmt.Errorf("a grace of %s for silent nodes: must be longer than the %s between two of their heartbeats", c.NodeGrace, beat)
+	}
+	if c.EpochBytes < 0 || c.EpochAge < 0 {
+		return c, errors.New("the size and the age of the log's epochs must not be negative")
 	}
 	return c, c.checkNames()
 }

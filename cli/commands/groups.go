@@ -25,6 +25,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 		{Message: "Clusters:", Commands: []*cobra.Command{
 			newUp(streams), newStatus(c, streams), newDown(streams), token, newJoin(streams),
 			newTestUpgrade(c, streams),
+			newEpoch(c, streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
 			history, blame, why, blast, newEvents(c, streams), newAudit(c, streams), newVerify(c, streams),

@@ -15,7 +15,7 @@ import (
 // now; the past has neither.
 var presentOnly = []string{
 	"up", "down", "token", "join", "create", "run", "expose", "set", "edit", "delete", "apply", "diff", "patch", "replace",
-	"scale", "autoscale", "rollout undo", "rollout pause", "rollout resume", "rollout restart",
+	"scale", "autoscale", "epoch", "rollout undo", "rollout pause", "rollout resume", "rollout restart",
 	"logs", "exec", "attach", "port-forward", "cp", "debug", "cordon", "uncordon", "drain", "taint",
 	"undo",
 }

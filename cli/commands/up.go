@@ -25,6 +25,8 @@ type upOptions struct {
 	nodes                                             int
 	nodeGrace                                         time.Duration
 	detachPatience                                    time.Duration
+	epochSize                                         string
+	epochAge                                          time.Duration
 	detach, verbose                                   bool
 	made                                              fresh // by this start
 	streams                                           genericiooptions.IOStreams
@@ -61,6 +63,8 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.StringVar(&o.auditKeep, "audit-keep", "", "How long it is kept who asked for what: 90d, 36h (default as before, at first 90d)")
 	flags.StringVar(&o.auditSize, "audit-size", "", "How much of that is kept at most: 4Gi (default as before, at first 4Gi)")
+	flags.StringVar(&o.epochSize, "epoch-size", "", "How large an epoch of the log becomes before the next begins (default 8Gi)")
+	flags.DurationVar(&o.epochAge, "epoch-age", 0, "How old an epoch of the log becomes before the next begins; 0 is no matter")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
 	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
@@ -99,18 +103,33 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 	if err != nil {
 		return cluster.Config{}, fmt.Errorf("--audit-keep %w", err)
 	}
-	var size resource.Quantity
-	if o.auditSize != "" {
-		if size, err = resource.ParseQuantity(o.auditSize); err != nil || size.Value() <= 0 {
-			return cluster.Config{}, fmt.Errorf("--audit-size %q: must be a number of bytes, such as 4Gi", o.auditSize)
-		}
+	audit, err := bytesOf("--audit-size", o.auditSize)
+	if err != nil {
+		return cluster.Config{}, err
+	}
+	epoch, err := bytesOf("--epoch-size", o.epochSize)
+	if err != nil {
+		return cluster.Config{}, err
 	}
 	return cluster.Config{
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
-		AuditKeep: keep, AuditBytes: size.Value(),
+		AuditKeep: keep, AuditBytes: audit,
+		EpochBytes: epoch, EpochAge: o.epochAge,
 		Log: newLogger(o.streams.ErrOut, o.verbose),
 	}, nil
+}
+
+// bytesOf reads a flag that is a size; 0 when it is not given.
+func bytesOf(flag, text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	size, err := resource.ParseQuantity(text)
+	if err != nil || size.Value() <= 0 {
+		return 0, fmt.Errorf("%s %q: must be a number of bytes, such as 4Gi", flag, text)
+	}
+	return size.Value(), nil
 }
 
 // runHere runs the cluster in this process until it is told to stop.
