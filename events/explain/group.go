@@ -130,9 +130,12 @@ func (q *query) group(obj events.Object, state verb, so func(*corev1.Pod) bool, 
 
 // groupWell answers that no pod is so, and when that was otherwise.
 func (q *query) groupWell(obj events.Object, state verb, active int) error {
-	if active == 0 {
+	switch {
+	case active == 0 && replicasOf(obj) == nil:
+		q.say("%s has no pods that are not over.", name(q.Key))
+	case active == 0:
 		q.say("%s has no pods, and wants none.", name(q.Key))
-	} else {
+	default:
 		q.say("None of the %s of %s %s.", counted(active, "pod"), name(q.Key), state.one)
 	}
 	if q.Question == Restarted {
