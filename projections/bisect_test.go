@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	"segno/events"
 	"segno/events/bisect"
@@ -200,14 +199,15 @@ func BenchmarkBisect(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run(text, func(b *testing.B) {
+			before := cpuTime()
 			for b.Loop() {
-				start := time.Now()
 				got, err := bisect.Find(b.Context(), p, bisect.Search{When: c, From: 1, To: n})
 				if err != nil || got.Found == 0 {
 					b.Fatalf("%+v, %v", got, err)
 				}
-				b.Logf("%s: %s at %s after %d looks, %s", text, got.Method, got.Found, got.Looked, time.Since(start))
+				b.ReportMetric(float64(got.Looked), "looks")
 			}
+			b.ReportMetric(float64((cpuTime()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 		})
 	}
 }

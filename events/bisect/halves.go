@@ -3,6 +3,7 @@ package bisect
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"segno/events"
 	"segno/proto"
@@ -74,6 +75,7 @@ func (s *spread) end(now *standing) {
 				s.keys[i] = append(s.keys[i], key)
 			}
 		}
+		slices.SortFunc(s.keys[i], events.CompareKeys) // neighbours are cheap to read together
 	}
 }
 

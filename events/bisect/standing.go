@@ -24,6 +24,7 @@ type roll struct {
 	versions map[proto.ObjectKey]events.VersionAt
 	objects  map[proto.ObjectKey]events.Object // the living ones
 	sorted   []events.Object                   // made when it is asked for
+	order    []proto.ObjectKey                 // of all that were ever in it, once it has been sorted
 }
 
 func newStanding(ctx context.Context, log Log, depends condition.Depends, seq proto.Seq) (*standing, error) {
@@ -134,6 +135,9 @@ func (r *roll) become(ctx context.Context, log Log, now []events.VersionAt) erro
 		default:
 			other = append(other, v)
 		}
+		if !ok {
+			r.order = nil // there is a new one
+		}
 	}
 	if len(other) == 0 {
 		return nil
@@ -182,14 +186,18 @@ func (r *roll) list() []events.Object {
 	if r.sorted != nil {
 		return r.sorted
 	}
-	keys := make([]proto.ObjectKey, 0, len(r.objects))
-	for key := range r.objects {
-		keys = append(keys, key)
+	if r.order == nil {
+		r.order = make([]proto.ObjectKey, 0, len(r.versions))
+		for key := range r.versions {
+			r.order = append(r.order, key)
+		}
+		slices.SortFunc(r.order, events.CompareKeys)
 	}
-	slices.SortFunc(keys, events.CompareKeys)
-	r.sorted = make([]events.Object, len(keys))
-	for i, key := range keys {
-		r.sorted[i] = r.objects[key]
+	r.sorted = make([]events.Object, 0, len(r.objects))
+	for _, key := range r.order {
+		if obj, ok := r.objects[key]; ok {
+			r.sorted = append(r.sorted, obj)
+		}
 	}
 	return r.sorted
 }
