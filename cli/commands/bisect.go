@@ -111,7 +111,7 @@ func writeBisection(out io.Writer, b history.Bisection) {
 	writeEventsHead(out)
 	writeEvents(out, b.Found.Transaction)
 	for _, o := range b.Found.Objects {
-		writeState(out, o)
+		writeDiff(out, o)
 	}
 	fmt.Fprintln(out)
 	if root := b.Found.Root; root != nil {
@@ -123,23 +123,6 @@ func writeBisection(out io.Writer, b history.Bisection) {
 		fmt.Fprintln(out, alreadyWas(b))
 	}
 	fmt.Fprintln(out, howFound(b))
-}
-
-// writeState prints what a transaction changed of an object.
-func writeState(out io.Writer, o history.ObjectState) {
-	switch {
-	case o.Deleted:
-		fmt.Fprintf(out, "%s is gone\n", nameOf(o.Object))
-		return
-	case o.Created:
-		fmt.Fprintf(out, "%s is new\n", nameOf(o.Object))
-		return
-	case len(o.Changes) == 0:
-		return
-	}
-	fmt.Fprintf(out, "%s:\n", nameOf(o.Object))
-	r := concealOne(o.Object, history.Revision{Changes: o.Changes})
-	writeChanges(out, o.Object, r)
 }
 
 // truths are what the condition was, and was not, in the words of the question.
