@@ -124,7 +124,7 @@ func (c *call) outcome() *proto.AuditStatus {
 	failure, code := c.trace.failure, int32(c.w.code)
 	left := c.r.Context().Err() != nil && (failure == nil || failure.Code == http.StatusInternalServerError)
 	switch {
-	case left && (failure != nil || c.trace.cut) && code != 0: // as everybody ends what he follows
+	case left && c.trace.cut && code != 0: // as everybody ends what he follows
 		return &proto.AuditStatus{Code: code, Message: "the client left before the end of the answer, or the server ended"}
 	case left && (failure != nil || c.trace.cut):
 		return &proto.AuditStatus{Status: metav1.StatusFailure, Code: codeLeft, Reason: "ClientLeft", Message: "the client left before the answer, or the server ended"}
