@@ -36,12 +36,16 @@ type Config struct {
 	Exporter   Exporter     // nil: no export of the logs
 	Finder     Finder       // nil: no bisect
 	Epochs     Epochs       // nil: the log's streams are not shown
+	Beginnings Beginnings   // nil: History, when it is one, else the logs begin with nothing
 	Past       Past         // of many objects; nil: History, when it is one, else it is not served
 	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
 	Supposer   Supposer     // nil: there are no what-ifs
 	Audit      Audit        // nil: requests are not recorded
 	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
+	// ReadOnly says what is served, where nothing can be changed: the name of an
+	// opened incident. "" takes writes.
+	ReadOnly string
 	// Ready tells why the cluster cannot serve yet; nil is always ready.
 	Ready func() error
 	Log   *slog.Logger
@@ -76,6 +80,9 @@ func New(cfg Config) (*API, error) {
 	}
 	if past, ok := cfg.History.(Past); ok && cfg.Past == nil {
 		cfg.Past = past
+	}
+	if begin, ok := cfg.History.(Beginnings); ok && cfg.Beginnings == nil {
+		cfg.Beginnings = begin
 	}
 	if causes, ok := cfg.History.(Causes); ok && cfg.Causes == nil {
 		cfg.Causes = causes
@@ -164,6 +171,9 @@ func (c *call) serve() error {
 		return notServed()
 	}
 	if err := c.authorize(); err != nil {
+		return err
+	}
+	if err := c.writable(); err != nil {
 		return err
 	}
 	if c.target.Resource == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"mime"
+	"time"
 
 	"segno/proto"
 )
@@ -13,10 +14,19 @@ const typeArchive = "application/vnd.segno.archive"
 
 // Exporter writes spans of the logs as archives: see package cli/archive.
 type Exporter interface {
-	// Export writes the transactions of EVENTS from and to, both included, the
-	// state before them, and the other logs of the same time. Without secrets the
-	// values of Secrets are taken out.
-	Export(ctx context.Context, w io.Writer, from, to proto.Seq, secrets bool) error
+	// Export writes the transactions of EVENTS in the span, the state before them,
+	// and the other logs of the same time.
+	Export(ctx context.Context, w io.Writer, span Span) error
+}
+
+// Span is a part of the logs.
+type Span struct {
+	From, To proto.Seq // of EVENTS, both included
+	// Until is the time up to which the file is to tell; zero is that of To, or
+	// now, where To is the newest transaction.
+	Until time.Time
+	// Secrets keeps the values of Secrets; otherwise they are taken out.
+	Secrets bool
 }
 
 // export answers a span of the log as a file.
@@ -28,14 +38,22 @@ func (c *call) export() error {
 	if err != nil {
 		return err
 	}
-	newest := c.api.cfg.Store.View(c.kindIn(proto.StreamEvents)).Seq()
+	kind := c.kindIn(proto.StreamEvents)
+	newest := c.api.cfg.Store.View(kind).Seq()
+	if c.api.cfg.Past != nil {
+		from = max(from, c.api.cfg.Past.First(proto.StreamEvents))
+	}
 	if to = min(to, newest); from > to {
 		return badRequest("from %s to %s: nothing happened between them (the log ends at %s)", from, to, newest)
 	}
 	name := "segno-" + from.String() + "-" + to.String() + ".segno"
 	c.w.Header().Set("Content-Type", typeArchive)
 	c.w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	return c.api.cfg.Exporter.Export(c.r.Context(), pieces{c.openStream()}, from, to, flag(c.r.URL.Query().Get("secrets")))
+	span := Span{From: from, To: to, Secrets: flag(c.r.URL.Query().Get("secrets"))}
+	if moment, err := ParseMoment(c.r.URL.Query().Get("to"), c.api.cfg.Now()); err == nil {
+		span.Until = moment.Time
+	}
+	return c.api.cfg.Exporter.Export(c.r.Context(), pieces{c.openStream()}, span)
 }
 
 // pieces sends every piece as soon as it is there: a client that takes them one

@@ -116,11 +116,19 @@ func (c *call) revisions(key proto.ObjectKey, filter history.Filter) (list histo
 	if err != nil {
 		return list, err
 	}
-	if len(found) == 0 {
-		return list, apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
-	}
-	list.Object, list.More = history.ObjectOf(key), len(found) > look
+	list.Object, list.More, list.Revisions = history.ObjectOf(key), len(found) > look, []history.Revision{}
 	compared := list.More // the oldest is only there to be compared with
+	if !list.More {
+		begin, err := c.beginning(key)
+		switch {
+		case err != nil:
+			return list, err
+		case begin != nil:
+			found, compared, list.Earlier = append(found, history.Version{Record: begin}), true, earlier(begin)
+		case len(found) == 0:
+			return list, apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
+		}
+	}
 	for i := range found {
 		if found[i].Record.Seq < since {
 			found, compared, list.More = found[:i+1], true, false
@@ -133,7 +141,7 @@ func (c *call) revisions(key proto.ObjectKey, filter history.Filter) (list histo
 	list.Revisions, err = history.Revisions(c.api.cfg.Table, c.kind.Stream, found, compared, filter)
 	if left := len(list.Revisions) - limit; left > 0 {
 		list.Revisions = list.Revisions[left:]
-		list.More, list.Next = true, list.Revisions[0].Seq
+		list.More, list.Next, list.Earlier = true, list.Revisions[0].Seq, nil
 	}
 	return list, err
 }

@@ -30,6 +30,9 @@ func (c *call) why() error {
 		return c.whyQuestion(key, explain.Question(question))
 	}
 	found, more, err := c.versions(key, whyRevisions)
+	if apierrors.IsNotFound(err) {
+		return c.whyEarlier(key, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -48,6 +51,19 @@ func (c *call) why() error {
 		return err
 	}
 	return c.sendJSON(history.Why{Object: history.ObjectOf(key), Roots: roots, More: more})
+}
+
+// whyEarlier answers for an object that nothing in the log is about: the log may
+// begin with it.
+func (c *call) whyEarlier(key proto.ObjectKey, notFound error) error {
+	begin, err := c.beginning(key)
+	if err != nil {
+		return err
+	}
+	if begin == nil {
+		return notFound
+	}
+	return c.sendJSON(history.Why{Object: history.ObjectOf(key), Roots: []*history.Node{}, Earlier: earlier(begin)})
 }
 
 // transaction looks one of EVENTS up.
@@ -75,7 +91,7 @@ func (c *call) whyQuestion(key proto.ObjectKey, question explain.Question) error
 		return err
 	}
 	if found == nil {
-		return apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
+		return c.whyEarlier(key, apierrors.NewNotFound(c.kind.GroupResource(), key.Name))
 	}
 	why, err := history.Answered(history.ObjectOf(key), question, found, c.transaction)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -202,6 +201,3 @@ func (c *Cluster) Info() Info {
 	}
 	return info
 }
-
-// shutdownGrace is how long requests under way may still take at the end.
-const shutdownGrace = 2 * time.Second

@@ -16,6 +16,7 @@ import (
 
 	"segno/agents/runtime/simulated"
 	"segno/bus"
+	"segno/cli/internal/serve"
 	"segno/proto"
 )
 
@@ -92,7 +93,7 @@ func TestN5PeopleReachTheAPIOverTheBus(t *testing.T) {
 		}
 		started := time.Now()
 		stop()
-		if took := time.Since(started); took > shutdownGrace {
+		if took := time.Since(started); took > serve.Grace {
 			t.Errorf("with a watch open the cluster stopped after %s", took)
 		}
 		for lines.Scan() { // to its end, which has to come

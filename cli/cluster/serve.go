@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +12,7 @@ import (
 
 	"segno/bus"
 	"segno/cli/api"
+	"segno/cli/internal/serve"
 	"segno/proto"
 )
 
@@ -26,12 +26,12 @@ func (c *Cluster) runDoors(ctx context.Context, group *errgroup.Group) error {
 	overBus.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, peerKey{}, conn)
 	}
-	group.Go(func() error { return serveUntil(ctx, overBus, tunnels) })
+	group.Go(func() error { return serve.Until(ctx, overBus, tunnels) })
 	if c.https == nil {
 		return nil
 	}
-	overTLS := c.newServer(ctx, http.HandlerFunc(c.serveTLS))
-	group.Go(func() error { return serveUntil(ctx, overTLS, c.https) })
+	overTLS := c.newServer(ctx, api.ByCertificate(c.api))
+	group.Go(func() error { return serve.Until(ctx, overTLS, c.https) })
 	return nil
 }
 
@@ -56,36 +56,4 @@ func (c *Cluster) serveTunnel(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(api.WithUser(r.Context(), user))
 	}
 	c.api.ServeHTTP(w, r)
-}
-
-// serveTLS answers a request over HTTPS: the user is the common name of the
-// client's certificate, the groups its organizations.
-func (c *Cluster) serveTLS(w http.ResponseWriter, r *http.Request) {
-	if len(r.TLS.VerifiedChains) > 0 {
-		subject := r.TLS.VerifiedChains[0][0].Subject
-		r = r.WithContext(api.WithUser(r.Context(), api.User{Name: subject.CommonName, Groups: subject.Organization}))
-	}
-	c.api.ServeHTTP(w, r)
-}
-
-// serveUntil serves until ctx ends, and then lets requests under way come to
-// their end; watches end with ctx.
-func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
-			return fmt.Errorf("serve the API at %s: %w", listener.Addr(), err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-		defer cancel()
-		if server.Shutdown(late) != nil {
-			_ = server.Close() // who is late is cut off
-		}
-		return nil
-	})
-	return group.Wait()
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -86,7 +85,7 @@ func newBisect(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 
 // spanParams are the ends of a span as the server is told them.
 func (c *client) spanParams(from, to string) (url.Values, error) {
-	now := time.Now()
+	now := c.now()
 	begin, err := exactMoment(from, now, false)
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)

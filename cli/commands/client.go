@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -86,6 +87,19 @@ func (c *client) files() *clientcmd.ClientConfigLoadingRules {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = *c.KubeConfig
 	return rules
+}
+
+// now is the time that ages and clock times count from: an opened incident stands
+// still at its end.
+func (c *client) now() time.Time {
+	raw, err := c.files().Load()
+	if err != nil || *c.APIServer != "" {
+		return time.Now()
+	}
+	if now, stands, err := contexts.NowOf(*raw, *c.Context); err == nil && stands {
+		return now.Local()
+	}
+	return time.Now()
 }
 
 // reachable tells early, and in plain words, that there is no cluster to ask:

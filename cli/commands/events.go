@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -36,10 +35,10 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 				return err
 			}
 			var err error
-			if from, err = exactMoment(from, time.Now(), false); err != nil {
+			if from, err = exactMoment(from, c.now(), false); err != nil {
 				return fmt.Errorf("--from: %w", err)
 			}
-			if to, err = exactMoment(to, time.Now(), true); err != nil {
+			if to, err = exactMoment(to, c.now(), true); err != nil {
 				return fmt.Errorf("--to: %w", err)
 			}
 			params := url.Values{"from": {from}, "to": {to}, "actor": {actor}, "verb": {verb}, "fact": {fact}, "name": {name}}

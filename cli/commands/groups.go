@@ -32,6 +32,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			newUndo(c, streams), restore,
 			newBisect(c, streams), newReplay(c, streams),
 			newWhatIf(c, f, streams),
+			newExport(c, streams), newOpen(streams),
 		}},
 	}
 }

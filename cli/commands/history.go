@@ -48,7 +48,7 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			if f.limit < 0 {
 				return fmt.Errorf("--limit %d: must not be negative", f.limit)
 			}
-			params, err := f.params(time.Now())
+			params, err := f.params(c.now())
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			case f.full:
 				return writeFullHistory(streams.Out, conceal(list))
 			default:
-				return writeHistory(streams.Out, conceal(list), time.Now())
+				return writeHistory(streams.Out, conceal(list), c.now())
 			}
 		},
 	}
@@ -125,6 +125,7 @@ func writeHistory(out io.Writer, list history.List, now time.Time) error {
 }
 
 func tellMore(out io.Writer, list history.List) {
+	tellEarlier(out, list.Object, list.Earlier)
 	if list.More {
 		fmt.Fprintln(out, "(older revisions are left out; see --limit)")
 	}
@@ -169,4 +170,12 @@ func shortened(value json.RawMessage) string {
 		return "(none)"
 	}
 	return cut(string(value), 100)
+}
+
+// tellEarlier says when an object changed last before the log begins.
+func tellEarlier(out io.Writer, object history.Object, earlier *history.Earlier) {
+	if earlier != nil {
+		fmt.Fprintf(out, "(%s was there when this log begins; its last change before that is transaction %s of %s)\n",
+			nameOf(object), earlier.Seq, earlier.Time.Local().Format(timeFormat))
+	}
 }

@@ -27,7 +27,7 @@ func (c *client) checkMoment(cmd *cobra.Command) error {
 	if c.at == "" {
 		return nil
 	}
-	now := time.Now()
+	now := c.now()
 	if _, err := api.ParseMoment(c.at, now); err != nil {
 		return fmt.Errorf("--at: %w", err)
 	}

@@ -39,6 +39,7 @@ func (c *client) revisions(ctx context.Context, key proto.ObjectKey, chosen url.
 			return all, err
 		}
 		all.Object, all.More, all.Next, all.Revisions = older.Object, older.More, older.Next, append(older.Revisions, all.Revisions...)
+		all.Earlier = older.Earlier
 		if enough(all.Revisions) || !all.More || len(all.Revisions) == limit {
 			return all, nil
 		}

@@ -43,6 +43,10 @@ func Execute(ctx context.Context, args []string) int {
 	case errors.Is(err, context.Canceled):
 		return 130
 	}
+	var ended exitError
+	if errors.As(err, &ended) {
+		return ended.code
+	}
 	fmt.Fprintln(streams.ErrOut, "error:", strings.TrimPrefix(err.Error(), "error: "))
 	return 1
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -100,10 +99,10 @@ func (c *client) testUpgrade(ctx context.Context, streams genericiooptions.IOStr
 // download takes a span of the log home, secrets included, and says which
 // transactions are in it.
 func (c *client) download(ctx context.Context, path, from, to string) (first, last proto.Seq, err error) {
-	if from, err = exactMoment(from, time.Now(), false); err != nil {
+	if from, err = exactMoment(from, c.now(), false); err != nil {
 		return 0, 0, fmt.Errorf("--from: %w", err)
 	}
-	if to, err = exactMoment(to, time.Now(), true); err != nil {
+	if to, err = exactMoment(to, c.now(), true); err != nil {
 		return 0, 0, fmt.Errorf("--to: %w", err)
 	}
 	body, err := c.ask(ctx, "export", url.Values{"from": {from}, "to": {to}, "secrets": {"true"}})

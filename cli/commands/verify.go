@@ -107,6 +107,9 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 	}
 	fmt.Fprintf(out, "%-7s  sequence %d, %d transactions in the chain, %d rows compared, %d records on disk\n         chain %s\n         state %s\n",
 		v.Stream, v.Result.Seq, v.Result.Events, v.Result.Rows, v.Result.Records, v.Result.Hash, v.Result.StateHash)
+	if v.Result.Redacted > 0 {
+		fmt.Fprintf(out, "         %d of them redacted: they are linked by their hashes, what was in them cannot be proved\n", v.Result.Redacted)
+	}
 	if v.Result.At != 0 {
 		fmt.Fprintf(out, "         state %s at sequence %d\n", v.Result.AtHash, v.Result.At)
 	}

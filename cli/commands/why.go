@@ -100,6 +100,7 @@ func writeAnswer(out io.Writer, why history.Why, asked string) {
 			fmt.Fprintln(out)
 		}
 	}
+	tellEarlier(out, why.Object, why.Earlier)
 	for _, root := range why.Roots {
 		writeWhy(out, why.Object, root, "", "")
 	}

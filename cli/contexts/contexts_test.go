@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/tools/clientcmd"
@@ -202,5 +203,32 @@ func TestU5ABrokenRunFileStopsNobody(t *testing.T) {
 	}
 	if runs, err := Runs(); err != nil || len(runs) != 1 || !runs[0].Alive() {
 		t.Errorf("%v, %v", runs, err)
+	}
+}
+
+// TestE14AnIncidentStandsAsideOfACluster: it does not become the current context
+// where there is one, and tells what time it is there.
+func TestE14AnIncidentStandsAsideOfACluster(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	incident, end := entry("incident"), time.Date(2026, 11, 23, 3, 30, 0, 0, time.UTC)
+	incident.Now = end
+	current := func() string {
+		t.Helper()
+		config, err := clientcmd.LoadFromFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, stands := range map[string]bool{"incident": true, "live": false, "none": false} {
+			if now, ok, err := NowOf(*config, name); err != nil || ok != stands || ok && !now.Equal(end) {
+				t.Errorf("the clock of %s: %s, %t, %v", name, now, ok, err)
+			}
+		}
+		return config.CurrentContext
+	}
+	if err := incident.Merge(file); err != nil || current() != "incident" {
+		t.Errorf("without a cluster: %v", err)
+	}
+	if err := errors.Join(Remove(file, "incident"), entry("live").Merge(file), incident.Merge(file)); err != nil || current() != "live" {
+		t.Errorf("beside a cluster: %v", err)
 	}
 }

@@ -1,6 +1,8 @@
 package history
 
 import (
+	"time"
+
 	"segno/events"
 	"segno/proto"
 )
@@ -13,6 +15,15 @@ type List struct {
 	// than one answer looks at; those before Next.
 	More bool      `json:"more,omitempty"`
 	Next proto.Seq `json:"next,omitempty"`
+	// Earlier is the object's last change before the log begins, when it lived then.
+	Earlier *Earlier `json:"earlier,omitempty"`
+}
+
+// Earlier is a change of an object that is not in the log: it lies before its
+// beginning.
+type Earlier struct {
+	Seq  proto.Seq `json:"seq"`
+	Time time.Time `json:"time"`
 }
 
 // Revision is one version of an object: the transaction that made it, and what

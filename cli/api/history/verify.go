@@ -18,6 +18,7 @@ type Result struct {
 	Hash      string    `json:"hash"`                // of the chain
 	StateHash string    `json:"stateHash,omitempty"` // of all current objects
 	Events    int       `json:"events"`              // transactions whose chain was checked
+	Redacted  int       `json:"redacted,omitempty"`  // of them: something was taken out, which nobody can prove
 	Rows      int       `json:"rows,omitempty"`      // rows compared with a fold from nothing
 	Records   int       `json:"records"`             // of the log's files, compared byte for byte; 0 for a log in memory
 	At        proto.Seq `json:"at,omitempty"`        // a moment that was asked about

@@ -18,6 +18,9 @@ type Why struct {
 	// Answer is there when a question was asked; the tree then leads to what makes
 	// it true.
 	Answer *Answer `json:"answer,omitempty"`
+	// Earlier is there when nothing in the log is about the object, which the log
+	// begins with: its last change.
+	Earlier *Earlier `json:"earlier,omitempty"`
 }
 
 // Answer is what was asked about an object, in words.

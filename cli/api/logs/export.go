@@ -13,34 +13,45 @@ import (
 var _ api.Exporter = (*Logs)(nil)
 
 // Export implements api.Exporter.
-func (l *Logs) Export(ctx context.Context, w io.Writer, from, to proto.Seq, secrets bool) error {
-	spans, err := l.spans(from, to)
+func (l *Logs) Export(ctx context.Context, w io.Writer, span api.Span) error {
+	until, err := l.until(span)
+	if err != nil {
+		return status(err)
+	}
+	spans, err := l.spans(span.From, span.To, until)
 	if err != nil {
 		return status(err)
 	}
 	return status(archive.Write(ctx, w, archive.Config{
-		Cluster: l.name, Made: time.Now(), Table: l.table, Spans: spans, Secrets: secrets,
+		Cluster: l.name, Made: time.Now(), Table: l.table, Spans: spans, Until: until, Secrets: span.Secrets, Redacted: l.redacted,
 	}))
+}
+
+// until is the time up to which a span tells: what was said of its newest
+// transaction since belongs to it.
+func (l *Logs) until(span api.Span) (time.Time, error) {
+	now := l.now()
+	switch newest := l.logs[proto.StreamEvents].Fold.Position().Seq; {
+	case !span.Until.IsZero() && span.Until.Before(now):
+		return span.Until, nil
+	case span.To == newest:
+		return now, nil
+	}
+	return l.logs[proto.StreamEvents].Fold.TimeOf(span.To)
 }
 
 // spans are the transactions of EVENTS, the notes of the same time, and the
 // leases as they were at its end: their past is not kept.
-func (l *Logs) spans(from, to proto.Seq) ([]archive.Span, error) {
+func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) {
 	truth := l.logs[proto.StreamEvents].Fold
 	from = max(from, truth.First())
 	spans := []archive.Span{{Stream: proto.StreamEvents, Fold: truth, From: from, To: to}}
-	end, err := truth.TimeOf(to)
-	if err != nil {
-		return nil, err
-	}
 	var start time.Time
 	if from > 1 {
+		var err error
 		if start, err = truth.TimeOf(from - 1); err != nil {
 			return nil, err
 		}
-	}
-	if to == truth.Position().Seq {
-		end = time.Now() // what was said of it since belongs to it
 	}
 	for _, stream := range []string{proto.StreamNotes, proto.StreamLeases} {
 		fold := l.logs[stream].Fold

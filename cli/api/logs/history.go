@@ -92,7 +92,7 @@ func (log Log) verify(ctx context.Context, progress func(done, total int)) (*his
 	}
 	result := &history.Result{
 		Seq: found.Position.Seq, Hash: found.Position.Hash.String(), StateHash: found.StateHash.String(),
-		Events: found.Events, Rows: found.Rows,
+		Events: found.Events, Redacted: found.Redacted, Rows: found.Rows,
 	}
 	if found.Problem != nil {
 		result.Problem = found.Problem.String()

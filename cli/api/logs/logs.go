@@ -38,16 +38,22 @@ type Log struct {
 
 // Config names the logs of a cluster by their stream. EVENTS is needed.
 type Config struct {
-	Name  string // of the cluster, for archives
+	Name string // of the cluster, for archives
+	// Redacted tells that values of Secrets were taken out of the logs.
+	Redacted bool
+	// Now is the clock; default the real one.
+	Now   func() time.Time
 	Table *events.Table
 	Logs  map[string]Log
 }
 
 // Logs is every log of a cluster.
 type Logs struct {
-	name  string
-	table *events.Table
-	logs  map[string]Log
+	name     string
+	redacted bool
+	now      func() time.Time
+	table    *events.Table
+	logs     map[string]Log
 }
 
 var _ api.Store = (*Logs)(nil)
@@ -65,7 +71,10 @@ func New(cfg Config) (*Logs, error) {
 			return nil, fmt.Errorf("new logs: kind %s lives in %s, which is not given", kind.GVK.Kind, kind.Stream)
 		}
 	}
-	return &Logs{name: cfg.Name, table: cfg.Table, logs: cfg.Logs}, nil
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Logs{name: cfg.Name, redacted: cfg.Redacted, now: cfg.Now, table: cfg.Table, logs: cfg.Logs}, nil
 }
 
 func (l *Logs) of(kind *events.Kind) *projections.Projection { return l.logs[kind.Stream].Fold }

@@ -7,11 +7,15 @@ import (
 
 	"segno/cli/api"
 	"segno/cli/api/history"
+	"segno/events"
 	"segno/projections"
 	"segno/proto"
 )
 
-var _ api.Past = (*Logs)(nil)
+var (
+	_ api.Past       = (*Logs)(nil)
+	_ api.Beginnings = (*Logs)(nil)
+)
 
 // First implements api.Past.
 func (l *Logs) First(stream string) proto.Seq {
@@ -52,6 +56,12 @@ func (l *Logs) Between(ctx context.Context, stream string, from, to proto.Seq, w
 			}
 		}
 	}
+}
+
+// Beginning implements api.Beginnings.
+func (l *Logs) Beginning(_ context.Context, kind *events.Kind, key proto.ObjectKey) (*events.Record, error) {
+	rec, err := l.of(kind).Beginning(key)
+	return rec, status(err)
 }
 
 func noLog(stream string) error {
