@@ -186,7 +186,7 @@ func TestE14ALogWhoseBeginningWasDropped(t *testing.T) {
 func TestE14ADamagedFileIsRefused(t *testing.T) {
 	data := written(t, Config{Secrets: true, Spans: []Span{{proto.StreamEvents, history(t, 6, 12), 5, 12}}})
 	mustRead(t, data)
-	if held, err := Check(t.Context(), bytes.NewReader(data)); err != nil || held.Logs[0].Transactions != 8 || held.Header.From != 5 {
+	if held, err := Check(t.Context(), bytes.NewReader(data)); err != nil || held.Logs[0].Sum.Transactions != 8 || held.Header.From != 5 {
 		t.Fatalf("checked without folding: %+v, %v", held, err)
 	}
 	refused := func(what string, data []byte) {

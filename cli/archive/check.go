@@ -15,10 +15,10 @@ type Contents struct {
 	Logs   []Held
 }
 
-// Held is what a file has of one log.
+// Held is what a file has of one log: where it begins, and what it came to.
 type Held struct {
-	Log
-	Sum
+	Log Log
+	Sum Sum
 }
 
 // Check reads a file to its end without folding it: that it is whole, that its

@@ -163,7 +163,7 @@ func (p *past) ask(b *testing.B, path func() string) {
 func (p *past) replay(b *testing.B) {
 	var file bytes.Buffer
 	began := time.Now()
-	if err := p.store.Export(b.Context(), &file, 1, pastEvents, true); err != nil {
+	if err := p.store.Export(b.Context(), &file, api.Span{From: 1, To: pastEvents, Secrets: true}); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(pastEvents/time.Since(began).Seconds(), "exported/s")

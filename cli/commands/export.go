@@ -162,7 +162,7 @@ func tellHeld(out io.Writer, file string, held archive.Contents) {
 	}
 	fmt.Fprintf(out, "%s: %s, %s\n", file, size, tellsOf(held.Header))
 	for _, log := range held.Logs {
-		fmt.Fprintf(out, "  %-7s %d transactions behind a state of %d objects\n", log.Stream, log.Transactions, log.Objects)
+		fmt.Fprintf(out, "  %-7s %d transactions behind a state of %d objects\n", log.Log.Stream, log.Sum.Transactions, log.Sum.Objects)
 	}
 	if held.Header.Redacted {
 		fmt.Fprintln(out, "  The values of Secrets are not in it.")
