@@ -1,6 +1,7 @@
 package undo_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -167,6 +168,18 @@ func TestE12Undo(t *testing.T) {
 			l.do(bob, patch(cm, `{"data":{"b":"2"},"metadata":{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"two"}}}`))
 			return seq
 		}, false, "update configmaps/app data.a:\"2\"→\"1\"\n"},
+		{"a server-side apply", func(l *log) proto.Seq {
+			l.apply(ada, cm, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"app"},"data":{"a":"1"}}`)
+			return l.apply(ada, cm, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"app"},"data":{"a":"2","b":"2"}}`)
+		}, false, "update configmaps/app data.a:\"2\"→\"1\" data.b:\"2\"→\n"},
+		{"the type of a service, to one with a node port", func(l *log) proto.Seq {
+			l.do(ada, service("web", "10.96.7.7", 0, corev1.ServiceTypeClusterIP))
+			return l.do(ada, patch(serviceRes.Key("team", "web"), `{"spec":{"type":"NodePort"}}`))
+		}, false, "update services/web spec.externalTrafficPolicy:\"Cluster\"→ spec.ports[80].nodePort:…→ spec.type:\"NodePort\"→\"ClusterIP\"\n"},
+		{"the type of a service, to one without an address", func(l *log) proto.Seq {
+			l.do(ada, service("web", "10.96.7.7", 0, corev1.ServiceTypeClusterIP))
+			return l.do(ada, patch(serviceRes.Key("team", "web"), `{"spec":{"type":"ExternalName","externalName":"a.b","clusterIP":"","clusterIPs":null}}`))
+		}, false, "update services/web spec.clusterIP:→\"10.96.7.7\"…"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -177,6 +190,24 @@ func TestE12Undo(t *testing.T) {
 			}
 		})
 	}
+}
+
+func service(name, ip string, port int32, kind corev1.ServiceType) events.Create {
+	return events.Create{Key: serviceRes.Key("team", name), Object: &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{
+		Type: kind, ClusterIP: ip, Selector: map[string]string{"a": "b"}, Ports: []corev1.ServicePort{{Port: 80, NodePort: port}},
+	}}}
+}
+
+// apply is a server-side apply.
+func (l *log) apply(actor proto.Actor, key proto.ObjectKey, data string) proto.Seq {
+	l.t.Helper()
+	seq, err := l.submit(events.Command{Actor: actor, Via: "segno apply", Manager: "segno", Action: events.Patch{
+		Key: key, Type: types.ApplyYAMLPatchType, Data: []byte(data), CreateUID: l.uid(),
+	}})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return seq
 }
 
 // like compares texts; … stands for anything up to what follows.
@@ -352,24 +383,38 @@ func losses(notes []undo.Note) (out string) {
 func TestE12UndeletedServices(t *testing.T) {
 	l := newLog(t)
 	key := serviceRes.Key("team", "web")
-	service := func(name, ip string, port int32) events.Create {
-		return events.Create{Key: serviceRes.Key("team", name), Object: &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeNodePort, ClusterIP: ip, Selector: map[string]string{"a": "b"}, Ports: []corev1.ServicePort{{Port: 80, NodePort: port}},
-		}}}
-	}
-	l.do(ada, service("web", "", 0))
+	l.do(ada, service("web", "", 0, corev1.ServiceTypeNodePort))
 	was := l.get(key).(*corev1.Service).Spec
 	l.undo(false, l.do(ada, remove(key)))
 	if is := l.get(key).(*corev1.Service).Spec; is.ClusterIP != was.ClusterIP || is.Ports[0].NodePort != was.Ports[0].NodePort {
 		t.Errorf("%+v, was %+v", is, was)
 	}
 	gone := l.do(ada, remove(key))
-	l.do(bob, service("other", was.ClusterIP, was.Ports[0].NodePort))
+	l.do(bob, service("other", was.ClusterIP, was.Ports[0].NodePort, corev1.ServiceTypeNodePort))
 	plan, _ := l.undo(false, gone)
 	if is := l.get(key).(*corev1.Service).Spec; is.ClusterIP == was.ClusterIP || is.ClusterIP == "" || is.Ports[0].NodePort == was.Ports[0].NodePort {
 		t.Errorf("%+v, was %+v", is, was)
 	}
 	if text := losses(plan.Lost); !strings.Contains(text, "its address "+was.ClusterIP+": services/other in team has it by now") || !strings.Contains(text, "its node port") {
 		t.Errorf("lost: %s", text)
+	}
+}
+
+// TestE12LargePlansTakeSeveralTransactions, since not everything fits one message.
+func TestE12LargePlansTakeSeveralTransactions(t *testing.T) {
+	l := newLog(t)
+	const size, count = 900 << 10, 6
+	for i := range count {
+		l.do(ada, config("large-"+strconv.Itoa(i), "a", strings.Repeat("x", size)))
+	}
+	at := proto.Seq(len(l.all))
+	l.endTeam()
+	before := len(l.all)
+	plan := l.restore(team, at, false)
+	if len(plan.Steps) != count+1 || plan.Steps[0].Object.Resource != "namespaces" {
+		t.Errorf("%s", describe(plan))
+	}
+	if n := len(l.all) - before; n < 2 || n > count {
+		t.Errorf("carried out in %d transactions", n)
 	}
 }
