@@ -296,6 +296,19 @@ func TestE12UndoOfSeveral(t *testing.T) {
 	}
 }
 
+// TestE12ConflictsNameWhoIsNotUndone although what is undone came after.
+func TestE12ConflictsNameWhoIsNotUndone(t *testing.T) {
+	l := newLog(t)
+	l.do(ada, config("app", "a", "1"))
+	one := l.do(ada, patch(cm, `{"data":{"a":"2"}}`))
+	l.do(bob, patch(cm, `{"data":{"a":"3"}}`))
+	two := l.do(ada, patch(cm, `{"data":{"a":"4"}}`))
+	plan, _ := l.undo(false, one, two)
+	if got, want := describe(plan), "update configmaps/app data.a:\"4\"→\"3\"\nconflict configmaps/app data.a \"1\" now \"3\" by user:bob at 5\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestE12UndoOfAnUndo brings back what was undone.
 func TestE12UndoOfAnUndo(t *testing.T) {
 	l := newLog(t)
@@ -343,6 +356,14 @@ func TestE12UndeletedObjects(t *testing.T) {
 	}
 	if text := losses(plan.Lost); !strings.Contains(text, "that it belongs to configmap/gone: that one is gone") || !strings.Contains(text, "its UID") {
 		t.Errorf("lost: %s", text)
+	}
+
+	again := l.do(ada, events.Batch{remove(cm), patch(cm, `{"metadata":{"finalizers":null}}`)})
+	l.do(ada, remove(dep))
+	l.do(ada, web(1, "a:1"))
+	l.undo(false, again)
+	if refs := l.get(cm).GetOwnerReferences(); len(refs) != 0 {
+		t.Errorf("it belongs to another object of the same name: %+v", refs)
 	}
 
 	l.do(ada, events.Create{Key: podRes.Key("team", "p"), Object: barePod("p")})
