@@ -20,13 +20,7 @@ func (c *call) blame() error {
 	if err != nil {
 		return err
 	}
-	at := func(last proto.Seq) (*history.Version, error) {
-		found, err := c.api.cfg.History.Revisions(c.r.Context(), c.kind, key, last, 1)
-		if err != nil || len(found) == 0 {
-			return nil, err
-		}
-		return &found[0], nil
-	}
+	at := func(last proto.Seq) (*history.Version, error) { return c.versionAt(c.kind, key, last) }
 	newest, err := at(last)
 	switch {
 	case err != nil:

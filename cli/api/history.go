@@ -39,6 +39,7 @@ type History interface {
 var questions = map[string]map[string]func(*call) error{
 	"history": {http.MethodGet: (*call).history},
 	"blame":   {http.MethodGet: (*call).blame},
+	"diff":    {http.MethodGet: (*call).diff},
 	"why":     {http.MethodGet: (*call).why},
 	"blast":   {http.MethodGet: (*call).blast},
 	"events":  {http.MethodGet: (*call).tail},

@@ -14,7 +14,6 @@ import (
 	"k8s.io/kubectl/pkg/cmd/create"
 	"k8s.io/kubectl/pkg/cmd/debug"
 	"k8s.io/kubectl/pkg/cmd/describe"
-	"k8s.io/kubectl/pkg/cmd/diff"
 	"k8s.io/kubectl/pkg/cmd/drain"
 	"k8s.io/kubectl/pkg/cmd/edit"
 	cmdexec "k8s.io/kubectl/pkg/cmd/exec"
@@ -43,8 +42,8 @@ import (
 const program = "segno"
 
 // kubectlGroups are kubectl's commands, as they are, but for some: delete, which
-// takes whole clusters too, rollout, whose history asks the log, cluster-info,
-// autoscale and logs.
+// takes whole clusters too, diff, which compares moments too, rollout, whose
+// history asks the log, cluster-info, autoscale and logs.
 func kubectlGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
 	utilcomp.SetFactoryForCompletion(f)
 	getCmd := get.NewCmdGet(program, f, streams)
@@ -56,7 +55,7 @@ func kubectlGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStre
 			set.NewCmdSet(f, streams), edit.NewCmdEdit(f, streams), newDelete(f, streams),
 		}},
 		{Message: "Manifests:", Commands: []*cobra.Command{
-			apply.NewCmdApply(program, f, streams), diff.NewCmdDiff(f, streams), patch.NewCmdPatch(f, streams),
+			apply.NewCmdApply(program, f, streams), newDiff(c, f, streams), patch.NewCmdPatch(f, streams),
 			replace.NewCmdReplace(f, streams), wait.NewCmdWait(f, streams), kustomize.NewCmdKustomize(streams),
 			label.NewCmdLabel(f, streams), annotate.NewCmdAnnotate(program, f, streams),
 		}},

@@ -64,3 +64,27 @@ func (n *Node) leaves(way []*Node, visit func(*Node, []*Node)) {
 		below.leaves(append(slices.Clip(way), below), visit)
 	}
 }
+
+// Object is what a tree of an object shows: all but what Tree leaves out.
+func (n *Node) Object() map[string]any {
+	out := map[string]any{}
+	for _, below := range n.Below {
+		out[below.Key] = below.value()
+	}
+	return out
+}
+
+func (n *Node) value() any {
+	switch {
+	case n.Leaf():
+		return n.Value
+	case n.List:
+		list := make([]any, len(n.Below))
+		for i, below := range n.Below {
+			list[i] = below.value()
+		}
+		return list
+	default:
+		return n.Object()
+	}
+}

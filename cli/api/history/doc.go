@@ -9,5 +9,6 @@
 //
 // Start with transaction.go; revision.go says what changed, filter.go which of
 // it is wanted, why.go what led to what, verify.go how the log was proved.
-// Package blame, below, says who last set a field.
+// Packages below it: blame says who last set a field, diffs what differs between
+// two moments.
 package history

@@ -74,7 +74,7 @@ func Of(log Log, newest history.Version) (*Blame, error) {
 			return nil, fmt.Errorf("blame %s: %w", rec.Key, err)
 		}
 	}
-	out := &Blame{Object: history.ObjectOf(rec.Key), UID: rec.UID, Seq: rec.Seq, Time: rec.At, Value: bare(tree)}
+	out := &Blame{Object: history.ObjectOf(rec.Key), UID: rec.UID, Seq: rec.Seq, Time: rec.At, Value: tree.Object()}
 	tree.Leaves(func(leaf *fields.Node, _ []*fields.Node) {
 		data, marshalErr := json.Marshal(leaf.Value)
 		if marshalErr != nil {
@@ -213,28 +213,4 @@ func (w *walk) settle(section proto.Section, path string, field open, seq proto.
 	}
 	w.origins[path] = origin
 	return nil
-}
-
-// bare is the object that a tree shows, without what the tree leaves out.
-func bare(n *fields.Node) map[string]any {
-	out := map[string]any{}
-	for _, below := range n.Below {
-		out[below.Key] = bareValue(below)
-	}
-	return out
-}
-
-func bareValue(n *fields.Node) any {
-	switch {
-	case n.Leaf():
-		return n.Value
-	case n.List:
-		list := make([]any, len(n.Below))
-		for i, below := range n.Below {
-			list[i] = bareValue(below)
-		}
-		return list
-	default:
-		return bare(n)
-	}
 }
