@@ -40,8 +40,6 @@ func lines[T any](w *world, path string, args ...any) (out []T) {
 	return out
 }
 
-func (w *world) seq() proto.Seq { return w.cluster.ledgers.events().Position().Seq }
-
 // TestE5TheStoryOfANamespace: a person makes, scales and changes a deployment;
 // history, blame and diff tell it as it was.
 func TestE5TheStoryOfANamespace(t *testing.T) {

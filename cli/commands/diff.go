@@ -117,7 +117,7 @@ func (c *client) showDiff(ctx context.Context, params url.Values, f *diffFlags, 
 		if f.output != "table" {
 			return writeLine(out, f.output, line)
 		}
-		return writeDiff(out, l, f.stat)
+		return writeSpanLine(out, l, f.stat)
 	})
 	if err == nil && !whole {
 		return errors.New("the answer ended before all was compared")
@@ -125,9 +125,9 @@ func (c *client) showDiff(ctx context.Context, params url.Values, f *diffFlags, 
 	return err
 }
 
-// writeDiff prints a line of the answer. What is no part of a unified diff
+// writeSpanLine prints a line of the answer. What is no part of a unified diff
 // begins with #.
-func writeDiff(out io.Writer, l diffs.Line, counts bool) (err error) {
+func writeSpanLine(out io.Writer, l diffs.Line, counts bool) (err error) {
 	switch {
 	case l.Span != nil:
 		_, err = fmt.Fprintf(out, "# from %s to %s\n", momentText(l.Span.From), momentText(l.Span.To))
