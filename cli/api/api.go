@@ -41,6 +41,7 @@ type Config struct {
 	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
 	Supposer   Supposer     // nil: there are no what-ifs
 	Audit      Audit        // nil: requests are not recorded
+	Forks      Forks        // nil: there are no forks
 	Authorizer Authorizer   // nil: Masters, and nodes their own things
 	Version    version.Info // what /version answers
 	// ReadOnly says what is served, where nothing can be changed: the name of an
@@ -147,6 +148,9 @@ func (c *call) recover() {
 
 // serve is the way of a request: who asks, about which moment, about what.
 func (c *call) serve() error {
+	if rest, ok := strings.CutPrefix(c.r.URL.Path, forkPrefix); ok && c.past == nil {
+		return c.enterFork(rest)
+	}
 	if rest, ok := strings.CutPrefix(c.r.URL.Path, atPrefix); ok {
 		if err := c.travel(rest); err != nil {
 			return err

@@ -23,6 +23,8 @@ type Masters struct{}
 // Authorize implements Authorizer.
 func (Masters) Authorize(_ context.Context, user User, target Target) (bool, string, error) {
 	switch {
+	case user.forked():
+		return false, "this credential is for a fork of the cluster, and for nothing else", nil
 	case user.listed(GroupMasters):
 		return true, "", nil
 	case target.Resource == "" && target.Verb == verbGet:

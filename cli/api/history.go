@@ -51,6 +51,8 @@ var questions = map[string]map[string]func(*call) error{
 	"whatif":  {http.MethodPost: (*call).whatIf},
 	"audit":   {http.MethodGet: (*call).audit},
 	"epochs":  {http.MethodGet: (*call).epochs, http.MethodPost: (*call).epochs},
+	"forks":   {http.MethodGet: (*call).listForks, http.MethodPost: (*call).makeFork, http.MethodDelete: (*call).removeFork},
+	"advance": {http.MethodPost: (*call).advanceFork},
 }
 
 // serveHistory answers the questions of the group.

@@ -103,4 +103,4 @@ func asksOnly(r *http.Request) bool {
 }
 
 // beginsThen are the questions that begin a cluster of its own at a moment.
-var beginsThen = map[string]bool{"whatif": true}
+var beginsThen = map[string]bool{"whatif": true, "forks": true}

@@ -35,6 +35,7 @@ type Cluster struct {
 	ledgers   ledgers
 	audit     *bus.Audit
 	logs      *logs.Logs
+	forks     *sandbox.Forks
 	api       *api.API
 	https     net.Listener
 	busPort   net.Listener // keeps the port of the bus until the server takes it
@@ -71,9 +72,13 @@ func (c *Cluster) open() error {
 		return err
 	}
 	var err error
+	if c.forks, err = c.newForks(); err != nil {
+		return err
+	}
 	c.api, err = api.New(api.Config{
 		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Finder: c.logs,
-		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Nodes: c, Epochs: c, Version: version.API(), Ready: c.ready.check, Log: c.log,
+		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Forks: c.forks, Nodes: c, Epochs: c,
+		Version: version.API(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
 }

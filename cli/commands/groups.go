@@ -31,7 +31,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			history, blame, why, blast, newEvents(c, streams), newAudit(c, streams), newVerify(c, streams),
 			newUndo(c, streams), restore,
 			newBisect(c, streams), newReplay(c, streams),
-			newWhatIf(c, f, streams),
+			newWhatIf(c, f, streams), newFork(c, streams),
 			newExport(c, streams), newOpen(streams),
 		}},
 	}

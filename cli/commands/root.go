@@ -92,7 +92,7 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 // misspelled says which subcommand may be meant, where kubectl's only say that
 // there is none of that name.
 func misspelled(cmd *cobra.Command, args []string) error {
-	if !cmd.HasAvailableSubCommands() || len(args) == 0 {
+	if !cmd.HasAvailableSubCommands() || len(args) == 0 || cmd.Annotations[takesName] != "" {
 		return nil
 	}
 	cmd.SuggestionsMinimumDistance = 2 // letters, as cobra has it for first words

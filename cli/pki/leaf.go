@@ -30,10 +30,23 @@ func (a *Authority) Client(user string, groups ...string) (Pair, error) {
 	return a.leaf("user-"+user, pkix.Name{CommonName: user, Organization: groups}, x509.ExtKeyUsageClientAuth, nil)
 }
 
+// Issue answers a new client certificate of which nothing is kept here.
+func (a *Authority) Issue(user string, groups ...string) (Pair, error) {
+	return a.issue(pkix.Name{CommonName: user, Organization: groups}, x509.ExtKeyUsageClientAuth, nil)
+}
+
 func (a *Authority) leaf(file string, subject pkix.Name, usage x509.ExtKeyUsage, hosts []string) (Pair, error) {
 	if pair, err := readPair(a.dir, file); err == nil && a.current(pair, hosts) {
 		return pair, nil
 	}
+	pair, err := a.issue(subject, usage, hosts)
+	if err != nil {
+		return Pair{}, err
+	}
+	return pair, writePair(a.dir, file, pair)
+}
+
+func (a *Authority) issue(subject pkix.Name, usage x509.ExtKeyUsage, hosts []string) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Pair{}, fmt.Errorf("generate a key for %s: %w", subject.CommonName, err)
@@ -50,11 +63,7 @@ func (a *Authority) leaf(file string, subject pkix.Name, usage x509.ExtKeyUsage,
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	pair, err := sign(template, a.cert, key, a.key)
-	if err != nil {
-		return Pair{}, err
-	}
-	return pair, writePair(a.dir, file, pair)
+	return sign(template, a.cert, key, a.key)
 }
 
 // current tells whether a kept certificate can go on being used.

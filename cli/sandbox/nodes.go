@@ -80,6 +80,7 @@ func (s *Sandbox) addNode(ctx context.Context, node *corev1.Node, pods []*corev1
 	at, found := s.nodes.find(n.Name())
 	if !found {
 		s.nodes.list = slices.Insert(s.nodes.list, at, n)
+		s.count.Add(1)
 	}
 	return nil
 }
@@ -148,6 +149,7 @@ func (s *Sandbox) nodeChanged(ctx context.Context, c events.Change) error {
 	switch {
 	case c.After.Deleted && found:
 		s.nodes.list = slices.Delete(s.nodes.list, at, at+1)
+		s.count.Add(-1)
 	case !c.After.Deleted && !found:
 		obj, err := s.truth().Object(c.After)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"segno/cli/api/logs"
@@ -37,6 +38,8 @@ type Sandbox struct {
 	clock clock
 	folds map[string]*projections.Projection
 	logs  *logs.Logs
+
+	count atomic.Int32 // of the nodes
 
 	mu    sync.Mutex // held while time moves
 	loops []*reconcilers.Loop
@@ -94,6 +97,8 @@ func (s *Sandbox) assemble() error {
 // Close frees everything. What still reads from the sandbox is told that it is
 // closed.
 func (s *Sandbox) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, fold := range s.folds {
 		_ = fold.Close() // it was in memory only
 	}

@@ -19,6 +19,8 @@ var streams = []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases
 const (
 	foldBytes = 4 << 20
 	tableSize = 8 << 20
+	// leaseWindow is how many transactions of the past of leases are kept.
+	leaseWindow = 1024
 )
 
 // Source is what a sandbox begins from: logs, which are only read, and a moment.
@@ -34,8 +36,12 @@ type Source struct {
 func (s *Sandbox) open(ctx context.Context, from Source) error {
 	all := map[string]logs.Log{}
 	for _, stream := range streams {
+		window := 0
+		if stream == proto.StreamLeases {
+			window = leaseWindow
+		}
 		fold, err := projections.Open(projections.Config{
-			Table: from.Table, Retained: stream != proto.StreamEvents,
+			Table: from.Table, Retained: stream != proto.StreamEvents, Window: window,
 			CacheBytes: foldBytes, RecordBytes: foldBytes, FeedBytes: foldBytes, ObjectBytes: foldBytes, MemTableSize: tableSize,
 		})
 		if err != nil {

@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"segno/cli/api/history"
+	"segno/proto"
+)
+
+// forkPrefix starts the path of every request to a fork:
+// /fork/<name>/<the path there>.
+const forkPrefix = "/fork/"
+
+// Forks keeps clusters that go on from moments of this one's past.
+type Forks interface {
+	// Make begins one that nobody has yet; the answer has its credential.
+	Make(ctx context.Context, request history.ForkRequest, at proto.Seq, clock time.Time) (history.Fork, error)
+	List() history.Forks
+	// Remove frees everything of one.
+	Remove(name string) error
+	// Advance lets time pass in one.
+	Advance(ctx context.Context, name string, by time.Duration) (history.Fork, error)
+	// Door answers where one is asked; ok is false when there is none of that name.
+	Door(name string) (door ForkDoor, ok bool)
+}
+
+// ForkDoor is where a fork is asked.
+type ForkDoor struct {
+	API   http.Handler
+	Group string    // may ask it, and nothing else; besides masters
+	At    proto.Seq // before it, and before Begun, the fork's past is that of its parent
+	Begun time.Time
+	Now   time.Time
+}
+
+// GroupForks begins the group of a credential that is good for one fork alone.
+const GroupForks = "segno:fork:"
+
+// forked tells whether the user's credential is that of a fork.
+func (u User) forked() bool {
+	for _, group := range u.Groups {
+		if strings.HasPrefix(group, GroupForks) {
+			return true
+		}
+	}
+	return false
+}
+
+// enterFork hands the request to a fork, if the user may ask it.
+func (c *call) enterFork(rest string) error {
+	user, ok := UserFrom(c.r.Context())
+	if !ok {
+		return statusText(http.StatusUnauthorized, "Unauthorized", "Unauthorized")
+	}
+	c.user = user
+	c.target = Target{Verb: strings.ToLower(c.r.Method), Path: c.r.URL.Path}
+	name, path, _ := strings.Cut(rest, "/")
+	if c.api.cfg.Forks == nil {
+		return notServed()
+	}
+	door, found := c.api.cfg.Forks.Door(name)
+	master := user.listed(GroupMasters) && !user.forked()
+	switch {
+	case !master && !(found && user.listed(door.Group)):
+		return forbiddenPath(user, c.target, "")
+	case !found:
+		return noFork(name)
+	}
+	if moment, ok := c.beforeFork(path, door); ok && master {
+		c.redirect(moment)
+		return c.serve()
+	}
+	c.redirect("/" + path)
+	door.API.ServeHTTP(c.w, c.r)
+	return nil
+}
+
+// redirect makes the request one for another path.
+func (c *call) redirect(path string) {
+	c.r = c.r.Clone(c.r.Context())
+	c.r.URL.Path, c.r.URL.RawPath = path, ""
+}
+
+// beforeFork is the path of a moment before a fork began, which it shares with
+// this cluster.
+func (c *call) beforeFork(path string, door ForkDoor) (string, bool) {
+	rest, ok := strings.CutPrefix("/"+path, atPrefix)
+	if !ok {
+		return "", false
+	}
+	text, rest, _ := strings.Cut(rest, "/")
+	if unescaped, err := url.PathUnescape(text); err == nil {
+		text = unescaped
+	}
+	moment, err := ParseMoment(text, door.Now)
+	switch {
+	case err != nil:
+		return "", false
+	case moment.Seq != 0 && moment.Seq < door.At:
+		return atPrefix + moment.Seq.String() + "/" + rest, true
+	case moment.Seq == 0 && moment.Time.Before(door.Begun):
+		return atPrefix + moment.Time.UTC().Format(time.RFC3339Nano) + "/" + rest, true
+	default:
+		return "", false
+	}
+}
+
+// noFork is the answer where a fork of that name is not there.
+func noFork(name string) error {
+	return statusText(http.StatusNotFound, "NotFound", "there is no fork %q; those there are: segno fork ls (a restart of the control plane ends all)", name)
+}
+
+func (c *call) listForks() error {
+	if c.api.cfg.Forks == nil {
+		return notServed()
+	}
+	return c.sendJSON(c.api.cfg.Forks.List())
+}
+
+// makeFork begins a fork as of the moment that the path names, or now.
+func (c *call) makeFork() error {
+	if c.api.cfg.Forks == nil {
+		return notServed()
+	}
+	var asked history.ForkRequest
+	if err := c.readDocument(&asked); err != nil {
+		return err
+	}
+	seq, at, err := c.moment()
+	if err != nil {
+		return err
+	}
+	made, err := c.api.cfg.Forks.Make(c.r.Context(), asked, seq, at)
+	if err != nil {
+		return err
+	}
+	return c.sendJSON(made)
+}
+
+func (c *call) removeFork() error {
+	if c.api.cfg.Forks == nil {
+		return notServed()
+	}
+	name := c.r.URL.Query().Get("name")
+	if _, ok := c.api.cfg.Forks.Door(name); !ok {
+		return noFork(name)
+	}
+	if err := c.api.cfg.Forks.Remove(name); err != nil {
+		return fmt.Errorf("remove the fork %s: %w", name, err)
+	}
+	return c.success(http.StatusOK, nil)
+}
+
+// advanceFork lets time pass in a fork.
+func (c *call) advanceFork() error {
+	if c.api.cfg.Forks == nil {
+		return notServed()
+	}
+	var asked history.AdvanceRequest
+	if err := c.readDocument(&asked); err != nil {
+		return err
+	}
+	by, err := time.ParseDuration(asked.By)
+	if err != nil || by < 0 || by > longestSpan {
+		return badRequest("by %q: must be a duration such as 10m, at most %s at once", asked.By, longestSpan)
+	}
+	if _, ok := c.api.cfg.Forks.Door(asked.Name); !ok {
+		return noFork(asked.Name)
+	}
+	fork, err := c.api.cfg.Forks.Advance(c.r.Context(), asked.Name, by)
+	if err != nil {
+		return err
+	}
+	return c.sendJSON(fork)
+}
