@@ -132,8 +132,12 @@ func (c *call) found(answer bisect.Answer) (*history.Found, error) {
 	if answer.Event >= 0 {
 		out.Event = &answer.Event
 	}
-	all := func(*proto.Envelope, *proto.Event) bool { return true }
-	for step, err := range c.api.cfg.Past.Changes(ctx, proto.StreamEvents, env.Seq, env.Seq, false, all) {
+	readable, err := c.readable(env)
+	if err != nil {
+		return nil, err
+	}
+	wanted := func(_ *proto.Envelope, ev *proto.Event) bool { return readable[ev.Key] }
+	for step, err := range c.api.cfg.Past.Changes(ctx, proto.StreamEvents, env.Seq, env.Seq, false, wanted) {
 		if err != nil {
 			return nil, err
 		}
@@ -157,6 +161,25 @@ func (c *call) found(answer bisect.Answer) (*history.Found, error) {
 	if root != env {
 		first := history.Of(proto.StreamEvents, root, nil)
 		out.Root = &first
+	}
+	return out, nil
+}
+
+// readable are the objects of a transaction that the user may read: a transaction
+// may be about others, too.
+func (c *call) readable(env *proto.Envelope) (map[proto.ObjectKey]bool, error) {
+	out := map[proto.ObjectKey]bool{}
+	for i := range env.Events {
+		key := env.Events[i].Key
+		if c.api.cfg.Table.Of(key.Resource) == nil || out[key] {
+			continue
+		}
+		target := c.targetOf(verbGet, key.Resource, key.Namespace, key.Name)
+		allowed, _, err := c.api.cfg.Authorizer.Authorize(c.r.Context(), c.user, target)
+		if err != nil {
+			return nil, fmt.Errorf("authorize %s of %s: %w", c.user.Name, target.Path, err)
+		}
+		out[key] = allowed
 	}
 	return out, nil
 }

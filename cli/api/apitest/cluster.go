@@ -62,7 +62,7 @@ func New(t testing.TB, change func(*api.Config)) *Cluster {
 	if c.Logs, err = logs.New(logs.Config{Table: c.Table, Logs: all}); err != nil {
 		t.Fatal(err)
 	}
-	cfg := api.Config{Table: c.Table, Store: c.Logs, History: c.Logs, Past: c.Logs, Version: version.Info{Major: "1", Minor: "37", GitVersion: "v1.37.2+segno"}}
+	cfg := api.Config{Table: c.Table, Store: c.Logs, History: c.Logs, Past: c.Logs, Finder: c.Logs, Version: version.Info{Major: "1", Minor: "37", GitVersion: "v1.37.2+segno"}}
 	if change != nil {
 		change(&cfg)
 	}
