@@ -44,7 +44,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-require golang.org/x/mod v0.41.0 // indirect
+require golang.org/x/mod v0.41.0
 
 require (
 	cel.dev/expr v0.25.2 // indirect

@@ -29,21 +29,22 @@ const (
 // Config is what the API is made of. Table and Store are needed; the zero
 // value of the rest is a default.
 type Config struct {
-	Table      *events.Table
-	Store      Store
-	Nodes      Nodes        // nil: logs, exec and their like answer 503
-	History    History      // nil: /apis/history.segno is not served
-	Exporter   Exporter     // nil: no export of the logs
-	Finder     Finder       // nil: no bisect
-	Epochs     Epochs       // nil: the log's streams are not shown
-	Beginnings Beginnings   // nil: History, when it is one, else the logs begin with nothing
-	Past       Past         // of many objects; nil: History, when it is one, else it is not served
-	Causes     Causes       // nil: History, when it is one, else what followed from a change is not served
-	Supposer   Supposer     // nil: there are no what-ifs
-	Audit      Audit        // nil: requests are not recorded
-	Forks      Forks        // nil: there are no forks
-	Authorizer Authorizer   // nil: Masters, and nodes their own things
-	Version    version.Info // what /version answers
+	Table       *events.Table
+	Store       Store
+	Nodes       Nodes        // nil: logs, exec and their like answer 503
+	History     History      // nil: /apis/history.segno is not served
+	Exporter    Exporter     // nil: no export of the logs
+	Finder      Finder       // nil: no bisect
+	Epochs      Epochs       // nil: the log's streams are not shown
+	Checkpoints Checkpoints  // nil: nothing is signed
+	Beginnings  Beginnings   // nil: History, when it is one, else the logs begin with nothing
+	Past        Past         // of many objects; nil: History, when it is one, else it is not served
+	Causes      Causes       // nil: History, when it is one, else what followed from a change is not served
+	Supposer    Supposer     // nil: there are no what-ifs
+	Audit       Audit        // nil: requests are not recorded
+	Forks       Forks        // nil: there are no forks
+	Authorizer  Authorizer   // nil: Masters, and nodes their own things
+	Version     version.Info // what /version answers
 	// ReadOnly says what is served, where nothing can be changed: the name of an
 	// opened incident. "" takes writes.
 	ReadOnly string

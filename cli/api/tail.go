@@ -199,13 +199,9 @@ func (c *call) kindIn(stream string) *events.Kind {
 
 // verify proves the logs, and tells how far it is, a line at a time.
 func (c *call) verify() error {
-	var at proto.Seq
-	if c.past != nil {
-		var err error
-		kind := c.api.cfg.Table.Of(proto.Resource{Name: "namespaces"}) // any of EVENTS
-		if at, _, err = c.api.cfg.Store.Resolve(c.r.Context(), kind, *c.past); err != nil {
-			return err
-		}
+	at, err := c.momentOfLog()
+	if err != nil {
+		return err
 	}
 	out := c.lines()
 	ctx, cancel := context.WithCancel(c.r.Context())
@@ -215,7 +211,7 @@ func (c *call) verify() error {
 			cancel()
 		}
 	}
-	err := c.api.cfg.History.Verify(ctx, at, report)
+	err = c.api.cfg.History.Verify(ctx, at, report)
 	if err == nil {
 		err = c.verifyAudit(ctx, report)
 	}

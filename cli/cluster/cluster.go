@@ -33,6 +33,7 @@ type Cluster struct {
 	server    *bus.Server
 	control   *bus.Conn // set once the server is ready
 	ledgers   ledgers
+	signatory *signatory
 	audit     *bus.Audit
 	logs      *logs.Logs
 	forks     *sandbox.Forks
@@ -71,13 +72,16 @@ func (c *Cluster) open() error {
 	if err := c.openAudit(); err != nil {
 		return err
 	}
+	if err := c.openSignatory(); err != nil {
+		return err
+	}
 	var err error
 	if c.forks, err = c.newForks(); err != nil {
 		return err
 	}
 	c.api, err = api.New(api.Config{
 		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Finder: c.logs,
-		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Forks: c.forks, Nodes: c, Epochs: c,
+		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Forks: c.forks, Nodes: c, Epochs: c, Checkpoints: c,
 		Version: version.API(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
@@ -110,10 +114,10 @@ func (c *Cluster) Run(ctx context.Context) error {
 	if fall := base.end(); fall != nil {
 		return fall // the cause of the other
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
+	if ctx.Err() == nil || err != nil && !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	return c.keepCheckpoint()
 }
 
 // serve brings everything up in order and then leaves it running in top.

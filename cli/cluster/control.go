@@ -54,6 +54,7 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return c.followIdentities(ctx) })
 	group.Go(func() error { return c.dropNotes(ctx) })
 	group.Go(func() error { return c.forks.Run(ctx) })
+	group.Go(func() error { return c.keepCheckpoints(ctx) })
 	return nil
 }
 

@@ -28,7 +28,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			newEpoch(c, streams),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
-			history, blame, why, blast, newEvents(c, streams), newAudit(c, streams), newVerify(c, streams),
+			history, blame, why, blast, newEvents(c, streams), newAudit(c, streams), newVerify(c, streams), newCheckpoint(c, streams),
 			newUndo(c, streams), restore,
 			newBisect(c, streams), newReplay(c, streams),
 			newWhatIf(c, f, streams), newFork(c, streams),

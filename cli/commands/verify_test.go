@@ -37,7 +37,7 @@ func TestE13NothingIsProvedByHalfAnAnswer(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 		}))
-		err := asking(server.URL).verify(t.Context(), genericiooptions.NewTestIOStreamsDiscard())
+		err := verifyOptions{}.prove(t.Context(), asking(server.URL), newProof(genericiooptions.NewTestIOStreamsDiscard()))
 		server.Close()
 		if err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", answer, err, want)

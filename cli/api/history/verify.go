@@ -22,6 +22,7 @@ type Result struct {
 	Rows      int       `json:"rows,omitempty"`      // rows compared with a fold from nothing
 	Records   int       `json:"records"`             // of the log's files, compared byte for byte; 0 for a log in memory
 	At        proto.Seq `json:"at,omitempty"`        // a moment that was asked about
+	AtChain   string    `json:"atChain,omitempty"`   // of the chain at that moment
 	AtHash    string    `json:"atHash,omitempty"`    // of all objects as they were then
 	Requests  int       `json:"requests,omitempty"`  // of AUDIT: events in what was checked
 	Problem   string    `json:"problem,omitempty"`

@@ -71,9 +71,7 @@ func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Ver
 			report(last)
 		})
 		if err == nil && at > 0 && stream == proto.StreamEvents {
-			var then proto.Hash
-			then, err = log.Fold.StateHashAt(at)
-			result.At, result.AtHash = at, then.String()
+			err = log.then(result, at)
 		}
 		if err != nil {
 			return fmt.Errorf("verify %s: %w", stream, err)
@@ -81,6 +79,20 @@ func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Ver
 		last.Result = result
 		report(last)
 	}
+	return nil
+}
+
+// then adds what the log was at a moment.
+func (log Log) then(result *history.Result, at proto.Seq) error {
+	state, err := log.Fold.StateHashAt(at)
+	if err != nil {
+		return err
+	}
+	encoded, err := log.Fold.Encoded(at)
+	if err != nil {
+		return err
+	}
+	result.At, result.AtHash, result.AtChain = at, state.String(), proto.HashOf(encoded).String()
 	return nil
 }
 

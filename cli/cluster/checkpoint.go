@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"segno/cli/api/history"
+	"segno/cli/checkpoint"
+	"segno/proto"
+)
+
+// checkpointPeriod is how often a checkpoint is kept while something happens.
+const checkpointPeriod = time.Hour
+
+// signatory signs what the log is.
+type signatory struct {
+	key  checkpoint.Key
+	kept *checkpoint.Kept
+	last proto.Seq // of the one kept last; of the loop, and then of the end
+}
+
+// openSignatory reads or makes the key. A cluster in memory has one of its own.
+func (c *Cluster) openSignatory() (err error) {
+	if c.cfg.DataDir == "" {
+		c.signatory = &signatory{kept: checkpoint.In("")}
+		c.signatory.key, err = checkpoint.NewKey(originOf(c.cfg.Name))
+		return err
+	}
+	c.signatory = &signatory{kept: checkpoint.In(filepath.Join(c.cfg.DataDir, "checkpoints"))}
+	if c.signatory.key, err = checkpoint.KeptKey(filepath.Join(c.cfg.DataDir, "pki"), originOf(c.cfg.Name, c.scope())); err != nil {
+		return err
+	}
+	all, err := c.signatory.kept.All()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	if newest, err := checkpoint.Open(all[len(all)-1], c.signatory.key.Public); err == nil {
+		c.signatory.last = newest.Seq
+	}
+	return nil
+}
+
+// originOf names a log: the cluster's name, and what tells it from others of
+// that name.
+func originOf(parts ...string) string {
+	name := strings.Join(append([]string{"segno"}, parts...), "/")
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || r == '+' {
+			return '-' // a key's name has none of them
+		}
+		return r
+	}, name)
+}
+
+// Checkpoint implements api.Checkpoints.
+func (c *Cluster) Checkpoint(_ context.Context, at proto.Seq) ([]byte, error) {
+	if at == 0 {
+		at = c.ledgers.events().Position().Seq
+	}
+	return c.sign(at)
+}
+
+func (c *Cluster) sign(at proto.Seq) ([]byte, error) {
+	fold := c.ledgers.events()
+	encoded, err := fold.Encoded(at)
+	if err != nil {
+		return nil, fmt.Errorf("sign a checkpoint: %w", err)
+	}
+	state, err := fold.StateHashAt(at)
+	if err != nil {
+		return nil, fmt.Errorf("sign a checkpoint: %w", err)
+	}
+	return c.signatory.key.Sign(checkpoint.Checkpoint{
+		Seq: at, Hash: proto.HashOf(encoded), State: state, Time: time.Now(), Stream: proto.StreamEvents,
+	})
+}
+
+// Checkpoints implements api.Checkpoints.
+func (c *Cluster) Checkpoints(context.Context) (history.Checkpoints, error) {
+	out := history.Checkpoints{Key: c.signatory.key.Public, Checkpoints: []history.Checkpoint{}}
+	all, err := c.signatory.kept.All()
+	for _, note := range all {
+		shown := history.Checkpoint{Note: string(note)}
+		if is, err := checkpoint.Open(note, c.signatory.key.Public); err != nil {
+			shown.Wrong = err.Error()
+		} else {
+			shown.Seq, shown.Time, shown.Hash, shown.State, shown.Stream = is.Seq, is.Time, is.Hash.String(), is.State.String(), is.Stream
+		}
+		out.Checkpoints = append(out.Checkpoints, shown)
+	}
+	return out, err
+}
+
+// keepCheckpoints keeps one every hour in which something happened.
+func (c *Cluster) keepCheckpoints(ctx context.Context) error {
+	tick := time.NewTicker(checkpointPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := c.keepCheckpoint(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// keepCheckpoint keeps one, if something has happened since the last.
+func (c *Cluster) keepCheckpoint() error {
+	at := c.ledgers.events().Position().Seq
+	if at == c.signatory.last {
+		return nil
+	}
+	note, err := c.sign(at)
+	if err != nil {
+		return err
+	}
+	if err := c.signatory.kept.Append(note); err != nil {
+		return err
+	}
+	c.signatory.last = at
+	return nil
+}
