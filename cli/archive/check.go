@@ -12,6 +12,7 @@ import (
 // Contents is what lies in a file.
 type Contents struct {
 	Header Header
+	Files  []File
 	Logs   []Held
 }
 
@@ -29,7 +30,7 @@ func Check(ctx context.Context, r io.Reader) (Contents, error) {
 		return Contents{}, err
 	}
 	defer in.Close()
-	out := Contents{Header: in.Header()}
+	out := Contents{Header: in.Header(), Files: in.Files()}
 	for {
 		log, err := in.Next()
 		if errors.Is(err, io.EOF) {

@@ -13,6 +13,7 @@ import (
 // it is, the length of its body as a uvarint, and the body:
 //
 //	h  Header, JSON: the first frame
+//	f  File, JSON: a small file beside the logs; they come before these
 //	l  Log, JSON: a log begins; its objects and transactions follow
 //	o  an object as it was before the span, msgpack
 //	e  a transaction: state hash after it ‖ hash of it ‖ envelope as in the log
@@ -23,6 +24,7 @@ import (
 // been taken out of the envelope: the chain then still holds.
 const (
 	frameHeader      = 'h'
+	frameFile        = 'f'
 	frameLog         = 'l'
 	frameObject      = 'o'
 	frameTransaction = 'e'
@@ -47,6 +49,8 @@ const (
 	// size, once it is more than the free bytes. Logs pack to a tenth or a hundredth.
 	maxUnpacked  = 2000
 	freeUnpacked = 256 << 20
+	// maxFiles bounds the files beside the logs.
+	maxFiles = 64
 	// maxSeq is beyond every log, and leaves room to count on.
 	maxSeq = proto.Seq(1) << 62
 )
@@ -78,6 +82,17 @@ type Header struct {
 	Until time.Time `json:"until"`
 	// Redacted tells that the values of Secrets were taken out.
 	Redacted bool `json:"redacted,omitempty"`
+	// Backup tells that a cluster can be made of the file: its logs are whole. Keys
+	// tells that what proves who the cluster is, and who may do everything in it, is
+	// in the file.
+	Backup bool `json:"backup,omitempty"`
+	Keys   bool `json:"keys,omitempty"`
+}
+
+// File is a small file of a cluster's data directory.
+type File struct {
+	Name string `json:"name"` // path in the data directory, with slashes
+	Data []byte `json:"data"`
 }
 
 // Log says where a log begins in the file: with the state after a transaction.

@@ -136,7 +136,7 @@ func (f *framed) read() (what byte, body []byte, err error) {
 // bounded refuses what takes more than any file that segno writes.
 func (f *framed) bounded(what byte, size uint64) error {
 	most := uint64(maxFrame)
-	if what == frameHeader || what == frameLog || what == frameSum {
+	if what == frameHeader || what == frameFile || what == frameLog || what == frameSum {
 		most = maxHeader
 	}
 	if size > most {

@@ -20,6 +20,7 @@ type Archive struct {
 	Header Header
 	Logs   map[string]*projections.Projection // by stream
 	Starts map[string]Log
+	Files  []File
 	// Differs is the first transaction of EVENTS after which the fold has another
 	// state hash than was recorded; 0 is none. It is always 0 when values were taken
 	// out: the hashes cannot be compared then.
@@ -30,7 +31,10 @@ type Archive struct {
 type OpenConfig struct {
 	Table *events.Table
 	Dir   string // folder of the projections, a stream each; "" folds in memory
-	Log   *slog.Logger
+	// Folders names a stream's folder in Dir; default is its name in small letters.
+	Folders map[string]string
+	Sync    bool // what is folded is to last
+	Log     *slog.Logger
 	// Recorded is told the state hash that was recorded after each transaction; may
 	// be nil.
 	Recorded func(stream string, seq proto.Seq, state proto.Hash)
@@ -42,6 +46,9 @@ func (c OpenConfig) folder(stream string) string {
 	if c.Dir == "" {
 		return ""
 	}
+	if name := c.Folders[stream]; name != "" {
+		return filepath.Join(c.Dir, name)
+	}
 	return filepath.Join(c.Dir, strings.ToLower(stream))
 }
 
@@ -52,7 +59,7 @@ func Open(ctx context.Context, r io.Reader, cfg OpenConfig) (*Archive, error) {
 		return nil, err
 	}
 	defer in.Close()
-	a := &Archive{Header: in.Header(), Logs: map[string]*projections.Projection{}, Starts: map[string]Log{}}
+	a := &Archive{Header: in.Header(), Files: in.Files(), Logs: map[string]*projections.Projection{}, Starts: map[string]Log{}}
 	for {
 		log, err := in.Next()
 		if errors.Is(err, io.EOF) && a.Logs[proto.StreamEvents] == nil {
@@ -95,7 +102,7 @@ func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig)
 	f := &folding{archive: a, stream: log.Stream, cfg: cfg}
 	fold, err := projections.Open(projections.Config{
 		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents,
-		Redacted: a.Header.Redacted, Folded: f.folded,
+		Redacted: a.Header.Redacted, Folded: f.folded, Sync: cfg.Sync,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 type Reader struct {
 	in     *framed
 	header Header
+	files  []File
 	log    Log
 	sum    *Sum   // of the log that was read last
 	what   byte   // the frame that was read ahead
@@ -39,7 +40,29 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err := out.parse(&out.header); err != nil {
 		return nil, err
 	}
-	return out, out.step()
+	if err := out.step(); err != nil {
+		return nil, err
+	}
+	return out, out.readFiles()
+}
+
+// Files are those that lie beside the logs.
+func (r *Reader) Files() []File { return r.files }
+
+func (r *Reader) readFiles() error {
+	for r.what == frameFile {
+		var file File
+		if err := r.parse(&file); err != nil {
+			return err
+		}
+		if r.files = append(r.files, file); len(r.files) > maxFiles {
+			return fmt.Errorf("%w: it has more than %d files beside its logs", ErrDamaged, maxFiles)
+		}
+		if err := r.step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close frees what reading takes.

@@ -33,6 +33,9 @@ type Config struct {
 	// Secrets keeps the values of Secrets; otherwise they are taken out. Redacted
 	// tells that they were taken out of the logs before.
 	Secrets, Redacted bool
+	// Backup and Keys say what the file is good for; Files lie in it beside the logs.
+	Backup, Keys bool
+	Files        []File
 	// Progress is told how many transactions were written, of how many; may be nil.
 	Progress func(done, total int)
 }
@@ -55,6 +58,11 @@ func Write(ctx context.Context, w io.Writer, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
+	for _, file := range cfg.Files {
+		if err := out.writeJSON(frameFile, file); err != nil {
+			return fmt.Errorf("write %s to the archive: %w", file.Name, err)
+		}
+	}
 	for _, span := range cfg.Spans {
 		if err := wr.span(ctx, span); err != nil {
 			return fmt.Errorf("write %s to the archive: %w", span.Stream, err)
@@ -68,7 +76,7 @@ func Write(ctx context.Context, w io.Writer, cfg Config) error {
 
 // header says what the file will hold.
 func (cfg Config) header() (Header, error) {
-	out := Header{Cluster: cfg.Cluster, Made: cfg.Made.UTC(), By: version.Version, Redacted: !cfg.Secrets || cfg.Redacted}
+	out := Header{Cluster: cfg.Cluster, Made: cfg.Made.UTC(), By: version.Version, Redacted: !cfg.Secrets || cfg.Redacted, Backup: cfg.Backup, Keys: cfg.Keys}
 	for _, span := range cfg.Spans {
 		if span.Stream != proto.StreamEvents {
 			continue

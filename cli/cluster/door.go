@@ -75,7 +75,7 @@ func (c *Cluster) kubeconfig() string {
 	if c.cfg.DataDir == "" {
 		return ""
 	}
-	return filepath.Join(c.cfg.DataDir, "kubeconfig")
+	return filepath.Join(c.cfg.DataDir, kubeconfigFile)
 }
 
 // Entry is the cluster as kubeconfig files name it.

@@ -74,3 +74,25 @@ func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) 
 	}
 	return spans, nil
 }
+
+// leasesKept is how many transactions of the leases go into a backup, at most: far
+// from the end of those that are kept, which moves on meanwhile.
+const leasesKept = 256
+
+// Backup writes all logs, with files beside them. The small logs come first: what
+// caused them lies before the end of EVENTS, which is looked at last.
+func (l *Logs) Backup(ctx context.Context, w io.Writer, keys bool, files []archive.File) error {
+	var spans []archive.Span
+	for _, stream := range []string{proto.StreamLeases, proto.StreamNotes, proto.StreamEvents} {
+		fold := l.logs[stream].Fold
+		last, first := fold.Position().Seq, max(fold.First(), 1)
+		if stream == proto.StreamLeases && last > leasesKept {
+			first = max(first, last-leasesKept+1)
+		}
+		spans = append(spans, archive.Span{Stream: stream, Fold: fold, From: first, To: last})
+	}
+	return status(archive.Write(ctx, w, archive.Config{
+		Cluster: l.name, Made: l.now(), Until: l.now(), Table: l.table, Spans: spans,
+		Secrets: true, Redacted: l.redacted, Backup: true, Keys: keys, Files: files,
+	}))
+}

@@ -34,11 +34,11 @@ func File(path string, data []byte) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(fresh.Name()))
 	}
-	return syncFolder(dir)
+	return SyncFolder(dir)
 }
 
-// syncFolder makes new names last.
-func syncFolder(dir string) error {
+// SyncFolder makes new names in a folder last.
+func SyncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("sync the folder %s: %w", dir, err)
