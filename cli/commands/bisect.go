@@ -23,7 +23,7 @@ A comparison with what does not exist is false; == null asks whether it exists.`
 
 func newBisect(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	var when, from, to, output string
-	var scan, stopped bool
+	var scan, stopped, full bool
 	cmd := &cobra.Command{
 		Use: "bisect --when EXPRESSION", Short: "Find the event at which something became true",
 		Long: "Find the first transaction at which an expression became true: what it changed, who did it, and where that came from.\n" +
@@ -66,7 +66,7 @@ func newBisect(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 				return fmt.Errorf("%s\n%s", neverWas(found), howFound(found))
 			}
 			if output == "table" {
-				writeBisection(streams.Out, found)
+				writeBisection(streams.Out, found, full)
 			}
 			return nil
 		},
@@ -77,6 +77,7 @@ func newBisect(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&to, "to", "", "End at this sequence, time or duration ago; now by default")
 	flags.BoolVar(&stopped, "stopped", false, "Find where it stopped being true")
 	flags.BoolVar(&scan, "scan", false, "Look at every transaction, rather than by halves as if it became true only once")
+	flags.BoolVar(&full, "full", false, "Show every field that changed")
 	flags.StringVarP(&output, "output", "o", "table", "Output format: table, json or yaml")
 	completeChoices(cmd, "output", "table", "json", "yaml")
 	_ = cmd.MarkFlagRequired("when") // it exists: it was added above
@@ -98,7 +99,7 @@ func (c *client) spanParams(from, to string) (url.Values, error) {
 }
 
 // writeBisection tells what was found: the answer first, how it was found last.
-func writeBisection(out io.Writer, b history.Bisection) {
+func writeBisection(out io.Writer, b history.Bisection, full bool) {
 	switch {
 	case b.Found.Event != nil:
 		fmt.Fprintf(out, "It was true first of an event of transaction %d.\n\n", b.Found.Seq)
@@ -110,7 +111,7 @@ func writeBisection(out io.Writer, b history.Bisection) {
 	writeEventsHead(out)
 	writeEvents(out, b.Found.Transaction)
 	for _, o := range b.Found.Objects {
-		writeDiff(out, o)
+		writeDiff(out, o, fewFields(full))
 	}
 	fmt.Fprintln(out)
 	if root := b.Found.Root; root != nil {
@@ -134,10 +135,7 @@ func truths(b history.Bisection) (was, wasNot string) {
 
 func alreadyWas(b history.Bisection) string {
 	was, wasNot := truths(b)
-	if b.Found == nil {
-		return fmt.Sprintf("It was %s already before transaction %d, and %s at %d.", was, b.From, wasNot, b.Ended)
-	}
-	return fmt.Sprintf("It was %s already before transaction %d, and %s from %d on.", was, b.From, wasNot, b.Ended)
+	return fmt.Sprintf("It was %s already before transaction %d, and was %s from %d on.", was, b.From, wasNot, b.Ended)
 }
 
 // neverWas says why nothing was found.

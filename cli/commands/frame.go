@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"segno/cli/api/history"
@@ -12,12 +14,21 @@ import (
 // frameIndent is what lies below a transaction.
 const frameIndent = "       "
 
+// fewFields is how many changed fields of an object are shown unless all are asked
+// for; 0 is all.
+func fewFields(full bool) int {
+	if full {
+		return 0
+	}
+	return 6
+}
+
 // writeFrame prints a transaction of a replay: its events, what they changed, and
 // what stands around it.
-func writeFrame(out io.Writer, f replay.Frame, verified bool) {
+func writeFrame(out io.Writer, f replay.Frame, verified, full bool) {
 	writeEvents(out, f.Transaction)
 	for _, o := range f.Objects {
-		writeDiff(out, o)
+		writeDiff(out, o, fewFields(full))
 	}
 	if len(f.Causes) > 0 {
 		fmt.Fprintf(out, "%s↑ %s\n", frameIndent, transactionLine(f.Causes[0]))
@@ -53,28 +64,31 @@ func stateText(s replay.State) string {
 	}
 }
 
-// writeDiff prints what a transaction changed of an object, a line a field.
-func writeDiff(out io.Writer, o history.ObjectState) {
-	switch {
-	case o.Deleted:
+// writeDiff prints what a transaction changed of an object, a line a field, what
+// matters most first; most is how many, 0 is all.
+func writeDiff(out io.Writer, o history.ObjectState, most int) {
+	if o.Deleted {
 		fmt.Fprintf(out, "%s- %s\n", frameIndent, nameOf(o.Object))
 		return
-	case o.Created:
-		r := concealOne(o.Object, history.Revision{Changes: o.Changes})
-		fmt.Fprintf(out, "%s+ %s  %s\n", frameIndent, nameOf(o.Object), summary(r.Changes, 2))
+	}
+	changes := concealOne(o.Object, history.Revision{Changes: o.Changes}).Changes
+	if o.Created {
+		fmt.Fprintf(out, "%s+ %s  %s\n", frameIndent, nameOf(o.Object), summary(changes, 2))
 		return
 	}
-	r := concealOne(o.Object, history.Revision{Changes: o.Changes})
-	for _, change := range r.Changes {
+	slices.SortStableFunc(changes, func(a, b history.Change) int { return cmp.Compare(weigh(a), weigh(b)) })
+	for i, change := range changes {
+		if most > 0 && i == most {
+			fmt.Fprintf(out, "%s~ %s and %d fields more\n", frameIndent, nameOf(o.Object), len(changes)-most)
+			return
+		}
 		fmt.Fprintf(out, "%s~ %s %s\n", frameIndent, nameOf(o.Object), brief(change))
 	}
 }
 
 // writeVerdict says what a replay came to.
 func writeVerdict(out io.Writer, v replay.Verdict, took time.Duration) {
-	speed := float64(v.Transactions) / max(took.Seconds(), 1e-9)
-	fmt.Fprintf(out, "%d transactions, %d to %d, were fetched and folded in %s (%.0f a second).\n",
-		v.Transactions, v.From, v.To, took.Round(time.Millisecond), speed)
+	fmt.Fprintf(out, "%d transactions, %d to %d, were fetched and folded in %s.\n", v.Transactions, v.From, v.To, took.Round(time.Millisecond))
 	switch {
 	case !v.Compared:
 		fmt.Fprintf(out, "State hash %s was recorded; the values of Secrets were left out, and --verify is needed to compare.\n", v.Recorded)

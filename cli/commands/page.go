@@ -76,7 +76,7 @@ func frameText(f replay.Frame) string {
 	p.line(looksTitle, "CHANGED")
 	var diff page
 	for _, o := range f.Objects {
-		writeDiff(&diff, o)
+		writeDiff(&diff, o, 0)
 	}
 	if diff.Len() == 0 {
 		diff.WriteString("  nothing\n")
@@ -93,7 +93,9 @@ func frameText(f replay.Frame) string {
 			looks = looksBad
 		}
 	}
-	p.line(looks, "  %s", stateText(f.State))
+	for line := range strings.SplitSeq(stateText(f.State), ", ") {
+		p.line(looks, "  %s", line)
+	}
 	return p.String()
 }
 

@@ -25,7 +25,7 @@ import (
 type replayFlags struct {
 	from, to, file, stop, output string
 	speed                        float64
-	step, verify, quiet          bool
+	step, verify, quiet, full    bool
 }
 
 func newReplay(c *client, streams genericiooptions.IOStreams) *cobra.Command {
@@ -60,6 +60,7 @@ func newReplay(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.BoolVar(&f.step, "step", false, "Step forwards and backwards, in the terminal")
 	flags.StringVar(&f.stop, "break", "", "Stop at the first transaction for which this EXPRESSION is true")
 	flags.BoolVar(&f.verify, "verify", false, "Compare the state after every transaction with the recorded one")
+	flags.BoolVar(&f.full, "full", false, "Show every field that changed")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "Only say what it came to")
 	flags.StringVarP(&f.output, "output", "o", "table", "Output format: table, json or yaml")
 	completeChoices(cmd, "output", "table", "json", "yaml")
@@ -197,7 +198,7 @@ func (p *player) show(ctx context.Context, last proto.Seq) error {
 		}
 		before = frame.Time
 		if p.flags.output == "table" {
-			writeFrame(p.out, frame, p.flags.verify)
+			writeFrame(p.out, frame, p.flags.verify, p.flags.full)
 			continue
 		}
 		if err := p.document(frame); err != nil {

@@ -144,7 +144,7 @@ func TestE9SteppingShowsTheTransactionAndWhatIsAround(t *testing.T) {
 		"\n     └─ 13  2026-",
 		"\n        └─ 14  2026-",
 		"[segno number 14]  +1s\n",
-		"\n  abc, recorded abc: the same\n",
+		"\n  abc\n  recorded abc: the same\n",
 		"b B next, last break",
 		"q quit",
 	} {
@@ -174,7 +174,7 @@ func TestE9SteppingFitsTheWindow(t *testing.T) {
 	for range 200 {
 		press(s, "down")
 	}
-	if !strings.Contains(s.text(), "abc, recorded abc") {
+	if !strings.Contains(s.text(), "recorded abc: the same") {
 		t.Errorf("the end is not to be seen:\n%s", uncoloured(s.text()))
 	}
 	for range 200 {
@@ -240,7 +240,7 @@ func TestE9SteppingWaitsForItsSearch(t *testing.T) {
 // TestE9ADifferingStateIsSeen shows a state that is not what was recorded.
 func TestE9ADifferingStateIsSeen(t *testing.T) {
 	f := replay.Frame{State: replay.State{Folded: "abc", Recorded: "def"}}
-	if text := frameText(f); !strings.Contains(text, "abc, recorded def: DIFFERENT") {
+	if text := frameText(f); !strings.Contains(text, "recorded def: DIFFERENT") {
 		t.Errorf("got %s", text)
 	}
 	var out strings.Builder
