@@ -194,36 +194,48 @@ const stride = 256
 // newest finds, from the end, where the newest limit revisions begin: at which
 // transaction, behind how many of its own, and whether there are older ones.
 func (c *call) newest(w wish, limit int) (from proto.Seq, skip int, more bool, err error) {
-	count := 0
+	from, count := w.from, 0
 	for end := min(w.to, c.api.cfg.Store.View(c.kindIn(w.stream)).Seq()); end >= w.from && end > 0; {
 		begin := w.from
 		if end-w.from >= stride {
 			begin = end - stride + 1
 		}
-		var kept []proto.Seq
-		for step, err := range c.api.cfg.Past.Changes(c.r.Context(), w.stream, begin, end, false, w.wants) {
-			if err != nil {
-				return 0, 0, false, err
-			}
-			_, ok, err := history.LineOf(c.api.cfg.Table, w.stream, step, w.filter)
-			if err != nil {
-				return 0, 0, false, err
-			}
-			if ok {
-				kept = append(kept, step.Record.Seq)
-			}
-		}
-		if count += len(kept); count > limit {
-			first := count - limit
-			from = kept[first]
-			for skip = 0; skip < first && kept[first-skip-1] == from; {
+		kept, err := c.kept(w, begin, end)
+		switch {
+		case err != nil:
+			return 0, 0, false, err
+		case count == limit && len(kept) > 0:
+			return from, 0, true, nil
+		case count+len(kept) > limit:
+			first := count + len(kept) - limit
+			for from = kept[first]; skip < first && kept[first-skip-1] == from; {
 				skip++
 			}
 			return from, skip, true, nil
 		}
+		if count += len(kept); len(kept) > 0 {
+			from = kept[0]
+		}
 		end = begin - 1
 	}
-	return w.from, 0, false, nil
+	return from, 0, false, nil
+}
+
+// kept are the transactions of a span, once for each revision that is wanted.
+func (c *call) kept(w wish, begin, end proto.Seq) (out []proto.Seq, err error) {
+	for step, err := range c.api.cfg.Past.Changes(c.r.Context(), w.stream, begin, end, false, w.wants) {
+		if err != nil {
+			return nil, err
+		}
+		_, ok, err := history.LineOf(c.api.cfg.Table, w.stream, step, w.filter)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, step.Record.Seq)
+		}
+	}
+	return out, nil
 }
 
 // pourRevisions writes a line a revision, without the first few.

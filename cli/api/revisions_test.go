@@ -11,10 +11,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"segno/cli/api"
 	"segno/cli/api/apitest"
 	"segno/cli/api/history"
+	"segno/events"
+	"segno/proto"
 )
 
 // shop is a cluster in which something happened in two namespaces: sequences 4
@@ -214,6 +217,39 @@ func TestE5HistoryGoesOn(t *testing.T) {
 		}
 		if err := answer.Body.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestE5TheNewestOfManyTransactions: any number of them, whatever is read at a
+// time, and whether there are older ones.
+func TestE5TheNewestOfManyTransactions(t *testing.T) {
+	c := client{t, apitest.New(t, nil)}
+	c.Create(t, configMap("m")) // 4
+	const all = 600
+	for i := range all - 1 {
+		action := events.Patch{Key: proto.Resource{Name: "configmaps"}.Key("default", "m"), Type: types.MergePatchType, Data: fmt.Appendf(nil, `{"data":{"k":"%d"}}`, i)}
+		if i%3 == 0 { // two objects at once
+			if _, err := c.Logs.Submit(t.Context(), events.Command{Actor: "user:a", Action: events.Batch{action, events.Create{
+				Key: proto.Resource{Name: "configmaps"}.Key("default", fmt.Sprint("n", i)), Object: configMap(fmt.Sprint("n", i)), UID: types.UID(fmt.Sprint("n", i)),
+			}}}); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if _, err := c.Logs.Submit(t.Context(), events.Command{Actor: "user:a", Action: action}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, _ := c.revisionLines("namespace=default")
+	if len(whole) != all+(all+1)/3 {
+		t.Fatalf("%d revisions", len(whole))
+	}
+	for _, limit := range []int{1, 2, 3, 100, 255, 256, 257, 341, 342, 343, 344, 500, 682, 683, 684, 685, len(whole) - 1, len(whole), len(whole) + 1} {
+		got, warnings := c.revisionLines(fmt.Sprintf("namespace=default&limit=%d", limit))
+		want := whole[max(0, len(whole)-limit):]
+		if strings.Join(got, "\n") != strings.Join(want, "\n") || (len(warnings) > 0) != (limit < len(whole)) {
+			t.Errorf("limit %d: %d revisions, warnings %q", limit, len(got), warnings)
 		}
 	}
 }

@@ -47,6 +47,24 @@ func BenchmarkPast(b *testing.B) {
 		})
 	})
 	b.Run("history", func(b *testing.B) { p.ask(b, func() string { return p.question("history", "") }) })
+	b.Run("blame", func(b *testing.B) { p.ask(b, func() string { return p.question("blame", "") }) })
+	b.Run("diff", func(b *testing.B) {
+		p.ask(b, func() string { return p.question("diff", fmt.Sprintf("&from=%d&to=%d", pastEvents/2, pastEvents)) })
+	})
+	// Of a namespace: the newest 500 revisions in the log, and what happened in its
+	// last 17 minutes.
+	const recent = pastEvents - 10_000
+	for name, question := range map[string]string{
+		"history/newest": "history?namespace=team-%d&limit=500",
+		"history/since":  "history?namespace=team-%d&since=" + fmt.Sprint(recent),
+		"diff/since":     fmt.Sprintf("diff?stat=true&from=%d&to=%d", recent, pastEvents) + "&namespace=team-%d",
+	} {
+		b.Run(name, func(b *testing.B) {
+			p.ask(b, func() string {
+				return "/apis/history.segno/v1/" + fmt.Sprintf(question, p.rng.IntN(pastObjects/pastNamespace))
+			})
+		})
+	}
 	b.Run("why", func(b *testing.B) { p.ask(b, func() string { return p.question("why", "") }) })
 	for name, when := range map[string]string{
 		"object": `object("pods", "team-42", "pod-042042").status.phase == "Failed"`,
