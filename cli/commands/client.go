@@ -34,6 +34,7 @@ import (
 type client struct {
 	*genericclioptions.ConfigFlags
 	at      string
+	under   string // path of the fork that is asked; "" is the cluster
 	command string // the whole command line, for the log
 	// headers adds what kubectl says of itself to requests.
 	headers func(http.RoundTripper) http.RoundTripper
@@ -163,6 +164,7 @@ func (c *client) addFlags(flags *pflag.FlagSet) {
 // wrap turns a kubeconfig's REST configuration into segno's: the path of the
 // moment, the command line as a header, and the bus as transport.
 func (c *client) wrap(config *rest.Config) *rest.Config {
+	config.Host = strings.TrimSuffix(config.Host, "/") + c.under
 	if c.at != "" {
 		config.Host = strings.TrimSuffix(config.Host, "/") + "/at/" + url.PathEscape(c.at)
 	}

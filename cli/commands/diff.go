@@ -69,9 +69,15 @@ func (f *diffFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "Compare with this moment: a sequence, time or duration ago")
 	flags.StringVar(&f.to, "to", "", "Compare as of this moment; the default is now")
-	flags.StringVar(&f.section, "section", "all", "With --from: only the spec, only the status, or all")
-	flags.BoolVar(&f.stat, "stat", false, "With --from: only count, for each object and in total")
-	flags.StringVarP(&f.output, "output", "o", "table", "With --from: table, json or yaml; a document for the span, each object, and the counts")
+	f.addForm(cmd)
+}
+
+// addForm adds the flags that say what is shown, and how.
+func (f *diffFlags) addForm(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.section, "section", "all", "Of two moments: only the spec, only the status, or all")
+	flags.BoolVar(&f.stat, "stat", false, "Of two moments: only count, for each object and in total")
+	flags.StringVarP(&f.output, "output", "o", "table", "Of two moments: table, json or yaml; a document for the span, each object, and the counts")
 	completeChoices(cmd, "section", "all", "spec", "status")
 	completeChoices(cmd, "output", "table", "json", "yaml")
 }

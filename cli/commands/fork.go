@@ -50,7 +50,7 @@ func newFork(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&clock, "time", "real", "Its clock: real goes on by itself, virtual stands still until it is advanced")
 	completeChoices(cmd, "time", "real", "virtual")
-	cmd.AddCommand(newForkList(c, streams), newForkRemove(c, streams), newForkAdvance(c, streams))
+	cmd.AddCommand(newForkList(c, streams), newForkRemove(c, streams), newForkAdvance(c, streams), newForkDiff(c, streams))
 	return cmd
 }
 

@@ -16,7 +16,7 @@ import (
 var presentOnly = []string{
 	"up", "down", "token", "join", "create", "run", "expose", "set", "edit", "delete", "apply", "diff", "patch", "replace",
 	"scale", "autoscale", "epoch", "rollout undo", "rollout pause", "rollout resume", "rollout restart",
-	"fork ls", "fork rm", "fork advance", "logs", "exec", "attach", "port-forward", "cp", "debug", "cordon", "uncordon", "drain", "taint",
+	"fork ls", "fork rm", "fork advance", "fork diff", "logs", "exec", "attach", "port-forward", "cp", "debug", "cordon", "uncordon", "drain", "taint",
 	"undo",
 }
 

@@ -60,6 +60,7 @@ func (d *door) Submit(ctx context.Context, cmd events.Command) (events.Outcome, 
 	if err := d.fold.Commit([]proto.Entry{entry}, nil); err != nil {
 		return events.Outcome{}, fmt.Errorf("fold transaction %s of a sandbox: %w", env.Seq, err)
 	}
+	d.clock.set(at) // what has happened is not in the future
 	out.Seq = env.Seq
 	return out, nil
 }

@@ -45,7 +45,7 @@ func (s *Sandbox) podStatus(ctx context.Context, node proto.NodeName, item *prot
 	if action == nil {
 		return nil
 	}
-	cause, err := report.Cause(node, item, have, &is.Status, s.past)
+	cause, err := report.Cause(node, item, have, &is.Status, s.newest)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (s *Sandbox) podStatus(ctx context.Context, node proto.NodeName, item *prot
 	}
 }
 
-// past implements report.Past.
-func (s *Sandbox) past(key proto.ObjectKey, limit int) ([]*proto.Envelope, error) {
+// newest implements report.Past.
+func (s *Sandbox) newest(key proto.ObjectKey, limit int) ([]*proto.Envelope, error) {
 	revisions, err := s.truth().History(key, projections.Newest, limit)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ type Source struct {
 // open makes the logs of a sandbox, filled with what was there then, and the
 // doors to them.
 func (s *Sandbox) open(ctx context.Context, from Source) error {
-	all := map[string]logs.Log{}
+	all, points := map[string]logs.Log{}, map[string]proto.Seq{}
 	for _, stream := range streams {
 		window := 0
 		if stream == proto.StreamLeases {
@@ -51,11 +51,15 @@ func (s *Sandbox) open(ctx context.Context, from Source) error {
 		if err := fill(ctx, fold, from, stream); err != nil {
 			return fmt.Errorf("begin the log %s of a sandbox: %w", stream, err)
 		}
+		points[stream] = fold.Position().Seq
 		d := &door{table: from.Table, fold: fold, causes: s.folds[proto.StreamEvents], clock: &s.clock}
 		all[stream] = logs.Log{Fold: fold, Submit: d.Submit}
 	}
 	var err error
-	s.logs, err = logs.New(logs.Config{Name: "sandbox", Table: from.Table, Logs: all})
+	if s.logs, err = logs.New(logs.Config{Name: "sandbox", Table: from.Table, Logs: all}); err != nil {
+		return err
+	}
+	s.past, err = newPast(s.logs, from, points)
 	return err
 }
 
