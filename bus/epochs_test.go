@@ -459,3 +459,24 @@ func TestE14LargeLogOfSeveralEpochsIsComparedWhileItRuns(t *testing.T) {
 		w.again(t, w.fold)
 	}
 }
+
+// TestE14NobodyAppendsToASealedEpoch: neither a deposed writer, nor one that
+// may do everything.
+func TestE14NobodyAppendsToASealedEpoch(t *testing.T) {
+	w := threeEpochs(t)
+	err := once(t, w.dir, w.fold, func(seq *Sequencer) {
+		for _, stream := range []string{"EVENTS", "EVENTS_1"} {
+			conn := seq.journal.Load().conn
+			answer, err := conn.nc.RequestWithContext(t.Context(), proto.LogSubject(stream, proto.ObjectKey{}), []byte("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := readAck(answer); !errors.Is(got.err, errRefused) {
+				t.Errorf("%s took an append: %s", stream, answer.Data)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -74,14 +74,12 @@ func (j *journal) find(ctx context.Context) (map[uint32]found, error) {
 	return out, nil
 }
 
-// seal ends an epoch for ever. What is in its files is on disk before.
+// seal ends an epoch for ever, unless it has ended. What is in its files is on
+// disk before.
 func (j *journal) seal(ctx context.Context, epoch uint32, dir string) error {
 	s, err := j.stream(epoch)
 	if err != nil {
 		return err
-	}
-	if err := syncBlocks(dir); err != nil {
-		return fmt.Errorf("seal %s: %w", s.name, err)
 	}
 	err = patiently(ctx, func(ctx context.Context) error {
 		have, err := s.js.Stream(ctx, s.name)
@@ -91,6 +89,9 @@ func (j *journal) seal(ctx context.Context, epoch uint32, dir string) error {
 		cfg := have.CachedInfo().Config
 		if cfg.Sealed {
 			return nil
+		}
+		if err := syncBlocks(dir); err != nil {
+			return err
 		}
 		cfg.Sealed = true
 		_, err = s.js.UpdateStream(ctx, cfg)
