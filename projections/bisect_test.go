@@ -2,10 +2,14 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"segno/events"
 	"segno/events/bisect"
@@ -225,4 +229,63 @@ func benchProjection(b *testing.B, n, objects int) *Projection {
 	}
 	b.ResetTimer()
 	return p
+}
+
+// TestE10VersionsAreThoseOfTheHistory compares what is read without decoding with
+// what History and lists answer, at every sequence.
+func TestE10VersionsAreThoseOfTheHistory(t *testing.T) {
+	log := randomLog(rand.New(rand.NewPCG(5, 10)), 60)
+	p, w := open(t, Config{}), foldNaively(log)
+	commit(t, p, log...)
+	last := p.Position().Seq
+	for _, key := range w.keys() {
+		all, err := p.History(key, last, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for after := proto.Seq(0); after <= last; after += 7 {
+			for upto := after; upto <= last+2; upto += 5 {
+				var want []proto.Seq
+				for _, r := range all {
+					if seq := r.Record.Seq; seq > after && seq <= upto {
+						want = append([]proto.Seq{seq}, want...)
+					}
+				}
+				got, err := p.ChangedAt(key, after, upto)
+				if err != nil || !slices.Equal(got, want) {
+					t.Fatalf("%s behind %s up to %s: got %v (%v), want %v", key, after, upto, got, err, want)
+				}
+			}
+		}
+	}
+	for seq := proto.Seq(0); seq <= last; seq++ {
+		for _, namespace := range []string{"", "b"} {
+			versions, err := p.Versions(pods, namespace, seq, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			living := slices.DeleteFunc(slices.Clone(versions), func(v events.VersionAt) bool { return v.Deleted })
+			objects, err := p.Objects(t.Context(), living)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(w.list(seq, events.Query{Resource: pods, Namespace: namespace}), objects, cmpopts.EquateEmpty()); d != "" {
+				t.Fatalf("pods of %q at %s: (-want +got)\n%s", namespace, seq, d)
+			}
+			var keys []proto.ObjectKey
+			for _, v := range versions {
+				keys = append(keys, v.Key)
+			}
+			again, err := p.Versions(pods, namespace, seq, append(keys, pods.Key("b", "never")))
+			if err != nil || !slices.Equal(again, versions) {
+				t.Fatalf("pods of %q at %s: among them all: %v (%v), want %v", namespace, seq, again, err, versions)
+			}
+		}
+	}
+	if _, err := p.Versions(pods, "", last+1, nil); !errors.Is(err, ErrFuture) {
+		t.Errorf("of the future: %v", err)
+	}
+	if _, err := p.Objects(t.Context(), []events.VersionAt{{Key: pods.Key("b", "never"), Seq: 3}}); err == nil {
+		t.Error("what never was, was read")
+	}
 }

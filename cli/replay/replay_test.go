@@ -208,49 +208,63 @@ func TestE9FramesShowWhatIsAround(t *testing.T) {
 // TestE9Breaks stops where a look at every state says that a condition becomes
 // true.
 func TestE9Breaks(t *testing.T) {
-	const from, to = 10, 200
-	whole := randomLog(t, 4, 220)
-	s := opened(t, whole, from, to, false)
-	for _, text := range []string{
-		`object("deployment/o1").spec.replicas == 2`,
-		`objects("deployments").size() >= 4`,
-		`objects("deployments").exists(d, d.spec.replicas == 0)`,
-		`event.object.name == "o3" && after == null`,
-		`event.seq > 500`,
-		`true`,
-	} {
-		when, err := condition.Compile(condition.Config{Table: table}, text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var want []proto.Seq
-		was := false
-		for seq := proto.Seq(from); seq <= to; seq++ {
-			is := looked(t, whole, when, seq)
-			if is && !(was && !when.Depends().Event) {
-				want = append(want, seq)
-			}
-			was = is
-		}
-		var got []proto.Seq
-		for at := proto.Seq(0); ; {
-			if at, err = s.Next(t.Context(), when, at); err != nil {
+	const to = 120
+	whole := randomLog(t, 4, 140)
+	for from := proto.Seq(10); from <= 40; from += 3 {
+		s := opened(t, whole, from, to, false)
+		for _, text := range []string{
+			`object("deployment/o1").spec.replicas == 2`,
+			`objects("deployments").size() >= 4`,
+			`objects("deployments").exists(d, d.spec.replicas == 0)`,
+			`event.object.name == "o3" && after == null`,
+			`event.seq > 500`,
+			`true`,
+		} {
+			when, err := condition.Compile(condition.Config{Table: table}, text)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if at == 0 {
-				break
-			}
-			got = append(got, at)
+			checkBreaks(t, s, when, breaksOf(t, whole, when, from, to))
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: got %v, want %v", text, got, want)
+	}
+}
+
+// breaksOf are the transactions at which a condition becomes true: where it is
+// true from the beginning on, the first one, too.
+func breaksOf(t *testing.T, whole *projections.Projection, when *condition.Condition, from, to proto.Seq) (out []proto.Seq) {
+	t.Helper()
+	was := false
+	for seq := from; seq <= to; seq++ {
+		is := looked(t, whole, when, seq)
+		if is && (!was || when.Depends().Event) {
+			out = append(out, seq)
 		}
-		for _, before := range []proto.Seq{from, 100, to} {
-			previous, err := s.Previous(t.Context(), when, before)
-			earlier := slices.DeleteFunc(slices.Clone(want), func(seq proto.Seq) bool { return seq >= before })
-			if err != nil || len(earlier) == 0 && previous != 0 || len(earlier) > 0 && previous != earlier[len(earlier)-1] {
-				t.Errorf("%s: before %s: got %s (%v), of %v", text, before, previous, err, earlier)
-			}
+		was = is
+	}
+	return out
+}
+
+func checkBreaks(t *testing.T, s *Span, when *condition.Condition, want []proto.Seq) {
+	t.Helper()
+	var got []proto.Seq
+	for at := proto.Seq(0); ; {
+		var err error
+		if at, err = s.Next(t.Context(), when, at); err != nil {
+			t.Fatal(err)
+		}
+		if at == 0 {
+			break
+		}
+		got = append(got, at)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s from %s: got %v, want %v", when, s.First(), got, want)
+	}
+	for _, before := range []proto.Seq{s.First(), 60, s.Last()} {
+		previous, err := s.Previous(t.Context(), when, before)
+		earlier := slices.DeleteFunc(slices.Clone(want), func(seq proto.Seq) bool { return seq >= before })
+		if err != nil || len(earlier) == 0 && previous != 0 || len(earlier) > 0 && previous != earlier[len(earlier)-1] {
+			t.Errorf("%s: before %s: got %s (%v), of %v", when, before, previous, err, earlier)
 		}
 	}
 }
