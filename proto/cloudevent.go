@@ -16,7 +16,7 @@ type CloudEvent[Data any] struct {
 	Subject         string    `json:"subject,omitempty"` // the object: pods/default/web
 	Time            time.Time `json:"time"`
 	DataContentType string    `json:"datacontenttype"`
-	Sequence        string    `json:"sequence,omitempty"`
+	Sequence        string    `json:"sequence,omitempty"` // of the transaction; as wide as can be, as the extension wants it: it sorts as text
 	Data            Data      `json:"data"`
 }
 
@@ -67,7 +67,7 @@ func CloudEventOf(stream string, env *Envelope, i int, render func(*Event) (json
 		Subject:         ev.Key.String(),
 		Time:            env.At,
 		DataContentType: "application/json",
-		Sequence:        env.Seq.String(),
+		Sequence:        fmt.Sprintf("%020d", uint64(env.Seq)),
 		Data:            data,
 	}
 }
@@ -90,7 +90,6 @@ func CloudEventOfAudit(event *AuditEvent) CloudEvent[*AuditEvent] {
 		Type:            "segno.audit." + string(event.Stage),
 		Time:            event.StageAt.Time,
 		DataContentType: "application/json",
-		Sequence:        event.Annotations[AuditSequence],
 		Data:            event,
 	}
 	if event.ObjectRef != nil {

@@ -141,8 +141,8 @@ func TestE13AuditIsForAdministratorsAndChecked(t *testing.T) {
 		c.status(c.get(path, apitest.UserHeader+": "+user), 403, "Forbidden", `cannot list resource "audit"`)
 	}
 	c.status(c.get(path, apitest.UserHeader+": nobody"), 401, "Unauthorized", "")
-	c.status(c.get(path+"?outcome=x"), 400, "BadRequest", "must be allowed, refused, failed or a code")
-	c.status(c.get(path+"?outcome=99"), 400, "BadRequest", "must be allowed, refused, failed or a code")
+	c.status(c.get(path+"?outcome=x"), 400, "BadRequest", "must be allowed, refused, missing, failed or a code")
+	c.status(c.get(path+"?outcome=99"), 400, "BadRequest", "must be allowed, refused, missing, failed or a code")
 	c.status(c.get(path+"?format=x"), 400, "BadRequest", "must be jsonl or cloudevents")
 	c.status(c.get(path+"?since=x"), 400, "BadRequest", "moment")
 	c.status(c.get(path+"?limit=-1"), 400, "BadRequest", "limit")

@@ -19,6 +19,7 @@ import (
 const (
 	outcomeAllowed = "allowed" // done
 	outcomeRefused = "refused" // the request was wrong, or not allowed
+	outcomeMissing = "missing" // nothing of that name is there: what every apply asks first
 	outcomeFailed  = "failed"  // the server's fault, or nobody waited for the answer
 )
 
@@ -39,11 +40,11 @@ func auditFilterOf(query url.Values) (auditFilter, error) {
 		actor:  query.Get("actor"), verb: query.Get("verb"), outcome: query.Get("outcome"), source: query.Get("source"), id: query.Get("id"),
 	}
 	switch f.outcome {
-	case "", outcomeAllowed, outcomeRefused, outcomeFailed:
+	case "", outcomeAllowed, outcomeRefused, outcomeMissing, outcomeFailed:
 	default:
 		code, err := strconv.Atoi(f.outcome)
 		if err != nil || code < 100 || code > 599 {
-			return f, badRequest("outcome %q: must be %s, %s, %s or a code such as 403", f.outcome, outcomeAllowed, outcomeRefused, outcomeFailed)
+			return f, badRequest("outcome %q: must be %s, %s, %s, %s or a code such as 403", f.outcome, outcomeAllowed, outcomeRefused, outcomeMissing, outcomeFailed)
 		}
 		f.code = int32(code)
 	}
@@ -88,6 +89,8 @@ func outcomeOfEvent(event *proto.AuditEvent) string {
 		return ""
 	case status.Code >= codeLeft || event.Stage == proto.AuditPanic:
 		return outcomeFailed
+	case status.Code == http.StatusNotFound:
+		return outcomeMissing
 	case status.Code >= http.StatusBadRequest:
 		return outcomeRefused
 	default:

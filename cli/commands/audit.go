@@ -63,7 +63,7 @@ func newAudit(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.verb, "verb", "", "Only this verb: get, list, watch, create, update, patch, delete; over the bus report, register, join, publish, connect; or a question about the past: history, why …")
 	flags.StringVar(&o.kind, "kind", "", "Only about objects of this kind")
 	flags.StringVar(&o.name, "name", "", "Only about objects of this name")
-	flags.StringVar(&o.outcome, "outcome", "", "Only what came to this: allowed, refused, failed, or a code such as 409")
+	flags.StringVar(&o.outcome, "outcome", "", "Only what came to this: allowed; refused (401, 403, 409, 422, 429 …); missing (404: nothing of that name was there); failed (from 500, or nobody waited for the answer); or a code such as 409")
 	flags.StringVar(&o.source, "source", "", "Only from this address, or who asked over the bus: user:admin, node:n1")
 	flags.StringVar(&o.id, "request", "", "Only the request of this id (its Audit-Id header, and the correlation of what it changed)")
 	flags.BoolVarP(&o.everywhere, "all-namespaces", "A", false, "All namespaces, whatever -n says; the default without -n")
@@ -71,7 +71,7 @@ func newAudit(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.IntVar(&o.limit, "limit", 100, "Only the newest requests, this many; 0 is all")
 	flags.StringVarP(&o.output, "output", "o", "table", "Output format: "+strings.Join(auditForms, ", "))
 	completeChoices(cmd, "output", auditForms...)
-	completeChoices(cmd, "outcome", "allowed", "refused", "failed")
+	completeChoices(cmd, "outcome", "allowed", "refused", "missing", "failed")
 	return cmd
 }
 

@@ -8,30 +8,51 @@ import (
 	"segno/cli/api/history"
 )
 
-// secretFlags are flags whose value is, or ends in, a secret.
-var secretFlags = []string{"--from-literal", "--docker-password", "--patch", "-p"}
+// credentialFlags are flags whose value is a secret, whatever the command is about.
+var credentialFlags = []string{"--token", "--password", "--docker-password"}
+
+// secretFlags are those whose value is, or ends in, a secret when it is about a
+// Secret.
+var secretFlags = []string{"--from-literal", "--patch", "-p"}
 
 // spoken is a command line as it goes into the log, where everybody who may read
 // the log finds it: without the values of a Secret.
 func spoken(args []string) string {
 	out := append([]string{program}, args...)
-	if slices.ContainsFunc(args, func(arg string) bool {
-		kind, _, _ := strings.Cut(strings.ToLower(arg), "/")
-		return kind == "secret" || kind == "secrets"
-	}) {
-		for i := 1; i < len(out); i++ {
-			name, value, joined := strings.Cut(out[i], "=")
-			switch {
-			case !slices.Contains(secretFlags, name):
-			case joined:
-				out[i] = name + "=" + withoutValue(name, value)
-			case i+1 < len(out):
-				i++
-				out[i] = withoutValue(name, out[i])
-			}
+	hidden := credentialFlags
+	if slices.ContainsFunc(args, aboutSecret) || slices.Contains(args, "patch") && slices.ContainsFunc(args, aboutFile) {
+		hidden = append(slices.Clone(hidden), secretFlags...)
+	}
+	for i := 1; i < len(out) && out[i] != "--"; i++ {
+		name, value, joined := strings.Cut(out[i], "=")
+		if strings.HasPrefix(name, "-p") && len(out[i]) > len("-p") { // joined without "=", or with one that is the value's
+			name, value, joined = "-p", strings.TrimPrefix(out[i][len("-p"):], "="), true
+		}
+		switch {
+		case !slices.Contains(hidden, name):
+		case joined:
+			out[i] = name + "=" + withoutValue(name, value)
+		case i+1 < len(out):
+			i++
+			out[i] = withoutValue(name, out[i])
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// aboutFile tells whether an argument is the flag of a file: nothing here tells
+// what is in it.
+func aboutFile(arg string) bool {
+	return strings.HasPrefix(arg, "--filename") || strings.HasPrefix(arg, "--kustomize") || strings.HasPrefix(arg, "-f") || strings.HasPrefix(arg, "-k")
+}
+
+// aboutSecret tells whether an argument names Secrets.
+func aboutSecret(arg string) bool {
+	return slices.ContainsFunc(strings.Split(strings.ToLower(arg), ","), func(arg string) bool {
+		kind, _, _ := strings.Cut(arg, "/")
+		kind, _, _ = strings.Cut(kind, ".")
+		return kind == "secret" || kind == "secrets"
+	})
 }
 
 // withoutValue keeps the key of a literal.

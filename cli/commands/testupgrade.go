@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -42,7 +44,9 @@ what the two find is compared. The exit status is 1 when something differs.`,
 			if binary == "" {
 				return errors.New("--binary is required: the program of the new version")
 			}
-			report, err := c.testUpgrade(cmd.Context(), streams, binary, from, to)
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop() // not before the history is gone from the disk again
+			report, err := c.testUpgrade(ctx, streams, binary, from, to)
 			if err != nil {
 				return err
 			}
@@ -136,14 +140,14 @@ func (c *client) download(ctx context.Context, path, from, to string) (first, la
 // writeUpgrade tells what the new version would do otherwise, a difference a
 // paragraph.
 func writeUpgrade(out io.Writer, r upgrade.Report) error {
-	fmt.Fprintf(out, "%d transactions (%s to %s) through %s and %s: ", r.Transactions, r.From, r.To, r.Running, r.New)
+	fmt.Fprintf(out, "%d transactions (%s to %s) through %s and %s: ", r.Transactions, r.From, r.To, r.Running, visible(r.New))
 	if len(r.Differences) == 0 {
 		_, err := fmt.Fprintln(out, "nothing would differ")
 		return err
 	}
 	fmt.Fprintf(out, "%d differ\n", len(r.Differences))
 	for _, d := range r.Differences {
-		fmt.Fprintf(out, "\n%s %s\n", d.Seq, d.Object)
+		fmt.Fprintf(out, "\n%s %s\n", d.Seq, visible(d.Object))
 		secret := strings.HasPrefix(d.Object, "secrets/")
 		tellFinding(out, "now", d.Running, secret)
 		tellFinding(out, "new", d.New, secret)
@@ -158,15 +162,15 @@ func tellFinding(out io.Writer, who string, found *upgrade.Finding, secret bool)
 	case found.What == upgrade.WhatState:
 		fmt.Fprintf(out, "  %s: the state after it is another one\n", who)
 	case found.What == upgrade.WhatRefused:
-		fmt.Fprintf(out, "  %s: %s would be refused: %s\n", who, found.Fact, found.Refused)
+		fmt.Fprintf(out, "  %s: %s would be refused: %s\n", who, visible(found.Fact), visible(found.Refused))
 	default:
-		fmt.Fprintf(out, "  %s: %s would come out otherwise\n", who, found.Fact)
+		fmt.Fprintf(out, "  %s: %s would come out otherwise\n", who, visible(found.Fact))
 		for _, change := range found.Changes {
 			if secret && concealed(history.Object{Resource: "secrets"}, change.Path) {
-				fmt.Fprintf(out, "       .%s\n", change.Path)
+				fmt.Fprintf(out, "       .%s\n", visible(change.Path))
 				continue
 			}
-			fmt.Fprintf(out, "       .%s: %s → %s\n", change.Path, shortened(change.Old), shortened(change.New))
+			fmt.Fprintf(out, "       .%s: %s → %s\n", visible(change.Path), visible(shortened(change.Old)), visible(shortened(change.New)))
 		}
 	}
 }

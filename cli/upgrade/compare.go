@@ -2,14 +2,11 @@ package upgrade
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -48,6 +45,9 @@ type Config struct {
 	Progress func(done int)
 }
 
+// transactions are those of the span.
+func (c Config) transactions() int { return int(c.To - c.From + 1) }
+
 // Compare runs both programs and compares what they find.
 func Compare(ctx context.Context, cfg Config) (Report, error) {
 	report := Report{From: cfg.From, To: cfg.To, Differences: []Difference{}}
@@ -59,6 +59,9 @@ func Compare(ctx context.Context, cfg Config) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+	if next.done != running.done {
+		return report, fmt.Errorf("%s (version %s) went through %d transactions of %d: what it says of them proves nothing", cfg.New, next.version, next.done, running.done)
+	}
 	report.Running, report.New, report.Transactions = running.version, next.version, running.done
 	report.Differences = append(report.Differences, differences(running.found, next.found)...)
 	return report, nil
@@ -68,14 +71,6 @@ func Compare(ctx context.Context, cfg Config) (Report, error) {
 type place struct {
 	seq    proto.Seq
 	object string
-}
-
-// examined is what one program found.
-type examined struct {
-	version string
-	done    int
-	ended   bool
-	found   map[place]Finding
 }
 
 func differences(running, next map[place]Finding) (out []Difference) {
@@ -97,10 +92,7 @@ func differences(running, next map[place]Finding) (out []Difference) {
 		out = append(out, d)
 	}
 	slices.SortFunc(out, func(a, b Difference) int {
-		if a.Seq != b.Seq {
-			return int(a.Seq) - int(b.Seq)
-		}
-		return strings.Compare(a.Object, b.Object)
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), strings.Compare(a.Object, b.Object))
 	})
 	return out
 }
@@ -109,79 +101,4 @@ func same(a, b Finding) bool {
 	one, errA := json.Marshal(a)
 	other, errB := json.Marshal(b)
 	return errA == nil && errB == nil && bytes.Equal(one, other)
-}
-
-// examine runs one program on the file.
-func examine(ctx context.Context, cfg Config, program string, before int) (*examined, error) {
-	file, err := os.Open(cfg.File)
-	if err != nil {
-		return nil, fmt.Errorf("examine the history: %w", err)
-	}
-	defer file.Close()
-	cmd := exec.CommandContext(ctx, program, Command)
-	var words bytes.Buffer
-	cmd.Stdin, cmd.Stderr = file, &words
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", program, err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("run %s: %w", program, err)
-	}
-	e := &examined{found: map[place]Finding{}}
-	err = e.read(out, func(done int) {
-		if cfg.Progress != nil {
-			cfg.Progress(before + done)
-		}
-	})
-	_, _ = io.Copy(io.Discard, out) // it must not wait for a reader
-	if failed := cmd.Wait(); failed != nil || err != nil || !e.ended {
-		return nil, e.failure(program, words.String(), errors.Join(failed, err))
-	}
-	return e, nil
-}
-
-// failure explains why a program did not come to the end.
-func (e *examined) failure(program, words string, err error) error {
-	words = strings.TrimSpace(words)
-	if e.version == "" {
-		return fmt.Errorf("%s cannot examine a history: %w: %s\nIt must be a segno that has the command %s", program, errOr(err), words, Command)
-	}
-	return fmt.Errorf("%s (version %s) cannot go through the history: %w: %s", program, e.version, errOr(err), words)
-}
-
-var errEnded = errors.New("it ended early")
-
-func errOr(err error) error {
-	if err == nil {
-		return errEnded
-	}
-	return err
-}
-
-// maxFindings bounds what is kept of a version that does everything otherwise.
-const maxFindings = 100_000
-
-func (e *examined) read(r io.Reader, tell func(done int)) error {
-	in := json.NewDecoder(r)
-	for {
-		var l line
-		if err := in.Decode(&l); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("read what it found: %w", err)
-		}
-		switch {
-		case l.Version != "":
-			e.version = l.Version
-		case l.Finding != nil:
-			e.found[place{l.Finding.Seq, l.Finding.Object}] = *l.Finding
-			if len(e.found) > maxFindings {
-				return fmt.Errorf("more than %d transactions come out otherwise than recorded; take a shorter span with --from", maxFindings)
-			}
-		default:
-			e.done, e.ended = l.Done, l.End
-			tell(l.Done)
-		}
-	}
 }

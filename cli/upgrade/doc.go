@@ -9,5 +9,6 @@
 //
 // Both programs examine the same file, and what they find is compared: what a
 // rehearsal gets wrong by its nature, both get wrong. Start with examine.go,
-// which each program runs; compare.go runs them.
+// which each program runs; program.go runs one of
+// them and distrusts it, compare.go compares both.
 package upgrade
