@@ -119,10 +119,10 @@ func (r *repairer) prepare(ctx context.Context, at proto.Position) ([]part, erro
 		total.last, total.messages, total.bytes = max(total.last, f.last), total.messages+f.messages, total.bytes+f.bytes
 	}
 	r.partly = total.messages > r.effort.messages || total.bytes > r.effort.bytes
-	if at.Seq > 0 || total.messages == 0 {
+	if at.Seq > 0 || total.messages == 0 && parts[0].first == 1 {
 		return parts, nil
 	}
-	r.slog.Info("folding the whole log again", "transactions", total.last)
+	r.slog.Info("folding the whole log again", "transactions", max(total.last, parts[0].first-1))
 	if err := r.refolding(true); err != nil {
 		return nil, err
 	}

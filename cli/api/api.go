@@ -38,6 +38,7 @@ type Config struct {
 	Epochs      Epochs       // nil: the log's streams are not shown
 	Checkpoints Checkpoints  // nil: nothing is signed
 	Backuper    Backuper     // nil: no backup
+	Archives    Archives     // nil: no epoch was archived
 	Beginnings  Beginnings   // nil: History, when it is one, else the logs begin with nothing
 	Past        Past         // of many objects; nil: History, when it is one, else it is not served
 	Causes      Causes       // nil: History, when it is one, else what followed from a change is not served

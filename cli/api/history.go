@@ -44,6 +44,7 @@ var questions = map[string]map[string]func(*call) error{
 	"blast":       {http.MethodGet: (*call).blast},
 	"events":      {http.MethodGet: (*call).tail},
 	"verify":      {http.MethodGet: (*call).verify},
+	"archives":    {http.MethodGet: (*call).archives},
 	"backup":      {http.MethodGet: (*call).backup},
 	"export":      {http.MethodGet: (*call).export},
 	"undo":        {http.MethodPost: (*call).undo},

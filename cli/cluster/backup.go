@@ -17,7 +17,7 @@ import (
 // What is not here is made anew, or lies in the logs.
 var (
 	// keyFiles prove who the cluster, its owner and its own node are.
-	keyFiles = []string{"pki/*.crt", "pki/*.key", "pki/admin.json", "node/" + credentialFile, kubeconfigFile}
+	keyFiles = []string{"pki/*", "node/" + credentialFile, kubeconfigFile}
 	// settingFiles remember what was asked for.
 	settingFiles = []string{"node/" + simulatedFile, "node/" + engineFile}
 )
@@ -69,7 +69,7 @@ func restorable(name string) bool {
 	for _, patterns := range [][]string{keyFiles, settingFiles} {
 		for _, pattern := range patterns {
 			if ok, err := path.Match(pattern, name); ok && err == nil {
-				return filepath.IsLocal(filepath.FromSlash(name))
+				return path.Clean(name) == name && filepath.IsLocal(filepath.FromSlash(name))
 			}
 		}
 	}

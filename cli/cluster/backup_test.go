@@ -177,7 +177,7 @@ func TestE14OnlyFilesOfABackupAreWritten(t *testing.T) {
 			t.Errorf("%s is not restored", name)
 		}
 	}
-	for _, name := range []string{"../pki/ca.key", "/pki/ca.key", "pki/../../a.key", "state/000001.log", "lock", "", "pki/a/b.key", "anchor-EVENTS"} {
+	for _, name := range []string{"../pki/ca.key", "/pki/ca.key", "pki/../../a.key", "state/000001.log", "lock", "", "pki/a/b.key", "pki/..", "anchor-EVENTS"} {
 		if restorable(name) {
 			t.Errorf("%s is restored", name)
 		}

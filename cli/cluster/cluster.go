@@ -66,6 +66,9 @@ func (c *Cluster) open() error {
 	if err := c.openDoors(); err != nil {
 		return err
 	}
+	if err := c.recallKeeping(); err != nil {
+		return err
+	}
 	if err := c.openLedgers(); err != nil {
 		return err
 	}
@@ -80,7 +83,7 @@ func (c *Cluster) open() error {
 		return err
 	}
 	c.api, err = api.New(api.Config{
-		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Backuper: c, Finder: c.logs,
+		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Backuper: c, Archives: c, Finder: c.logs,
 		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Forks: c.forks, Nodes: c, Epochs: c, Checkpoints: c,
 		Version: version.API(), Ready: c.ready.check, Log: c.log,
 	})

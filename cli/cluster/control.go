@@ -53,6 +53,7 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return joins.Run(ctx) })
 	group.Go(func() error { return c.followIdentities(ctx) })
 	group.Go(func() error { return c.dropNotes(ctx) })
+	group.Go(func() error { return c.keepEpochs(ctx) })
 	group.Go(func() error { return c.forks.Run(ctx) })
 	group.Go(func() error { return c.keepCheckpoints(ctx) })
 	return nil

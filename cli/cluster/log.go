@@ -72,7 +72,9 @@ func (c *Cluster) openLedgers() error {
 			Progress: func(done, total proto.Seq) { c.cfg.Progress(stream, done, total) },
 			Render:   func(ev *proto.Event) (json.RawMessage, error) { return history.Render(c.table, ev) },
 		}
-		if stream != proto.StreamEvents {
+		if stream == proto.StreamEvents {
+			cfg.Archive = c.archives().Read
+		} else {
 			cfg.Causes = c.ledgers[proto.StreamEvents].door
 		}
 		if c.cfg.DataDir != "" {

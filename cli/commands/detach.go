@@ -44,7 +44,7 @@ func (o *upOptions) runDetached(ctx context.Context) error {
 	args := []string{"up", "--data-dir", o.dataDir, "--listen", o.listen, "--bus-listen", o.busListen, "--runtime", o.runtime,
 		"--nodes", fmt.Sprint(o.nodes), "--node-name", o.node, "--docker-host", o.docker, "--pod-network-cidr", o.podNetwork,
 		"--node-monitor-grace-period", o.nodeGrace.String(),
-		"--epoch-size", o.epochSize, "--epoch-age", o.epochAge.String(),
+		"--keep", o.keep, "--archive", o.archive, "--epoch-size", o.epochSize, "--epoch-age", o.epochAge.String(),
 		"--audit-keep", o.auditKeep, "--audit-size", o.auditSize, fmt.Sprintf("--verbose=%t", o.verbose)}
 	child := exec.Command(self, args...) // not CommandContext: it outlives this process
 	child.Stdout, child.Stderr = log, log

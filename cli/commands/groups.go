@@ -24,7 +24,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
 			newUp(streams), newStatus(c, streams), newDown(streams), token, newJoin(streams),
-			newBackup(c, streams), newRestoreCluster(streams),
+			newArchive(c, streams), newBackup(c, streams), newRestoreCluster(streams),
 			newTestUpgrade(c, streams),
 			newEpoch(c, streams),
 		}},

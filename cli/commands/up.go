@@ -25,7 +25,7 @@ type upOptions struct {
 	nodes                                             int
 	nodeGrace                                         time.Duration
 	detachPatience                                    time.Duration
-	epochSize                                         string
+	epochSize, keep, archive                          string
 	epochAge                                          time.Duration
 	detach, verbose                                   bool
 	made                                              fresh // by this start
@@ -65,6 +65,8 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.auditSize, "audit-size", "", "How much of that is kept at most: 4Gi (default as before, at first 4Gi)")
 	flags.StringVar(&o.epochSize, "epoch-size", "", "How large an epoch of the log becomes before the next begins (default 8Gi)")
 	flags.DurationVar(&o.epochAge, "epoch-age", 0, "How old an epoch of the log becomes before the next begins; 0 is no matter")
+	flags.StringVar(&o.keep, "keep", "", "Archive epochs of the log that are older than this, and drop their streams: 90d, 36h; forever (default as before, at first forever)")
+	flags.StringVar(&o.archive, "archive", "", "Folder of archived epochs (default as before, at first archive in the data directory)")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
 	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
@@ -111,7 +113,14 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 	if err != nil {
 		return cluster.Config{}, err
 	}
+	kept := cluster.Keeping{For: cluster.KeepAll, Archive: o.archive}
+	if o.keep != "forever" {
+		if kept.For, err = keepFor(o.keep); err != nil {
+			return cluster.Config{}, fmt.Errorf("--keep %w; or forever", err)
+		}
+	}
 	return cluster.Config{
+		Keep: kept,
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
 		AuditKeep: keep, AuditBytes: audit,

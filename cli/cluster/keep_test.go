@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"segno/bus"
+	"segno/cli/api/history"
+	"segno/cli/archive"
+	"segno/proto"
+)
+
+// TestE14OldEpochsAreArchivedAndNothingIsLost writes for hours: what is older than
+// what is kept lies in files and no longer in the log, and reads as before.
+func TestE14OldEpochsAreArchivedAndNothingIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "archive")
+		w, _ := newWorld(t, Config{Nodes: 1, Keep: Keeping{For: 4 * time.Hour, Archive: folder}})
+		w.configMap("first")
+		first := w.cluster.View().Seq()
+		for i := range 24 {
+			time.Sleep(30 * time.Minute)
+			w.configMap(fmt.Sprint("m-", i))
+		}
+		synctest.Wait()
+
+		var list history.Archives
+		w.ask(&list, "/apis/history.segno/v1/archives")
+		epochs, err := w.cluster.ledgers[proto.StreamEvents].door.Epochs(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Archives) < 4 || epochs[0].First != list.Archives[len(list.Archives)-1].Last+1 {
+			t.Fatalf("archived: %+v, the log has %+v", list.Archives, epochs)
+		}
+		next := proto.Seq(1)
+		for _, a := range list.Archives {
+			if a.First != next || time.Since(a.Until) < 4*time.Hour {
+				t.Errorf("%s holds %s to %s, up to %s; %s was next", a.File, a.First, a.Last, a.Until, next)
+			}
+			next = a.Last + 1
+			checkArchive(t, filepath.Join(folder, a.File), w)
+		}
+		if began, err := w.cluster.ledgers.events().TimeOf(epochs[0].Last); err != nil || time.Since(began) > 6*time.Hour {
+			t.Errorf("the oldest epoch in the log ends %s ago, %v", time.Since(began), err)
+		}
+		var past history.List
+		w.ask(&past, "/apis/history.segno/v1/history?resource=configmaps&namespace=%s&name=first", space)
+		if len(past.Revisions) != 1 || past.Revisions[0].Seq != first {
+			t.Errorf("the history of what was archived: %+v", past.Revisions)
+		}
+		// The files are the log's beginning to whoever folds it again.
+		read := proto.Seq(0)
+		if err := w.cluster.archives().Read(w.ctx, 1, next-1, func(seq proto.Seq, encoded []byte) error {
+			want, err := w.cluster.ledgers.events().Encoded(seq)
+			if err != nil || string(want) != string(encoded) {
+				t.Errorf("transaction %s was archived as another one: %v", seq, err)
+			}
+			read++
+			return nil
+		}); err != nil || read != next-1 {
+			t.Errorf("read %s transactions of %s: %v", read, next-1, err)
+		}
+	})
+}
+
+// checkArchive folds an archived epoch: it begins and ends with the states that
+// the cluster had.
+func checkArchive(t *testing.T, path string, w *world) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s has mode %v: %v", path, info.Mode(), err)
+	}
+	a, err := archive.Open(w.ctx, file, archive.OpenConfig{Table: w.cluster.table})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	fold := a.Logs[proto.StreamEvents]
+	want, err := w.cluster.ledgers.events().StateHashAt(fold.Position().Seq)
+	if err != nil || fold.StateHash() != want || a.Differs != 0 {
+		t.Errorf("%s ends with state %s, the cluster had %s: %v", path, fold.StateHash().Short(), want.Short(), err)
+	}
+}
+
+// TestE14AnEpochThatCannotBeArchivedStays: where the file cannot be written,
+// nothing is dropped.
+func TestE14AnEpochThatCannotBeArchivedStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "archive")
+		if err := os.WriteFile(folder, nil, 0o600); err != nil { // no folder
+			t.Fatal(err)
+		}
+		w, _ := newWorld(t, Config{Nodes: 1, Keep: Keeping{For: time.Hour, Archive: folder}})
+		for i := range 12 {
+			time.Sleep(30 * time.Minute)
+			w.configMap(fmt.Sprint("m-", i))
+		}
+		synctest.Wait()
+		oldest := func() bus.Epoch {
+			epochs, err := w.cluster.ledgers[proto.StreamEvents].door.Epochs(w.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return epochs[0]
+		}
+		if e := oldest(); e.First != 1 || !e.Sealed {
+			t.Errorf("the oldest epoch is %+v", e)
+		}
+		if err := os.Remove(folder); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if e := oldest(); e.First == 1 {
+			t.Errorf("it is not tried again: %+v", e)
+		}
+	})
+}
