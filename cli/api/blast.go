@@ -100,6 +100,8 @@ func (c *call) numbered(text string) (seq, last proto.Seq, object *history.Objec
 	switch {
 	case err != nil || seq == 0:
 		return 0, 0, nil, badRequest("seq %q: must be a sequence of the log, 1 or above", text)
+	case seq > view.Seq() && c.past != nil:
+		return 0, 0, nil, badRequest("seq %s had not happened yet as of %s: ask as of a later moment", seq, view.Seq())
 	case seq > view.Seq():
 		return 0, 0, nil, badRequest("seq %s has not happened yet: the log ends at %s", seq, view.Seq())
 	}

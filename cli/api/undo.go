@@ -134,7 +134,7 @@ func (c *call) takeBack(t taking) error {
 		case t.consent.DryRun:
 			return c.sendJSON(plan)
 		case t.consent.Digest != "" && t.consent.Digest != plan.Digest:
-			return c.stale("the cluster has moved on, and the plan is another one by now (%s): look at it and agree to that", plan.Digest)
+			return c.stale("nothing was done: the cluster has moved on, and the plan is another one by now (%s); look at it and agree to that", plan.Digest)
 		case plan.Empty():
 			return c.sendJSON(plan)
 		case plan.Refused != "":

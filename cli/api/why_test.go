@@ -106,7 +106,7 @@ func TestE8BlastOfAChange(t *testing.T) {
 		c.status(c.get(historyPath+"blast?"+query), 400, metav1.StatusReasonBadRequest, what)
 	}
 	c.status(c.get(historyPath+"blast?resource=pods&namespace=default&name=nope"), 404, metav1.StatusReasonNotFound, "nope")
-	c.status(c.get(fmt.Sprintf("/at/3%sblast?seq=4", historyPath)), 400, metav1.StatusReasonBadRequest, "the log ends at 3")
+	c.status(c.get(fmt.Sprintf("/at/3%sblast?seq=4", historyPath)), 400, metav1.StatusReasonBadRequest, "seq 4 had not happened yet as of 3")
 	c.status(c.get(historyPath+"blast?seq=4", asJane), 403, metav1.StatusReasonForbidden, "jane")
 	c.status(c.do("POST", historyPath+"blast?seq=4", "{}"), 405, metav1.StatusReasonMethodNotAllowed, "not supported")
 }

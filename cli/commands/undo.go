@@ -172,7 +172,7 @@ func (t *taking) carryOut(ctx context.Context, digest string) error {
 		if showErr := t.show(plan); showErr != nil {
 			return showErr
 		}
-		return errors.New("nothing was done: the cluster has moved on since, and this is the plan by now; say it again to do that")
+		return err // it tells whether a part was done
 	}
 	if err != nil {
 		return err

@@ -51,6 +51,9 @@ func newWhy(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			if output == "json" || output == "yaml" {
 				return writeAs(streams.Out, output, why)
 			}
+			if cmd.Flags().Changed("namespace") {
+				question += " -n " + key.Namespace
+			}
 			writeAnswer(streams.Out, why, strings.Join(append(args, question), " "))
 			return nil
 		},

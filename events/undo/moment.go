@@ -96,7 +96,11 @@ func (p *planning) objectAt(key proto.ObjectKey, at proto.Seq, prune bool) error
 		return p.tooYoung(d, prune)
 	}
 	if owner := controller(then); owner != "" {
-		return refuse("%s is what %s makes of it; restore that: segno restore %s --at %s", key, owner, owner, at)
+		maker, err := p.maker(view, key, then)
+		if err != nil {
+			return err
+		}
+		return refuse("%s is made by %s; restore what people wrote of it: segno restore %s --at %s", key, owner, spoken(maker), at)
 	}
 	if d.now == nil && key.Namespace != "" {
 		if err := p.roof(key.Namespace, at); err != nil {

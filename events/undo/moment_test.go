@@ -164,7 +164,7 @@ func TestE12RestoreRefuses(t *testing.T) {
 		{"no such namespace", nsRes.Key("", "nowhere"), at, "there was no namespace nowhere as of"},
 		{"a moment to come", team, 999, "has not happened yet"},
 		{"never there", configMaps.Key("team", "none"), at, "there was no configmaps/team/none as of"},
-		{"a controller's", configMaps.Key("team", "owned"), at, "is what deployment/web makes of it; restore that"},
+		{"a controller's", configMaps.Key("team", "owned"), at, "is made by deployment/web; restore what people wrote of it: segno restore deployments/web -n team --at"},
 		{"a lease", proto.Resource{Group: "coordination.k8s.io", Name: "leases"}.Key("team", "l"), at, "have no history"},
 	}
 	for _, test := range tests {

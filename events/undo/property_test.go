@@ -168,6 +168,8 @@ func expected(l *log, key proto.ObjectKey, seq, last proto.Seq) map[string]strin
 		return now
 	case now == nil:
 		return nil
+	case is.UID != record.UID: // another object of the name
+		return now
 	}
 	out := map[string]string{}
 	for path := range union(union(before, after), now) {

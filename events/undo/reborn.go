@@ -110,17 +110,9 @@ func (p *planning) reborn(d *draft, before events.Object) (map[string]any, error
 // living are the owners that still are what they were.
 func (p *planning) living(key proto.ObjectKey, refs []metav1.OwnerReference) (out []metav1.OwnerReference, err error) {
 	for _, ref := range refs {
-		version, err := schema.ParseGroupVersion(ref.APIVersion)
-		if err != nil {
+		owner, known := p.ownerOf(key, ref)
+		if !known {
 			continue
-		}
-		kind := p.Table.ForKind(version.WithKind(ref.Kind))
-		if kind == nil {
-			continue
-		}
-		owner := kind.Resource.Key("", ref.Name)
-		if kind.Namespaced {
-			owner.Namespace = key.Namespace
 		}
 		found, err := p.Now.Get(owner)
 		if err != nil {
@@ -133,6 +125,49 @@ func (p *planning) living(key proto.ObjectKey, refs []metav1.OwnerReference) (ou
 		p.lost(key, "that it belongs to %s/%s: that one is gone", strings.ToLower(ref.Kind), ref.Name)
 	}
 	return out, nil
+}
+
+// ownerOf is the object that an owner reference names; known is false for one of a
+// kind that there is none of.
+func (p *planning) ownerOf(key proto.ObjectKey, ref metav1.OwnerReference) (owner proto.ObjectKey, known bool) {
+	version, err := schema.ParseGroupVersion(ref.APIVersion)
+	if err != nil {
+		return owner, false
+	}
+	kind := p.Table.ForKind(version.WithKind(ref.Kind))
+	if kind == nil {
+		return owner, false
+	}
+	owner = kind.Resource.Key("", ref.Name)
+	if kind.Namespaced {
+		owner.Namespace = key.Namespace
+	}
+	return owner, true
+}
+
+// maker is what makes an object, itself or through what it makes: a pod's is its
+// deployment.
+func (p *planning) maker(view events.View, key proto.ObjectKey, obj events.Object) (proto.ObjectKey, error) {
+	const most = 10 // owners may own each other
+	for range most {
+		ref := metav1.GetControllerOf(obj)
+		if ref == nil {
+			break
+		}
+		owner, known := p.ownerOf(key, *ref)
+		if !known {
+			break
+		}
+		key = owner
+		var err error
+		if obj, err = view.Get(owner); err != nil {
+			return key, fmt.Errorf("read %s: %w", owner, err)
+		}
+		if obj == nil {
+			break
+		}
+	}
+	return key, nil
 }
 
 // release gives up addresses of a service that others hold by now.

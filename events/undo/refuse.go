@@ -108,7 +108,11 @@ func subject(env *proto.Envelope) string {
 	if len(env.Events) == 0 {
 		return "OBJECT"
 	}
-	key := env.Events[0].Key
+	return spoken(env.Events[0].Key)
+}
+
+// spoken names an object as segno's commands take it.
+func spoken(key proto.ObjectKey) string {
 	out := key.Resource.Name + "/" + key.Name
 	if key.Namespace != "" {
 		out += " -n " + key.Namespace

@@ -147,10 +147,32 @@ func (p *planning) reset(d *draft, before, after events.Object, seq proto.Seq) e
 	if err != nil {
 		return err
 	}
+	another, err := p.another(d, after)
+	if err != nil {
+		return err
+	}
 	d.want = fields.Merge(is, d.want, was, func(f fields.Field) bool {
-		return !f.Moved() || p.conflict(d.key, f, since.of(f.Path))
+		return !another && !f.Moved() || p.conflict(d.key, f, since.of(f.Path))
 	})
 	return p.release(d)
+}
+
+// another tells whether the object of the name is by now another one, whose fields
+// somebody chose anew even where they are the same. What an undo or a restore made
+// again is none: a person's transaction with a cause is one of these.
+func (p *planning) another(d *draft, after events.Object) (bool, error) {
+	if d.now == nil || d.reborn || d.now.GetUID() == after.GetUID() {
+		return false, nil
+	}
+	record, err := p.Past.Version(d.key, p.Now.Seq())
+	if err != nil || record == nil {
+		return true, err
+	}
+	env, err := p.Past.Envelope(record.Created)
+	if err != nil {
+		return true, fmt.Errorf("read who made %s again: %w", d.key, err)
+	}
+	return env == nil || !env.Actor.Person() || env.Cause.Seq == 0, nil
 }
 
 // end takes a creation back: the object goes, unless a person has made something

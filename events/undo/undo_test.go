@@ -1,6 +1,7 @@
 package undo_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -306,6 +307,28 @@ func TestE12ConflictsNameWhoIsNotUndone(t *testing.T) {
 	plan, _ := l.undo(false, one, two)
 	if got, want := describe(plan), "update configmaps/app data.a:\"4\"→\"3\"\nconflict configmaps/app data.a \"1\" now \"3\" by user:bob at 5\n"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestE12AnotherObjectOfTheNameIsLeftAlone, although it has the same value: somebody
+// chose that anew. What an undo made again is the same object for people.
+func TestE12AnotherObjectOfTheNameIsLeftAlone(t *testing.T) {
+	l := newLog(t)
+	l.do(ada, config("app", "a", "1"))
+	changed := l.do(ada, patch(cm, `{"data":{"a":"2"}}`))
+	gone := l.do(ada, remove(cm))
+	l.undo(false, gone)
+	if got, want := describe(l.planUndo(false, changed)), "update configmaps/app data.a:\"2\"→\"1\"\n"; got != want {
+		t.Errorf("brought back by an undo: got\n%s\nwant\n%s", got, want)
+	}
+	l.do(ada, remove(cm))
+	made := l.do(bob, config("app", "a", "2"))
+	want := fmt.Sprintf("conflict configmaps/app data.a \"1\" now \"2\" by user:bob at %s", made)
+	if got := describe(l.planUndo(false, changed)); got != want+"\n" {
+		t.Errorf("made anew: got\n%s\nwant\n%s", got, want)
+	}
+	if got := describe(l.planUndo(true, changed)); got != "update configmaps/app data.a:\"2\"→\"1\"\n"+want+" forced\n" {
+		t.Errorf("made anew, by force: got\n%s", got)
 	}
 }
 
