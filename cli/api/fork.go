@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -32,10 +31,7 @@ type Forks interface {
 // ForkDoor is where a fork is asked.
 type ForkDoor struct {
 	API   http.Handler
-	Group string    // may ask it, and nothing else; besides masters
-	At    proto.Seq // before it, and before Begun, the fork's past is that of its parent
-	Begun time.Time
-	Now   time.Time
+	Group string // may ask it, and nothing else; besides masters
 }
 
 // GroupForks begins the group of a credential that is good for one fork alone.
@@ -71,43 +67,10 @@ func (c *call) enterFork(rest string) error {
 	case !found:
 		return noFork(name)
 	}
-	if moment, ok := c.beforeFork(path, door); ok && master {
-		c.redirect(moment)
-		return c.serve()
-	}
-	c.redirect("/" + path)
+	c.r = c.r.Clone(c.r.Context())
+	c.r.URL.Path, c.r.URL.RawPath = "/"+path, ""
 	door.API.ServeHTTP(c.w, c.r)
 	return nil
-}
-
-// redirect makes the request one for another path.
-func (c *call) redirect(path string) {
-	c.r = c.r.Clone(c.r.Context())
-	c.r.URL.Path, c.r.URL.RawPath = path, ""
-}
-
-// beforeFork is the path of a moment before a fork began, which it shares with
-// this cluster.
-func (c *call) beforeFork(path string, door ForkDoor) (string, bool) {
-	rest, ok := strings.CutPrefix("/"+path, atPrefix)
-	if !ok {
-		return "", false
-	}
-	text, rest, _ := strings.Cut(rest, "/")
-	if unescaped, err := url.PathUnescape(text); err == nil {
-		text = unescaped
-	}
-	moment, err := ParseMoment(text, door.Now)
-	switch {
-	case err != nil:
-		return "", false
-	case moment.Seq != 0 && moment.Seq < door.At:
-		return atPrefix + moment.Seq.String() + "/" + rest, true
-	case moment.Seq == 0 && moment.Time.Before(door.Begun):
-		return atPrefix + moment.Time.UTC().Format(time.RFC3339Nano) + "/" + rest, true
-	default:
-		return "", false
-	}
 }
 
 // noFork is the answer where a fork of that name is not there.

@@ -21,7 +21,12 @@ type door struct {
 	clock  *clock
 
 	mu sync.Mutex // held from the decision to the fold: the next one sees it
+	// roots are correlations that were looked up: many commands share a cause.
+	roots map[proto.Seq]string
 }
+
+// mostRoots bounds how many are remembered.
+const mostRoots = 1024
 
 // Submit implements reconcilers.Submitter.
 func (d *door) Submit(ctx context.Context, cmd events.Command) (events.Outcome, error) {
@@ -73,9 +78,7 @@ func (d *door) root(cmd events.Command, seq proto.Seq) (proto.Cause, string) {
 		cause.Seq = 0
 	}
 	if correlation == "" && cause.Seq >= d.causes.First() && cause.Seq != 0 {
-		if env, err := d.causes.Envelope(cause.Seq); err == nil { // else it is as if nobody knew
-			correlation = env.Correlation
-		}
+		correlation = d.rootOf(cause.Seq)
 	}
 	if correlation == "" {
 		correlation = cause.Request
@@ -87,4 +90,20 @@ func (d *door) root(cmd events.Command, seq proto.Seq) (proto.Cause, string) {
 		cause.Request = correlation
 	}
 	return cause, correlation
+}
+
+// rootOf is the correlation of a transaction; "" where it cannot be read.
+func (d *door) rootOf(seq proto.Seq) string {
+	if known, ok := d.roots[seq]; ok {
+		return known
+	}
+	env, err := d.causes.Envelope(seq)
+	if err != nil {
+		return ""
+	}
+	if d.roots == nil || len(d.roots) >= mostRoots {
+		d.roots = map[proto.Seq]string{}
+	}
+	d.roots[seq] = env.Correlation
+	return env.Correlation
 }

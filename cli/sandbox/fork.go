@@ -40,7 +40,7 @@ func (everyone) Authorize(context.Context, api.User, api.Target) (bool, string, 
 // comes from.
 func (f *fork) serveAPI(cfg ForksConfig) error {
 	handler, err := api.New(api.Config{
-		Table: f.table, Store: f.logs, History: f.past, Exporter: f.logs, Finder: f.logs, Supposer: NewOracle(f.table, f.folds, cfg.Log),
+		Table: f.table, Store: f.past, History: f.past, Exporter: f.logs, Finder: f.logs, Supposer: NewOracle(f.table, f.folds, cfg.Log),
 		Authorizer: everyone{}, Version: cfg.Version, Log: cfg.Log, Now: f.Now,
 	})
 	f.handler = handler
@@ -49,7 +49,7 @@ func (f *fork) serveAPI(cfg ForksConfig) error {
 
 // door is where the fork is asked.
 func (f *fork) door() api.ForkDoor {
-	return api.ForkDoor{API: f.handler, Group: f.group, At: f.point.Seq, Begun: f.begun, Now: f.Now()}
+	return api.ForkDoor{API: f.handler, Group: f.group}
 }
 
 // show is the fork as people see it; called with the lock of Forks held.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"segno/cli/api"
 	"segno/cli/api/history"
@@ -18,9 +19,13 @@ type past struct {
 	*logs.Logs
 	parent *logs.Logs
 	points map[string]proto.Seq // by stream: the last transaction of the parent's
+	begun  time.Time
 }
 
-var _ api.History = (*past)(nil)
+var (
+	_ api.History = (*past)(nil)
+	_ api.Store   = (*past)(nil)
+)
 
 var errReadOnly = errors.New("the past is read-only")
 
@@ -38,7 +43,24 @@ func newPast(own *logs.Logs, from Source, points map[string]proto.Seq) (*past, e
 		}
 	}
 	parent, err := logs.New(logs.Config{Name: "parent", Table: from.Table, Logs: all})
-	return &past{Logs: own, parent: parent, points: points}, err
+	return &past{Logs: own, parent: parent, points: points, begun: from.Time}, err
+}
+
+// At implements api.Store.
+func (p *past) At(ctx context.Context, kind *events.Kind, seq proto.Seq) (events.View, error) {
+	if p.parent != nil && seq < p.points[kind.Stream] {
+		return p.parent.At(ctx, kind, seq)
+	}
+	return p.Logs.At(ctx, kind, seq)
+}
+
+// Resolve implements api.Store.
+func (p *past) Resolve(ctx context.Context, kind *events.Kind, moment api.Moment) (proto.Seq, time.Time, error) {
+	earlier := moment.Seq == 0 && moment.Time.Before(p.begun) || moment.Seq != 0 && moment.Seq <= p.points[proto.StreamEvents]
+	if p.parent != nil && earlier {
+		return p.parent.Resolve(ctx, kind, moment)
+	}
+	return p.Logs.Resolve(ctx, kind, moment)
 }
 
 // Revisions implements api.History.

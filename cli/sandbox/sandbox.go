@@ -107,9 +107,6 @@ func (s *Sandbox) Close() {
 
 func (s *Sandbox) truth() *projections.Projection { return s.folds[proto.StreamEvents] }
 
-// Logs are the sandbox's own: what its API is served from.
-func (s *Sandbox) Logs() *logs.Logs { return s.logs }
-
 // View implements reconcilers.Views.
 func (s *Sandbox) View() events.View { return s.logs.Whole() }
 
@@ -120,9 +117,3 @@ func (s *Sandbox) Submit(ctx context.Context, cmd events.Command) (events.Outcom
 
 // Now is the sandbox's time.
 func (s *Sandbox) Now() time.Time { return s.clock.Now() }
-
-// Point is what the sandbox goes on from; its own transactions come behind it.
-func (s *Sandbox) Point() proto.Position { return s.point }
-
-// Begun is when the sandbox's clock began.
-func (s *Sandbox) Begun() time.Time { return s.begun }
