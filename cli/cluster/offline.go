@@ -21,8 +21,8 @@ import (
 )
 
 // OpenData opens the logs of a stopped cluster from its folder alone, to be
-// read: whoever submits is refused. close lets go of the folder.
-func OpenData(dir string, log *slog.Logger) (all *logs.Logs, close func(), err error) {
+// read: whoever submits is refused. free lets go of the folder.
+func OpenData(dir string, log *slog.Logger) (all *logs.Logs, free func(), err error) {
 	if _, err := os.Stat(filepath.Join(dir, "log")); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("no cluster in %s: there is no folder log", dir)
 	}
@@ -34,7 +34,7 @@ func OpenData(dir string, log *slog.Logger) (all *logs.Logs, close func(), err e
 		return nil, nil, err
 	}
 	open := map[string]logs.Log{}
-	close = func() {
+	free = func() {
 		for _, one := range open {
 			_ = one.Fold.Close() // nothing was written
 		}
@@ -48,7 +48,7 @@ func OpenData(dir string, log *slog.Logger) (all *logs.Logs, close func(), err e
 		}
 		fold, err := projections.Open(cfg)
 		if err != nil {
-			close()
+			free()
 			return nil, nil, err
 		}
 		files := bus.FilesConfig{StoreDir: filepath.Join(dir, "log"), Stream: stream, Fold: fold, Anchor: anchorFile(dir, stream)}
@@ -59,9 +59,9 @@ func OpenData(dir string, log *slog.Logger) (all *logs.Logs, close func(), err e
 		}}
 	}
 	if all, err = logs.New(logs.Config{Table: table, Logs: open}); err != nil {
-		close()
+		free()
 	}
-	return all, close, err
+	return all, free, err
 }
 
 func refuseStopped(context.Context, events.Command) (events.Outcome, error) {
@@ -81,11 +81,11 @@ func anchorFile(dir, stream string) string { return filepath.Join(dir, "anchor-"
 // VerifyData proves the logs of a stopped cluster, as a running one proves its
 // own; at is a moment whose state hash is wanted, too, "" for none.
 func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report func(history.Verification)) error {
-	all, close, err := OpenData(dir, log)
+	all, free, err := OpenData(dir, log)
 	if err != nil {
 		return err
 	}
-	defer close()
+	defer free()
 	var seq proto.Seq
 	if at != "" {
 		moment, err := api.ParseMoment(at, time.Now())
