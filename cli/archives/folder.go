@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"segno/cli/archive"
 	"segno/cli/internal/replace"
@@ -116,8 +117,8 @@ func (f Folder) List() ([]File, error) {
 	}
 	var out []File
 	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) != archive.Suffix || entry.Name()[0] == '.' {
-			continue
+		if filepath.Ext(entry.Name()) != archive.Suffix || !strings.HasPrefix(entry.Name(), proto.StreamEvents+"-") {
+			continue // somebody else's
 		}
 		file, err := f.look(entry.Name())
 		if err != nil {
