@@ -212,7 +212,7 @@ func (a *Audit) extent(ctx context.Context) (proto.AuditExtent, error) {
 }
 
 // Verify proves the chain from the oldest message that is kept to the newest that
-// was written when it began.
+// was written when it began, and the files.
 func (a *Audit) Verify(ctx context.Context, report func(done, total uint64)) (proto.AuditProof, error) {
 	var proof proto.AuditProof
 	if err := a.flush(ctx); err != nil {
@@ -242,7 +242,17 @@ func (a *Audit) Verify(ctx context.Context, report func(done, total uint64)) (pr
 		proof.Problem, err = err.Error(), nil
 	case err == nil && end.seq >= is.first && (before.seq != end.seq || before.hash != end.hash):
 		proof.Problem = fmt.Sprintf("it ends at message %s with the hash %s, but %s with %s was written", before.seq, before.hash.Short(), end.seq, end.hash.Short())
+	case err == nil && !a.stream.memory:
+		return a.verifyFiles(ctx, proof, end, report)
 	}
+	return proof, err
+}
+
+// verifyFiles adds what the files say: what was read just now may come out of the
+// server's memory.
+func (a *Audit) verifyFiles(ctx context.Context, proof proto.AuditProof, end auditPosition, report func(done, total uint64)) (proto.AuditProof, error) {
+	files, err := VerifyAuditFiles(ctx, AuditFilesConfig{StoreDir: a.cfg.Server.asideDir(), Anchor: a.cfg.Anchor, Progress: report, end: end})
+	proof.Records, proof.Problem = files.Records, files.Problem
 	return proof, err
 }
 

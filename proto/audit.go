@@ -121,6 +121,7 @@ type AuditProof struct {
 	Position
 	Messages uint64
 	Events   uint64
+	Records  uint64 // of the messages that were compared byte for byte on disk; none in memory
 	Problem  string // "" when all is well
 }
 

@@ -146,6 +146,7 @@ func TestE13AuditIsForAdministratorsAndChecked(t *testing.T) {
 	c.status(c.get(path+"?format=x"), 400, "BadRequest", "must be jsonl or cloudevents")
 	c.status(c.get(path+"?since=x"), 400, "BadRequest", "moment")
 	c.status(c.get(path+"?limit=-1"), 400, "BadRequest", "limit")
+	c.status(c.get(path+"?limit=10001"), 400, "BadRequest", "0 is all")
 	c.status(c.do("POST", path, ""), 405, "MethodNotAllowed", "")
 	c.status(client{t, apitest.New(t, nil)}.get(path), 404, "NotFound", "could not find")
 }

@@ -101,6 +101,9 @@ func outcomeOfEvent(event *proto.AuditEvent) string {
 // auditLimit is how many events are answered unless the client says otherwise.
 const auditLimit = 100
 
+// auditMost bounds what is gathered of the newest events.
+const auditMost = 10_000
+
 // audit streams what was asked of the cluster, one event a line: the newest of a
 // span, oldest first, or on and on.
 func (c *call) audit() error {
@@ -152,6 +155,9 @@ func (c *call) auditSpan() (span proto.AuditSpan, err error) {
 	if span.Limit, err = c.number("limit", auditLimit); err != nil {
 		return span, err
 	}
+	if span.Limit > auditMost {
+		return span, badRequest("limit %d: at most %d, which are gathered before they are answered; 0 is all, as they are read", span.Limit, auditMost)
+	}
 	if span.Since, err = c.timeOf(query.Get("since")); err != nil {
 		return span, err
 	}
@@ -163,7 +169,9 @@ func (c *call) auditSpan() (span proto.AuditSpan, err error) {
 		if err != nil {
 			return span, err
 		}
-		span.Until = at
+		if span.Until.IsZero() || at.Before(span.Until) {
+			span.Until = at
+		}
 		return span, nil
 	}
 	span.Follow = flag(query.Get("follow")) && span.Until.IsZero()
@@ -209,7 +217,7 @@ func (c *call) verifyAudit(ctx context.Context, report func(history.Verification
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", proto.StreamAudit, err)
 	}
-	is.Result = &history.Result{Seq: proof.Seq, Hash: proof.Hash.String(), Events: int(proof.Messages), Requests: int(proof.Events), Problem: proof.Problem}
+	is.Result = history.OfAudit(proof)
 	report(is)
 	return nil
 }

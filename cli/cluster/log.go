@@ -100,7 +100,7 @@ func (c *Cluster) openAudit() error {
 	cfg := bus.AuditConfig{Server: c.server, Keep: c.cfg.AuditKeep, MaxBytes: c.cfg.AuditBytes, Log: c.log}
 	switch {
 	case c.cfg.DataDir != "":
-		cfg.Anchor = filepath.Join(c.cfg.DataDir, "anchor-"+proto.StreamAudit)
+		cfg.Anchor = anchorFile(c.cfg.DataDir, proto.StreamAudit)
 	case cfg.MaxBytes == 0:
 		cfg.MaxBytes = auditMemory
 	}

@@ -97,5 +97,26 @@ func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report fu
 			return err
 		}
 	}
-	return all.Verify(ctx, seq, report)
+	if err := all.Verify(ctx, seq, report); err != nil {
+		return err
+	}
+	return verifyAudit(ctx, dir, report)
+}
+
+// verifyAudit proves what was recorded of requests.
+func verifyAudit(ctx context.Context, dir string, report func(history.Verification)) error {
+	is := history.Verification{Stream: proto.StreamAudit}
+	proof, err := bus.VerifyAuditFiles(ctx, bus.AuditFilesConfig{
+		StoreDir: filepath.Join(dir, "log"), Anchor: anchorFile(dir, proto.StreamAudit),
+		Progress: func(done, total uint64) {
+			is.Done, is.Total = int(done), int(total)
+			report(is)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", proto.StreamAudit, err)
+	}
+	is.Result = history.OfAudit(proof)
+	report(is)
+	return nil
 }

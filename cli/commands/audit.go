@@ -68,7 +68,7 @@ func newAudit(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.id, "request", "", "Only the request of this id (its Audit-Id header, and the correlation of what it changed)")
 	flags.BoolVarP(&o.everywhere, "all-namespaces", "A", false, "All namespaces, whatever -n says; the default without -n")
 	flags.BoolVarP(&o.follow, "follow", "f", false, "Go on with what is asked from now on")
-	flags.IntVar(&o.limit, "limit", 100, "Only the newest requests, this many; 0 is all")
+	flags.IntVar(&o.limit, "limit", 100, "Only the newest requests, this many (at most 10000); 0 is all")
 	flags.StringVarP(&o.output, "output", "o", "table", "Output format: "+strings.Join(auditForms, ", "))
 	completeChoices(cmd, "output", auditForms...)
 	completeChoices(cmd, "outcome", "allowed", "refused", "missing", "failed")

@@ -201,7 +201,7 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 		return []string{v.Stream + ": " + v.Error}
 	}
 	if v.Stream == proto.StreamAudit {
-		fmt.Fprintf(out, "%-7s  message %d, %d requests in %d messages of the chain\n         chain %s\n", v.Stream, v.Result.Seq, v.Result.Requests, v.Result.Events, v.Result.Hash)
+		fmt.Fprintf(out, "%-7s  message %d, %d requests in %d messages of the chain, %d records on disk\n         chain %s\n", v.Stream, v.Result.Seq, v.Result.Requests, v.Result.Events, v.Result.Records, v.Result.Hash)
 		return problemOf(out, v)
 	}
 	fmt.Fprintf(out, "%-7s  sequence %d, %d transactions in the chain, %d rows compared, %d records on disk\n         chain %s\n         state %s\n",

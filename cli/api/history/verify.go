@@ -27,3 +27,10 @@ type Result struct {
 	Requests  int       `json:"requests,omitempty"`  // of AUDIT: events in what was checked
 	Problem   string    `json:"problem,omitempty"`
 }
+
+// OfAudit is what was found of the audit.
+func OfAudit(proof proto.AuditProof) *Result {
+	return &Result{
+		Seq: proof.Seq, Hash: proof.Hash.String(), Events: int(proof.Messages), Requests: int(proof.Events), Records: int(proof.Records), Problem: proof.Problem,
+	}
+}
