@@ -133,10 +133,12 @@ func mustShow(t *testing.T, rec *events.Record) map[string]any {
 
 func checkPart(t *testing.T, part *Part, was, is map[string]any) {
 	t.Helper()
-	lines, err := linesOf(was)
+	text, err := yamlOf(was)
 	if err != nil {
 		t.Fatal(err)
 	}
+	lines := strings.SplitAfter(text, "\n")
+	lines = lines[:len(lines)-1]
 	if part != nil {
 		had := len(lines)
 		lines = patch(t, lines, part.Unified)

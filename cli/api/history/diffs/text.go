@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pmezard/go-difflib/difflib"
+	"github.com/aymanbagabas/go-udiff"
 	"sigs.k8s.io/yaml"
 
 	"segno/cli/api/history"
@@ -26,34 +26,46 @@ type text struct {
 
 // compare answers nil when nothing differs.
 func (t text) compare(was, is map[string]any) (*Part, error) {
-	before, err := linesOf(was)
+	before, err := yamlOf(was)
 	if err != nil {
 		return nil, err
 	}
-	after, err := linesOf(is)
-	if err != nil || strings.Join(before, "") == strings.Join(after, "") {
+	after, err := yamlOf(is)
+	if err != nil || before == after {
 		return nil, err
 	}
-	if len(before) > mostText || len(after) > mostText {
-		out := &Part{Added: len(after), Removed: len(before)}
+	if was, is := strings.Count(before, "\n"), strings.Count(after, "\n"); was > mostText || is > mostText {
+		out := &Part{Added: is, Removed: was}
 		if !t.counts {
-			out.Unified = t.head() + fmt.Sprintf("# %d lines became %d: too many to compare line by line; the fields are in -o json\n", len(before), len(after))
+			out.Unified = t.head() + fmt.Sprintf("# %d lines became %d: too many to compare line by line; the fields are in -o json\n", was, is)
 		}
 		return out, nil
+	}
+	return t.lines(before, after)
+}
+
+// lines compares line by line.
+func (t text) lines(before, after string) (*Part, error) {
+	unified, err := udiff.ToUnifiedDiff(t.side(t.object.Before), t.side(t.object.After), before, udiff.Lines(before, after), context)
+	if err != nil {
+		return nil, fmt.Errorf("compare %s: %w", Name(t.object.Object), err)
 	}
 	out := &Part{}
-	for _, group := range difflib.NewMatcher(before, after).GetOpCodes() {
-		if group.Tag != 'e' {
-			out.Removed += group.I2 - group.I1
-			out.Added += group.J2 - group.J1
+	for _, hunk := range unified.Hunks {
+		for _, line := range hunk.Lines {
+			switch line.Kind {
+			case udiff.Delete:
+				out.Removed++
+			case udiff.Insert:
+				out.Added++
+			case udiff.Equal:
+			}
 		}
 	}
-	if t.counts {
-		return out, nil
+	if !t.counts {
+		out.Unified = unified.String()
 	}
-	unified, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: before, B: after, Context: context})
-	out.Unified = t.head() + unified
-	return out, err
+	return out, nil
 }
 
 // head is the two lines that name the sides.
@@ -80,15 +92,14 @@ func Name(o history.Object) string {
 	return name + "/" + o.Name
 }
 
-// linesOf is the YAML of a section, each line with its end.
-func linesOf(object map[string]any) ([]string, error) {
+// yamlOf is a section as YAML; "" when there is none.
+func yamlOf(object map[string]any) (string, error) {
 	if len(object) == 0 {
-		return nil, nil
+		return "", nil
 	}
 	data, err := yaml.Marshal(object)
 	if err != nil {
-		return nil, fmt.Errorf("write it as YAML: %w", err)
+		return "", fmt.Errorf("write it as YAML: %w", err)
 	}
-	lines := strings.SplitAfter(string(data), "\n")
-	return lines[:len(lines)-1], nil
+	return string(data), nil
 }
