@@ -45,8 +45,11 @@ func (f Folder) Keep(ctx context.Context, cfg archive.Config) (File, error) {
 	}
 	want := archive.Sum{Hash: at.Hash.String(), State: state.String()}
 	path := filepath.Join(f.Dir, out.Name)
-	if f.same(ctx, path, span, want) == nil {
+	switch err := f.same(ctx, path, span, want); {
+	case err == nil:
 		return f.look(out.Name)
+	case errors.Is(err, errOther):
+		return out, fmt.Errorf("archive %s: %w; move it away, or take another folder with --archive", path, err)
 	}
 	fresh, err := os.CreateTemp(f.Dir, "."+out.Name+".*.part") // mode 0600
 	if err != nil {
@@ -69,6 +72,8 @@ func (f Folder) Keep(ctx context.Context, cfg archive.Config) (File, error) {
 	return f.look(out.Name)
 }
 
+var errOther = errors.New("a file of that name holds another history")
+
 // same reads a file back and compares what it came to.
 func (f Folder) same(ctx context.Context, path string, span archive.Span, want archive.Sum) error {
 	file, err := os.Open(path)
@@ -83,7 +88,7 @@ func (f Folder) same(ctx context.Context, path string, span archive.Span, want a
 	h := held.Header
 	if h.Redacted || h.From != span.From || h.To != span.To || len(held.Logs) != 1 ||
 		held.Logs[0].Log.Stream != span.Stream || held.Logs[0].Sum.Hash != want.Hash || held.Logs[0].Sum.State != want.State {
-		return fmt.Errorf("%w: read back it holds another span", archive.ErrDamaged)
+		return errOther
 	}
 	return nil
 }

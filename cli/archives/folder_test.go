@@ -1,6 +1,7 @@
 package archives
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,6 +126,15 @@ func TestE14AFileOfBeforeIsTakenOnlyWhenItIsWhole(t *testing.T) {
 	keep(t, f, p, 1, 30)
 	if err := f.Read(t.Context(), 1, 30, func(proto.Seq, []byte) error { return nil }); err != nil {
 		t.Errorf("a damaged file was taken: %v", err)
+	}
+	other := log(t, 31)
+	cfg := archive.Config{Table: table, Secrets: true, Spans: []archive.Span{{Stream: proto.StreamEvents, Fold: other, From: 2, To: 31}}}
+	if err := os.Rename(keep(t, f, other, 2, 31), path); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Spans[0].From, cfg.Spans[0].To = 1, 30
+	if _, err := f.Keep(t.Context(), cfg); !errors.Is(err, errOther) {
+		t.Errorf("a file of another history: %v", err)
 	}
 	if left, err := os.ReadDir(f.Dir); err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v, %v", left, err)

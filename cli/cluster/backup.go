@@ -19,7 +19,7 @@ var (
 	// keyFiles prove who the cluster, its owner and its own node are.
 	keyFiles = []string{"pki/*", "node/" + credentialFile, kubeconfigFile}
 	// settingFiles remember what was asked for.
-	settingFiles = []string{"node/" + simulatedFile, "node/" + engineFile}
+	settingFiles = []string{"node/" + simulatedFile, "node/" + engineFile, keepFile}
 )
 
 // kubeconfigFile remembers where the cluster was found, for clients that do.

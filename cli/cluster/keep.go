@@ -63,20 +63,21 @@ func (c *Cluster) recallKeeping() error {
 	if k.Archive == "" {
 		k.Archive = before.Archive
 	}
-	if k.Archive == "" {
+	if k.Archive != "" {
+		if k.Archive, err = filepath.Abs(k.Archive); err != nil {
+			return fmt.Errorf("folder of archives: %w", err)
+		}
+	}
+	if *k != before && k.For != 0 {
+		if data, err = json.Marshal(k); err == nil {
+			err = replace.File(file, data)
+		}
+		if err != nil {
+			return fmt.Errorf("remember how long the log is kept: %w", err)
+		}
+	}
+	if k.Archive == "" { // not remembered: a data directory may be moved
 		k.Archive = filepath.Join(c.cfg.DataDir, "archive")
-	}
-	if k.Archive, err = filepath.Abs(k.Archive); err != nil {
-		return fmt.Errorf("folder of archives: %w", err)
-	}
-	if *k == before || k.For == 0 {
-		return nil
-	}
-	if data, err = json.Marshal(k); err == nil {
-		err = replace.File(file, data)
-	}
-	if err != nil {
-		return fmt.Errorf("remember how long the log is kept: %w", err)
 	}
 	return nil
 }
