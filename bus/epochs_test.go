@@ -481,3 +481,34 @@ func TestE14NobodyAppendsToASealedEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestE14ATransactionOfAnotherEpochIsNoticed: it continues the chain, but lies
+// in a stream that is not its own.
+func TestE14ATransactionOfAnotherEpochIsNoticed(t *testing.T) {
+	dir, fold := t.TempDir(), newTestFold()
+	env := &proto.Envelope{Epoch: 5, Term: 1, Actor: "user:x", Verb: "x", Events: []proto.Event{{Kind: "X", Section: proto.SectionMark}}}
+	_ = once(t, dir, fold, func(seq *Sequencer) { // it may notice that somebody else has appended
+		env.Seq, env.Prev, env.At = appendTo(t, seq, "a", 10)+1, fold.Position().Hash, fold.Position().At.Add(1)
+		line, err := newLine(seq.journal.Load().conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry := proto.Entry{Envelope: env, Encoded: proto.Encode(env), Hash: proto.HashOf(proto.Encode(env))}
+		if err := line.publish(proto.LogSubject("EVENTS", proto.ObjectKey{}), entry, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := line.wait(t.Context(), env.Seq); err != nil {
+			t.Fatal(err)
+		}
+		if err := fold.Commit([]proto.Entry{entry}, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	report, err := VerifyFiles(t.Context(), FilesConfig{StoreDir: filepath.Join(dir, "log"), Stream: proto.StreamEvents, Fold: fold})
+	if err != nil || report.Damage == nil || report.Damage.Seq != env.Seq || !strings.Contains(report.Damage.What, "EVENTS_5") {
+		t.Errorf("the files: %v %v", err, report.Damage)
+	}
+	if err := once(t, dir, newTestFold(), func(*Sequencer) { t.Error("it is served") }); err == nil || !strings.Contains(err.Error(), "one of epoch 5") {
+		t.Errorf("folded again: %v", err)
+	}
+}
