@@ -114,7 +114,7 @@ func TestE8WhyDeletedLeadsToTheScale(t *testing.T) {
 			w.ask(&then, "/at/%d/apis/history.segno/v1/why?resource=pods&namespace=%s&name=%s&question=not-ready", hints[0].At, space, pod)
 			w.wantAnswer(then, true, "is not ready since")
 		}
-		w.wantAnswer(w.question("deployments/web", "not-ready"), false, "None of the 3 pods")
+		w.wantAnswer(w.question("deployments/web", "not-ready"), false, "No pod of deployments/default/web is not ready (it has 3)")
 
 		w.patch(`{"spec":{"replicas":0}}`)
 		w.within(time.Minute, "no pod is left", func() bool { return len(w.pods()) == 0 })

@@ -154,14 +154,13 @@ func (p *podOf) unready(c *corev1.ContainerStatus, init bool) ([]trouble, error)
 // death says how a container ended.
 func (p *podOf) death(container string, end *corev1.ContainerStateTerminated) (string, error) {
 	how := fmt.Sprintf("exited with code %d (%s)", end.ExitCode, cmp.Or(end.Reason, "Error"))
-	switch {
-	case end.Reason == "OOMKilled":
+	switch end.Reason {
+	case "OOMKilled":
 		how = fmt.Sprintf("was killed for want of memory (OOMKilled, exit code %d)", end.ExitCode)
-	case end.Reason == "ContainerCannotRun", end.Reason == "ContainerStatusUnknown":
+	case "ContainerCannotRun":
 		how = "could not run"
-		if end.Reason == "ContainerStatusUnknown" {
-			how = "vanished"
-		}
+	case "ContainerStatusUnknown":
+		how = "vanished"
 	}
 	if !end.StartedAt.IsZero() && !end.FinishedAt.IsZero() {
 		how += " after " + lasting(end.FinishedAt.Sub(end.StartedAt.Time))

@@ -136,7 +136,7 @@ func (q *query) groupWell(obj events.Object, state verb, active int) error {
 	case active == 0:
 		q.say("%s has no pods, and wants none.", name(q.Key))
 	default:
-		q.say("None of the %s of %s %s.", counted(active, "pod"), name(q.Key), state.one)
+		q.say("No pod of %s %s (it has %d).", name(q.Key), state.one, active)
 	}
 	if q.Question == Restarted {
 		return nil

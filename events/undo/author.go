@@ -2,6 +2,7 @@ package undo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"segno/events"
@@ -57,13 +58,25 @@ func (p *planning) authors(key proto.ObjectKey, since proto.Seq) (out authors, e
 // of is who changed a field last; nil when nobody did.
 func (a authors) of(path string) *Author {
 	for i := range a {
-		for _, changed := range a[i].paths {
-			if inside(changed, path) || inside(path, changed) {
-				return &a[i].Author
-			}
+		if a[i].touches(path) {
+			return &a[i].Author
 		}
 	}
 	return nil
+}
+
+// person is the person who changed a field last; nil when none did.
+func (a authors) person(path string) *Author {
+	for i := range a {
+		if a[i].Actor.Person() && a[i].touches(path) {
+			return &a[i].Author
+		}
+	}
+	return nil
+}
+
+func (a *authored) touches(path string) bool {
+	return slices.ContainsFunc(a.paths, func(changed string) bool { return inside(changed, path) || inside(path, changed) })
 }
 
 // newest is who changed the object last, a person where one did; nil when nobody

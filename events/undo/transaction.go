@@ -152,9 +152,16 @@ func (p *planning) reset(d *draft, before, after events.Object, seq proto.Seq) e
 		return err
 	}
 	d.want = fields.Merge(is, d.want, was, func(f fields.Field) bool {
-		return !another && !f.Moved() || p.conflict(d.key, f, since.of(f.Path))
+		return !another && (!f.Moved() || filledIn(f, since)) || p.conflict(d.key, f, since.of(f.Path))
 	})
 	return p.release(d)
+}
+
+// filledIn tells whether a transaction added something that the control plane alone
+// has changed since, as it notes in a taint when that came: it goes as a whole.
+func filledIn(f fields.Field, since authors) bool {
+	_, structure := f.Base.(map[string]any)
+	return structure && f.Wanted == nil && since.of(f.Path) != nil && since.person(f.Path) == nil
 }
 
 // another tells whether the object of the name is by now another one, whose fields

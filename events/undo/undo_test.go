@@ -332,6 +332,23 @@ func TestE12AnotherObjectOfTheNameIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestE12ATaintGoesWithWhatWasFilledIn by the control plane, but not with what a
+// person made of it.
+func TestE12ATaintGoesWithWhatWasFilledIn(t *testing.T) {
+	l := newLog(t)
+	key := nodeRes.Key("", "n1")
+	l.do("join:t", events.Create{Key: key, Object: &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}})
+	tainted := l.do(ada, patch(key, `{"spec":{"taints":[{"key":"k","value":"v","effect":"NoExecute"}]}}`))
+	l.do("system:nodelife", patch(key, `{"spec":{"taints":[{"key":"k","value":"v","effect":"NoExecute","timeAdded":"2026-11-23T10:00:00Z"}]}}`))
+	if plan := l.planUndo(false, tainted); len(plan.Steps) != 1 || len(plan.Conflicts) != 0 {
+		t.Errorf("noted by the control plane: %s", describe(plan))
+	}
+	l.do(bob, patch(key, `{"spec":{"taints":[{"key":"k","value":"w","effect":"NoExecute","timeAdded":"2026-11-23T10:00:00Z"}]}}`))
+	if plan := l.planUndo(false, tainted); !plan.Empty() || len(plan.Conflicts) != 1 {
+		t.Errorf("changed by a person since: %s", describe(plan))
+	}
+}
+
 // TestE12UndoOfAnUndo brings back what was undone.
 func TestE12UndoOfAnUndo(t *testing.T) {
 	l := newLog(t)
