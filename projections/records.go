@@ -28,9 +28,6 @@ func (p *Projection) eachRecord(ctx context.Context, seq proto.Seq, yield func(*
 		return err
 	}
 	defer p.leave()
-	if _, err := p.At(seq); err != nil {
-		return err
-	}
 	reader, err := p.versions(p.db)
 	if err != nil {
 		return err
@@ -41,6 +38,11 @@ func (p *Projection) eachRecord(ctx context.Context, seq proto.Seq, yield func(*
 		return err
 	}
 	defer it.Close()
+	// Asked only now: what is dropped is said to be before its rows go, so that
+	// these iterators have all rows of a moment that can still be read.
+	if _, err := p.At(seq); err != nil {
+		return err
+	}
 	for object, at := nextObject(it, nil, seq); object != nil; object, at = nextObject(it, object, seq) {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,4 +224,38 @@ func TestARestartKeepsTheStartOfTheLog(t *testing.T) {
 		t.Errorf("after a restart %s, want %s", got, want)
 	}
 	commit(t, p, log...)
+}
+
+// What Records yields of the oldest moment while that goes is all of it, or an error.
+func TestE14RecordsAreWholeWhileTheBeginningGoes(t *testing.T) {
+	const seed, last = 19, 1000
+	rng := rand.New(rand.NewPCG(seed, seed))
+	log := noteLog(rng, last)
+	w := foldNaively(log)
+	p := open(t, Config{Retained: true})
+	commitInGroups(t, p, rng, log, nil)
+	var drops sync.WaitGroup
+	drops.Go(func() {
+		for seq := proto.Seq(2); seq < last; seq++ {
+			if err := p.DropBefore(seq); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	defer drops.Wait()
+	for p.First() < last-1 && !t.Failed() {
+		seq, n := p.First()-1, 0
+		var failed error
+		for _, err := range p.Records(t.Context(), seq) {
+			if n++; err != nil {
+				failed = err
+			}
+		}
+		switch want := len(w.expired(seq, seq+1)[seq]); {
+		case failed != nil && !errors.Is(failed, ErrTooOld):
+			t.Error(failed)
+		case failed == nil && n != want:
+			t.Errorf("%d records as of %s without an error, want %d", n, seq, want)
+		}
+	}
 }
