@@ -147,7 +147,7 @@ func (p *planning) setBack(d *draft, then events.Object, at proto.Seq) error {
 	}
 	d.want = fields.Merge(d.is, d.is, was, func(f fields.Field) bool {
 		by := since.of(f.Path)
-		if by == nil || by.Actor.Person() {
+		if by == nil || by.Actor.Person() || added(f) && since.person(f.Path) != nil {
 			return true
 		}
 		if strings.HasPrefix(f.Path, "spec.") && d.key.Resource != pods {

@@ -160,8 +160,13 @@ func (p *planning) reset(d *draft, before, after events.Object, seq proto.Seq) e
 // filledIn tells whether a transaction added something that the control plane alone
 // has changed since, as it notes in a taint when that came: it goes as a whole.
 func filledIn(f fields.Field, since authors) bool {
+	return added(f) && since.of(f.Path) != nil && since.person(f.Path) == nil
+}
+
+// added tells whether a field is a structure that is to go again.
+func added(f fields.Field) bool {
 	_, structure := f.Base.(map[string]any)
-	return structure && f.Wanted == nil && since.of(f.Path) != nil && since.person(f.Path) == nil
+	return structure && f.Wanted == nil
 }
 
 // another tells whether the object of the name is by now another one, whose fields

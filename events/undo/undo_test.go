@@ -343,6 +343,9 @@ func TestE12ATaintGoesWithWhatWasFilledIn(t *testing.T) {
 	if plan := l.planUndo(false, tainted); len(plan.Steps) != 1 || len(plan.Conflicts) != 0 {
 		t.Errorf("noted by the control plane: %s", describe(plan))
 	}
+	if plan, err := l.planner().Restore(key, tainted-1, false); err != nil || len(plan.Steps) != 1 || len(plan.Left) != 0 {
+		t.Errorf("restored to before it: %v, %v", plan, err)
+	}
 	l.do(bob, patch(key, `{"spec":{"taints":[{"key":"k","value":"w","effect":"NoExecute","timeAdded":"2026-11-23T10:00:00Z"}]}}`))
 	if plan := l.planUndo(false, tainted); !plan.Empty() || len(plan.Conflicts) != 1 {
 		t.Errorf("changed by a person since: %s", describe(plan))
