@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -53,14 +54,14 @@ func (a *Audit) Read(ctx context.Context, span proto.AuditSpan, keep func(*proto
 				return
 			}
 		}
-		if err != nil && err != errEnough {
+		if err != nil && !errors.Is(err, errEnough) {
 			yield(nil, err)
 		}
 	}
 }
 
 // errEnough ends the reading when nobody wants more.
-var errEnough = fmt.Errorf("enough was read")
+var errEnough = errors.New("enough was read")
 
 func yieldWanted(wanted, yield func(*proto.AuditEvent) bool) func(auditMessage) error {
 	return func(m auditMessage) error {

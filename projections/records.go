@@ -64,7 +64,7 @@ func (p *Projection) eachRecord(ctx context.Context, seq proto.Seq, yield func(*
 // nextObject moves to the next object's newest version at or before seq. at is 0
 // when the object had none by then; object is nil behind the last one.
 func nextObject(it *pebble.Iterator, last []byte, seq proto.Seq) (object []byte, at proto.Seq) {
-	ok := false
+	var ok bool
 	if last == nil {
 		ok = it.First()
 	} else {
