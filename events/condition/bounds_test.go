@@ -60,6 +60,53 @@ func TestE10Cost(t *testing.T) {
 	}
 }
 
+// TestE10Compared checks that what is compared, searched and converted costs what
+// it is long: few steps may take for ever, or all memory.
+func TestE10Compared(t *testing.T) {
+	state := manyPods(5000)
+	const ten, same = `[1,2,3,4,5,6,7,8,9,10]`, `"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"`
+	loops := func(body string) string {
+		return fmt.Sprintf(`[objects("pods")].all(l, %s.all(a, %s.all(b, %s.all(c, %s.all(d, %s)))))`, ten, ten, ten, ten, body)
+	}
+	long := "[" + same + "]" + strings.Repeat(".map(a, a+a+a+a+a+a+a+a+a+a)", 4)
+	tests := []string{
+		loops(`l == l`),
+		loops(`!(l != l)`),
+		loops(`!("x" in l)`),
+		loops(`{"l": l} == {"l": l}`),
+		`[[1]]` + strings.Repeat(`.map(a, [a,a])`, 29) + `.all(x, x == x)`,
+		`["xx"]` + strings.Repeat(`.map(a, a+a)`, 30) + `.size() > 0`,
+		long + `.all(s, ` + ten + `.all(a, ` + ten + `.all(b, ` + ten + `.all(c, s.matches("x+x+y") || true))))`,
+		long + `.map(s, ` + ten + `.map(a, ` + ten + `.map(b, ` + ten + `.map(c, bytes(s))))).size() > 0`,
+	}
+	for _, text := range tests {
+		c, err := Compile(Config{Table: table, Cost: 500_000}, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		_, err = c.Holds(ctx, state, nil)
+		cancel()
+		var flaw *Flaw
+		if !errors.As(err, &flaw) || !strings.Contains(err.Error(), "too much work") {
+			t.Errorf("%s: got %v, want a flaw", text, err)
+		}
+	}
+	c, err := Compile(Config{Table: table, Cost: 1 << 40}, loops(`l == l`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if _, err := c.Holds(ctx, state, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the deadline's error", err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %s after its deadline", took)
+	}
+}
+
 // TestE10Reads checks that a list that is named several times is read once, and
 // that a state that cannot be read is told, not taken for something missing.
 func TestE10Reads(t *testing.T) {

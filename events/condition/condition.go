@@ -22,7 +22,7 @@ const (
 
 	defaultCost = 5_000_000
 
-	interruptEvery = 256 // steps of a loop between looks at the context
+	interruptEvery = 256 // of cost, between looks at the context
 )
 
 // Config says what an expression is compiled for.
@@ -124,7 +124,7 @@ func (c *Condition) Depends() Depends { return c.depends }
 // to make it so; what is nil for an expression that does not depend on it. The
 // error is a *Flaw when the expression is to blame.
 func (c *Condition) Holds(ctx context.Context, state State, what *Occurrence) (bool, error) {
-	m := &moment{c: c, state: state, what: what}
+	m := &moment{c: c, state: state, what: what, ended: func() error { return context.Cause(ctx) }}
 	value, _, err := c.program.ContextEval(ctx, m)
 	switch {
 	case m.err != nil:

@@ -18,6 +18,8 @@ const (
 	callList    = "@objects"
 	callStep    = "@step"
 	callGrown   = "@grown"
+	callEqual   = "@equal"
+	callAmong   = "@among"
 )
 
 // language is CEL with our variables and functions.
@@ -42,5 +44,7 @@ func (c *Condition) language() (*cel.Env, error) {
 		cel.Function(callList, cel.Overload("objects_list", []*cel.Type{dyn, cel.IntType, dyn}, cel.ListType(dyn), cel.FunctionBinding(list))),
 		cel.Function(callStep, cel.Overload("step", []*cel.Type{dyn, cel.BoolType}, cel.BoolType, cel.BinaryBinding(step))),
 		cel.Function(callGrown, cel.Overload("grown", []*cel.Type{dyn, dyn}, dyn, cel.BinaryBinding(grown))),
+		cel.Function(callEqual, cel.Overload("equal", []*cel.Type{dyn, dyn, dyn}, cel.BoolType, cel.FunctionBinding(equal))),
+		cel.Function(callAmong, cel.Overload("among", []*cel.Type{dyn, dyn, dyn}, cel.BoolType, cel.FunctionBinding(among))),
 	)
 }

@@ -19,7 +19,8 @@ type moment struct {
 	what  *Occurrence
 	lists map[Collection]ref.Val
 	cost  int
-	err   error // the first that reading the state, or its cost, ended with
+	ended func() error // tells when nobody waits any more
+	err   error        // the first that reading the state, or its cost, ended with
 }
 
 // ResolveName implements cel.Activation.

@@ -25,6 +25,9 @@ var comparisons = []string{
 	operators.In, "contains", "startsWith", "endsWith", "matches",
 }
 
+// conversions copy what they are given.
+var conversions = []string{"string", "bytes"}
+
 // connectives take truths.
 var connectives = []string{operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot}
 
@@ -129,6 +132,7 @@ func (r *rewriting) call(e ast.Expr) {
 		r.existence(e, r.withNull(call.Args()))
 		r.wrap(e, operators.LogicalNot)
 	case slices.Contains(comparisons, name):
+		r.weigh(e, name, call.Args())
 		r.wrap(e, callHolds)
 	case slices.Contains(connectives, name):
 		for _, arg := range call.Args() {
@@ -136,8 +140,26 @@ func (r *rewriting) call(e ast.Expr) {
 		}
 	case name == operators.Add && !gathered(call.Args()[0]):
 		r.wrapWithState(e, callGrown)
+	case slices.Contains(conversions, name):
+		r.wrapWithState(e, callGrown)
 	case name == operators.Conditional:
 		r.truth(call.Args()[0])
+	}
+}
+
+// weigh has a comparison cost what it looks at, where that may be much.
+func (r *rewriting) weigh(e ast.Expr, name string, args []ast.Expr) {
+	switch {
+	case slices.ContainsFunc(args, func(arg ast.Expr) bool { return arg.Kind() == ast.LiteralKind }) && name != operators.In && !e.AsCall().IsMemberFunction():
+	case name == operators.Equals:
+		e.SetKindCase(r.fac.NewCall(e.ID(), callEqual, r.state(e), args[0], args[1]))
+	case name == operators.NotEquals:
+		e.SetKindCase(r.fac.NewCall(e.ID(), callEqual, r.state(e), args[0], args[1]))
+		r.wrap(e, operators.LogicalNot)
+	case name == operators.In:
+		e.SetKindCase(r.fac.NewCall(e.ID(), callAmong, r.state(e), args[0], args[1]))
+	case e.AsCall().IsMemberFunction() && e.AsCall().Target().Kind() != ast.LiteralKind:
+		r.wrapWithState(e.AsCall().Target(), callGrown)
 	}
 }
 

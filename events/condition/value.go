@@ -244,6 +244,9 @@ func (f *fields) Contains(index ref.Val) ref.Val { return f.IsSet(index) }
 // Equal implements ref.Val.
 func (f *fields) Equal(other ref.Val) ref.Val {
 	o, ok := other.(*fields)
+	if ok && f.v.CanAddr() && o.v.CanAddr() && f.v.Addr() == o.v.Addr() && f.v.Type() == o.v.Type() {
+		return types.True
+	}
 	return types.Bool(ok && f.v.Type() == o.v.Type() && equality.Semantic.DeepEqual(f.v.Interface(), o.v.Interface()))
 }
 
