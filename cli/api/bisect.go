@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"segno/cli/api/history"
+	"segno/events"
 	"segno/events/bisect"
 	"segno/events/condition"
 	"segno/proto"
@@ -99,8 +100,15 @@ func (c *call) mayLookAt(d condition.Depends) error {
 	if !d.Sides {
 		return nil
 	}
-	for _, kind := range c.api.cfg.Table.All() { // before and after are any of them
-		if kind.Stream != proto.StreamEvents {
+	return c.mayListAll(func(kind *events.Kind) bool { return kind.Stream == proto.StreamEvents }) // before and after are any of them
+}
+
+// mayListAll makes sure that the user may list all objects of these kinds.
+func (c *call) mayListAll(of func(*events.Kind) bool) error {
+	question := c.target
+	defer func() { c.target = question }()
+	for _, kind := range c.api.cfg.Table.All() {
+		if !of(kind) {
 			continue
 		}
 		c.target = c.targetOf(verbList, kind.Resource, "", "")
@@ -148,7 +156,7 @@ func (c *call) found(answer bisect.Answer) (*history.Found, error) {
 		out.Objects = append(out.Objects, state)
 	}
 	root := env
-	for root.Cause.Seq > 0 {
+	for root.Cause.Seq > 0 && root.Cause.Seq < root.Seq { // a log that came in a file may claim anything
 		cause, err := c.api.cfg.History.Envelope(ctx, proto.StreamEvents, root.Cause.Seq)
 		if err != nil {
 			return nil, err

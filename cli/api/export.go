@@ -6,6 +6,7 @@ import (
 	"mime"
 	"time"
 
+	"segno/events"
 	"segno/proto"
 )
 
@@ -29,10 +30,16 @@ type Span struct {
 	Secrets bool
 }
 
-// export answers a span of the log as a file.
+// export answers a span of the log as a file, to those who may list all that is in
+// it.
 func (c *call) export() error {
 	if c.api.cfg.Exporter == nil {
 		return notServed()
+	}
+	secrets := flag(c.r.URL.Query().Get("secrets"))
+	err := c.mayListAll(func(kind *events.Kind) bool { return secrets || !proto.Secret(kind.Resource) })
+	if err != nil {
+		return err
 	}
 	from, to, err := c.span(proto.StreamEvents, false)
 	if err != nil {
@@ -49,7 +56,7 @@ func (c *call) export() error {
 	name := "segno-" + from.String() + "-" + to.String() + ".segno"
 	c.w.Header().Set("Content-Type", typeArchive)
 	c.w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	span := Span{From: from, To: to, Secrets: flag(c.r.URL.Query().Get("secrets"))}
+	span := Span{From: from, To: to, Secrets: secrets}
 	if moment, err := ParseMoment(c.r.URL.Query().Get("to"), c.api.cfg.Now()); err == nil {
 		span.Until = moment.Time
 	}
