@@ -125,6 +125,9 @@ func TestE11AForkDoesWhatTheClusterDoes(t *testing.T) {
 		if !slices.ContainsFunc(now.Revisions, func(r history.Revision) bool { return r.Actor == "user:ada" && r.Verb == events.VerbPatch }) {
 			t.Errorf("the fork's own history: %+v", now)
 		}
+		if now.Earlier != nil || now.More || len(now.Revisions) == 0 || !now.Revisions[0].Created {
+			t.Errorf("the fork's own history does not begin with the parent's first: %+v", now)
+		}
 	})
 }
 

@@ -44,7 +44,7 @@ func writeFrame(out io.Writer, f replay.Frame, verified, full bool) {
 		fmt.Fprintf(out, "%s↓ %s\n", frameIndent, transactionLine(effect))
 	}
 	if verified {
-		fmt.Fprintf(out, "%sstate %s\n", frameIndent, stateText(f.State))
+		fmt.Fprintf(out, "%sstate %s\n", frameIndent, stateText(f.State, full))
 	}
 }
 
@@ -52,20 +52,30 @@ func transactionLine(t history.Transaction) string {
 	return nodeLine(history.Object{}, &history.Node{Transaction: t})
 }
 
-// stateText is a state hash beside the recorded one.
-func stateText(s replay.State) string {
+// shortHash is as much of a hash as tells it from others on a screen.
+func shortHash(hash string) string {
+	const most = 12
+	return hash[:min(len(hash), most)]
+}
+
+// stateText is a state hash beside the recorded one: whole where they differ.
+func stateText(s replay.State, full bool) string {
+	if !full && (s.Folded == "" || s.Equal()) {
+		s.Folded, s.Recorded = shortHash(s.Folded), shortHash(s.Recorded)
+	}
 	switch {
 	case s.Folded == "":
 		return s.Recorded + ", as it was recorded"
 	case s.Equal():
-		return s.Folded + ", recorded " + s.Recorded + ": the same"
+		return s.Folded + ", the same as was recorded"
 	default:
 		return s.Folded + ", recorded " + s.Recorded + ": DIFFERENT"
 	}
 }
 
 // writeDiff prints what a transaction changed of an object, a line a field, what
-// matters most first; most is how many, 0 is all.
+// matters most first; most is how many, 0 is all. What only keeps the books is
+// shown where nothing else changed, or all is wanted.
 func writeDiff(out io.Writer, o history.ObjectState, most int) {
 	if o.Deleted {
 		fmt.Fprintf(out, "%s- %s\n", frameIndent, nameOf(o.Object))
@@ -78,8 +88,8 @@ func writeDiff(out io.Writer, o history.ObjectState, most int) {
 	}
 	slices.SortStableFunc(changes, func(a, b history.Change) int { return cmp.Compare(weigh(a), weigh(b)) })
 	for i, change := range changes {
-		if most > 0 && i == most {
-			fmt.Fprintf(out, "%s~ %s and %d fields more\n", frameIndent, nameOf(o.Object), len(changes)-most)
+		if most > 0 && (i == most || i > 0 && weigh(change) == ofNoise) {
+			fmt.Fprintf(out, "%s~ %s +%d more\n", frameIndent, nameOf(o.Object), len(changes)-i)
 			return
 		}
 		fmt.Fprintf(out, "%s~ %s %s\n", frameIndent, nameOf(o.Object), brief(change))

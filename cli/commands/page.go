@@ -93,7 +93,7 @@ func frameText(f replay.Frame) string {
 			looks = looksBad
 		}
 	}
-	for line := range strings.SplitSeq(stateText(f.State), ", ") {
+	for line := range strings.SplitSeq(stateText(f.State, true), ", ") {
 		p.line(looks, "  %s", line)
 	}
 	return p.String()

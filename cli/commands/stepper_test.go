@@ -144,7 +144,7 @@ func TestE9SteppingShowsTheTransactionAndWhatIsAround(t *testing.T) {
 		"\n     └─ 13  2026-",
 		"\n        └─ 14  2026-",
 		"[segno number 14]  +1s\n",
-		"\n  abc\n  recorded abc: the same\n",
+		"\n  abc\n  the same as was recorded\n",
 		"b B next, last break",
 		"q quit",
 	} {
@@ -174,7 +174,7 @@ func TestE9SteppingFitsTheWindow(t *testing.T) {
 	for range 200 {
 		press(s, "down")
 	}
-	if !strings.Contains(s.text(), "recorded abc: the same") {
+	if !strings.Contains(s.text(), "the same as was recorded") {
 		t.Errorf("the end is not to be seen:\n%s", uncoloured(s.text()))
 	}
 	for range 200 {

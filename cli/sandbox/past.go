@@ -23,8 +23,9 @@ type past struct {
 }
 
 var (
-	_ api.History = (*past)(nil)
-	_ api.Store   = (*past)(nil)
+	_ api.History    = (*past)(nil)
+	_ api.Store      = (*past)(nil)
+	_ api.Beginnings = (*past)(nil)
 )
 
 var errReadOnly = errors.New("the past is read-only")
@@ -75,6 +76,15 @@ func (p *past) Revisions(ctx context.Context, kind *events.Kind, key proto.Objec
 	}
 	before, err := p.parent.Revisions(ctx, kind, key, min(last, point), limit)
 	return append(found, before...), err
+}
+
+// Beginning implements api.Beginnings: what a fork begins with is what transactions
+// of its parent made.
+func (p *past) Beginning(ctx context.Context, kind *events.Kind, key proto.ObjectKey) (*events.Record, error) {
+	if p.parent != nil && p.points[kind.Stream] > 0 {
+		return p.parent.Beginning(ctx, kind, key)
+	}
+	return p.Logs.Beginning(ctx, kind, key)
 }
 
 // Envelope implements api.History.
