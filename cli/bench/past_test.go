@@ -129,7 +129,7 @@ func newPast(b *testing.B, dir string) *past {
 	if p.store, err = logs.New(logs.Config{Table: table, Logs: all}); err != nil {
 		b.Fatal(err)
 	}
-	p.api, err = api.New(api.Config{Table: table, Store: p.store, History: p.store, Exporter: p.store})
+	p.api, err = api.New(api.Config{Table: table, Store: p.store, History: p.store, Exporter: p.store, Finder: p.store})
 	if err != nil {
 		b.Fatal(err)
 	}
