@@ -63,7 +63,7 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 		Tell: func(item proto.ReportItem) { n.said.Items = append(n.said.Items, item) },
 		Note: func(note proto.NodeNote) { n.said.Notes = append(n.said.Notes, note) },
 		Takes: func(_ pod.Want, action pod.Action) time.Duration {
-			switch action.Verb { //nolint:exhaustive // all others take no time
+			switch action.Verb {
 			case pod.StartContainer:
 				return orDefault(cfg.Start, DefaultStart)
 			case pod.PullImage:
@@ -193,15 +193,15 @@ func (n *Node) Step(ctx context.Context) proto.Report {
 		return proto.Report{}
 	}
 	n.woken = false
-	ended, next := n.engine.CatchUp()
+	ended, _ := n.engine.CatchUp()
 	for _, uid := range ended {
 		n.keeper.Wake(uid)
 	}
 	later := n.keeper.CatchUp(ctx)
-	if _, next = n.engine.CatchUp(); next.IsZero() || !later.IsZero() && later.Before(next) {
-		next = later
+	_, n.next = n.engine.CatchUp()
+	if n.next.IsZero() || !later.IsZero() && later.Before(n.next) {
+		n.next = later
 	}
-	n.next = next
 	said := n.said
 	n.said = proto.Report{}
 	return said

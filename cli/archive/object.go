@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -10,10 +11,8 @@ import (
 	"segno/proto"
 )
 
-// object is a record as it lies in a file.
+// object is a record as it lies in a file: an array of these, in this order.
 type object struct {
-	_msgpack struct{} `msgpack:",as_array"`
-
 	Group, Resource, Namespace, Name, UID string
 	Seq, SpecSeq, StatusSeq, Created      uint64
 	Encoding                              uint8
@@ -22,7 +21,10 @@ type object struct {
 }
 
 func encodeObject(r *events.Record) ([]byte, error) {
-	data, err := msgpack.Marshal(&object{
+	var out bytes.Buffer
+	enc := msgpack.NewEncoder(&out)
+	enc.UseArrayEncodedStructs(true)
+	err := enc.Encode(&object{
 		Group: r.Key.Group, Resource: r.Key.Resource.Name, Namespace: r.Key.Namespace, Name: r.Key.Name, UID: r.UID,
 		Seq: uint64(r.Seq), SpecSeq: uint64(r.SpecSeq), StatusSeq: uint64(r.StatusSeq), Created: uint64(r.Created),
 		Encoding: uint8(r.Encoding), At: r.At.UnixNano(), Spec: r.Spec, Status: r.Status,
@@ -30,7 +32,7 @@ func encodeObject(r *events.Record) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", r.Key, err)
 	}
-	return data, nil
+	return out.Bytes(), nil
 }
 
 func decodeObject(data []byte) (*events.Record, error) {

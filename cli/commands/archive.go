@@ -46,10 +46,9 @@ func (c *client) listArchives(ctx context.Context, output string, out io.Writer)
 	if output != "table" {
 		return writeAs(out, output, list)
 	}
-	switch {
-	case list.Keep == "":
+	if list.Keep == "" {
 		fmt.Fprintln(out, "Nothing is archived: the log is kept for ever (segno up --keep).")
-	default:
+	} else {
 		fmt.Fprintf(out, "Epochs older than %s are archived in %s.\n", list.Keep, list.Folder)
 	}
 	if len(list.Archives) == 0 {
