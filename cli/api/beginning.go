@@ -16,12 +16,12 @@ type Beginnings interface {
 	Beginning(ctx context.Context, kind *events.Kind, key proto.ObjectKey) (*events.Record, error)
 }
 
-// beginning is the object as its log began with it, if it did.
-func (c *call) beginning(key proto.ObjectKey) (*events.Record, error) {
+// beginning is an object as its log began with it, if it did.
+func (c *call) beginning(kind *events.Kind, key proto.ObjectKey) (*events.Record, error) {
 	if c.api.cfg.Beginnings == nil {
 		return nil, nil
 	}
-	return c.api.cfg.Beginnings.Beginning(c.r.Context(), c.kind, key)
+	return c.api.cfg.Beginnings.Beginning(c.r.Context(), kind, key)
 }
 
 // earlier says when an object changed last before its log begins.

@@ -147,16 +147,23 @@ func (c *call) writeDifference(out *lines, d *comparison, found history.Differen
 }
 
 // versionAt is an object's newest version at or before a sequence; nil when there
-// is none.
+// is none. One that the log began with has no transaction.
 func (c *call) versionAt(kind *events.Kind, key proto.ObjectKey, last proto.Seq) (*history.Version, error) {
 	if last == 0 {
 		return nil, nil
 	}
 	found, err := c.api.cfg.History.Revisions(c.r.Context(), kind, key, last, 1)
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	return &found[0], nil
+	if len(found) > 0 {
+		return &found[0], nil
+	}
+	begin, err := c.beginning(kind, key)
+	if err != nil || begin == nil || begin.Seq > last {
+		return nil, err
+	}
+	return &history.Version{Record: begin}, nil
 }
 
 func (c *call) diffWish() (wish diffs.Wish, err error) {

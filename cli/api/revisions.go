@@ -119,7 +119,7 @@ func (c *call) revisions(key proto.ObjectKey, filter history.Filter) (list histo
 	list.Object, list.More, list.Revisions = history.ObjectOf(key), len(found) > look, []history.Revision{}
 	compared := list.More // the oldest is only there to be compared with
 	if !list.More {
-		begin, err := c.beginning(key)
+		begin, err := c.beginning(c.kind, key)
 		switch {
 		case err != nil:
 			return list, err

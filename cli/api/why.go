@@ -56,7 +56,7 @@ func (c *call) why() error {
 // whyEarlier answers for an object that nothing in the log is about: the log may
 // begin with it.
 func (c *call) whyEarlier(key proto.ObjectKey, notFound error) error {
-	begin, err := c.beginning(key)
+	begin, err := c.beginning(c.kind, key)
 	if err != nil {
 		return err
 	}

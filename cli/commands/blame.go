@@ -88,5 +88,9 @@ func blameColumns(o *blame.Origin) []string {
 	if manager == "" {
 		manager = o.Via
 	}
-	return []string{seq, o.Time.Local().Format(time.DateTime), string(o.Actor), cut(manager, most)}
+	at := ""
+	if !o.Time.IsZero() {
+		at = o.Time.Local().Format(time.DateTime)
+	}
+	return []string{seq, at, string(o.Actor), cut(manager, most)}
 }

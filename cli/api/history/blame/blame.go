@@ -33,7 +33,7 @@ type Field struct {
 // Origin is the transaction that gave a field its value.
 type Origin struct {
 	Seq    proto.Seq   `json:"seq"`
-	Time   time.Time   `json:"time"`
+	Time   time.Time   `json:"time,omitzero"` // absent where the transaction is no longer in the log
 	Actor  proto.Actor `json:"actor"`
 	Fact   string      `json:"fact,omitempty"`
 	Reason string      `json:"reason,omitempty"`
