@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -144,12 +143,6 @@ func (i *Incident) refuse(context.Context, events.Command) (events.Outcome, erro
 
 // Now is the time at which the incident stands: the end of its span.
 func (i *Incident) Now() time.Time { return i.now }
-
-// Logs are what lies in the file.
-func (i *Incident) Logs() *logs.Logs { return i.logs }
-
-// Handler is the API; a request's user comes with its context (api.WithUser).
-func (i *Incident) Handler() http.Handler { return i.api }
 
 // Close lets go of everything, and removes what was unpacked.
 func (i *Incident) Close() error {
