@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode"
 
 	"segno/cli/api/history"
 )
@@ -37,7 +38,16 @@ func spoken(args []string) string {
 			out[i] = withoutValue(name, out[i])
 		}
 	}
-	return strings.Join(out, " ")
+	return strings.Map(oneLine, strings.Join(out, " "))
+}
+
+// oneLine keeps a command line on its line: what is typed over several is sent in
+// a header, and shown in tables.
+func oneLine(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // aboutFile tells whether an argument is the flag of a file: nothing here tells

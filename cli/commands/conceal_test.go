@@ -64,4 +64,7 @@ func TestE5SecretsAreNotSpoken(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
+	if got, want := spoken([]string{"patch", "cm", "m", "-p", "{\n\t\"a\": \"\x7f\u009b\"}"}), `segno patch cm m -p {  "a": "  "}`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

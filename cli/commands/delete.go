@@ -115,4 +115,4 @@ func removeRemains(ctx context.Context, streams genericiooptions.IOStreams, run 
 
 // dataNames is all that segno writes into a data directory; nothing else in it
 // is ever removed. The lock comes last: what it guards is there until then.
-var dataNames = []string{"log", "state", "notes", "leases", "pki", "checkpoints", "archive", "keep.json", "node", "kubeconfig", "segno.log", "anchor-EVENTS", "anchor-NOTES", "anchor-LEASES", "lock"}
+var dataNames = []string{"log", "state", "notes", "leases", "pki", "checkpoints", "archive", "keep.json", "node", "kubeconfig", "segno.log", "anchor-EVENTS", "anchor-NOTES", "anchor-LEASES", "anchor-AUDIT", "lock"}
