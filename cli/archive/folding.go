@@ -81,11 +81,15 @@ func (f *folding) read(ctx context.Context, in *Reader, groups chan<- group) err
 	return hand()
 }
 
-// check compares a transaction with the hash that lies beside it.
+// check compares a transaction with the hash that lies beside it, and makes sure
+// that its cause came before it: whoever climbs from cause to cause counts on an end.
 func (f *folding) check(entry *projections.Recorded) error {
 	hash := proto.HashOf(entry.Encoded)
 	if entry.Redacted = hash != entry.Hash; entry.Redacted && !f.archive.Header.Redacted {
 		return fmt.Errorf("%w: transaction %s has hash %s, recorded was %s", ErrDamaged, entry.Envelope.Seq, hash.Short(), entry.Hash.Short())
+	}
+	if f.stream == proto.StreamEvents && entry.Envelope.Cause.Seq >= entry.Envelope.Seq {
+		return fmt.Errorf("%w: transaction %s says that it came of %s, which is not before it", ErrDamaged, entry.Envelope.Seq, entry.Envelope.Cause.Seq)
 	}
 	return nil
 }

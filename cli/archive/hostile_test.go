@@ -142,6 +142,33 @@ func TestE14ALyingFileIsRefused(t *testing.T) {
 	}
 }
 
+// TestE14ARingOfCausesIsRefused: a transaction comes of an earlier one, or of none.
+func TestE14ARingOfCausesIsRefused(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for cause, refused := range map[proto.Seq]bool{0: false, 1: false, 2: true, 3: true} {
+		p := opened(t, projections.Config{Table: table})
+		var prev proto.Hash
+		for seq := proto.Seq(1); seq <= 2; seq++ {
+			env := &proto.Envelope{Seq: seq, Term: 1, At: birth, Actor: "system:a", Verb: "update", Prev: prev, Events: []proto.Event{something(t, rng)}}
+			if seq == 2 {
+				env.Cause.Seq = cause
+			}
+			encoded := proto.Encode(env)
+			prev = proto.HashOf(encoded)
+			if err := p.Commit([]proto.Entry{{Envelope: env, Encoded: encoded, Hash: prev}}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, err := read(t.Context(), written(t, Config{Secrets: true, Spans: []Span{{proto.StreamEvents, p, 1, 2}}}))
+		if err == nil {
+			_ = a.Close()
+		}
+		if refused != errors.Is(err, ErrDamaged) || !refused && err != nil {
+			t.Errorf("2 came of %s: %v", cause, err)
+		}
+	}
+}
+
 // TestE14ABombIsDefused: a small file that unpacks to very much is given up.
 func TestE14ABombIsDefused(t *testing.T) {
 	frames := framesOf(t, written(t, Config{Secrets: true, Spans: []Span{{proto.StreamEvents, history(t, 6, 3), 2, 3}}}))
