@@ -11,9 +11,8 @@ import (
 	"sync"
 	"syscall"
 
-	"sigs.k8s.io/yaml"
-
 	"segno/cli/api/history"
+	"segno/cli/api/history/yamls"
 )
 
 // lineColumns is a revision among those of many objects; the time is as wide as
@@ -58,7 +57,7 @@ func (c *client) showRevisions(ctx context.Context, params url.Values, f *histor
 // writeLine prints one document of several: as it came, or as YAML.
 func writeLine(out io.Writer, output string, line []byte) error {
 	if output == "yaml" {
-		data, err := yaml.JSONToYAML(line)
+		data, err := yamls.FromJSON(line)
 		if err != nil {
 			return fmt.Errorf("write it as YAML: %w", err)
 		}

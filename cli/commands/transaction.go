@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"segno/cli/api/history"
+	"segno/cli/api/history/yamls"
 )
 
 const timeFormat = "2006-01-02 15:04:05.000"
@@ -65,7 +64,7 @@ func writeAs(out io.Writer, format string, value any) error {
 	if format == "json" {
 		return writeJSON(out, value)
 	}
-	data, err := yaml.Marshal(value)
+	data, err := yamls.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("write it as YAML: %w", err)
 	}

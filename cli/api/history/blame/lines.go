@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
+	"segno/cli/api/history/yamls"
 	"segno/events/fields"
 )
 
@@ -46,7 +45,7 @@ func (w *writer) write(n *fields.Node, indent, dash string) error {
 	}
 	below := indent + strings.Repeat(" ", len(dash))
 	if n.Key != "" {
-		name, err := yaml.Marshal(n.Key)
+		name, err := yamls.Marshal(n.Key)
 		if err != nil {
 			return fmt.Errorf("write the field %s as YAML: %w", n.Path, err)
 		}
@@ -83,7 +82,7 @@ func (w *writer) leaf(n *fields.Node, indent, dash string, origin *Origin) error
 	if n.Key != "" {
 		value = map[string]any{n.Key: value}
 	}
-	data, err := yaml.Marshal(value)
+	data, err := yamls.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("write the field %s as YAML: %w", n.Path, err)
 	}

@@ -207,3 +207,20 @@ func TestE7Silences(t *testing.T) {
 		}
 	}
 }
+
+// TestE7EveryCharacterCanBeCompared: also those that YAML has as escapes only.
+func TestE7EveryCharacterCanBeCompared(t *testing.T) {
+	of := func(seq proto.Seq, value string) *events.Record {
+		m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "m", Namespace: "default"}, Data: map[string]string{"a": value}}
+		return recordOf(t, m, proto.Resource{Name: "configmaps"}, seq, "u")
+	}
+	for _, value := range []string{"x\x7fy", "x\u0080y", "x\u009by", "x\ufffey", "x\u0085y", "x\x00y"} {
+		o, err := Compare(table, history.Difference{Key: of(1, "").Key, Before: of(1, "plain"), After: of(2, value)}, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Spec.Added != 1 || !strings.Contains(o.Spec.Unified, `+  a: "x\`) {
+			t.Errorf("%q:\n%s", value, o.Spec.Unified)
+		}
+	}
+}

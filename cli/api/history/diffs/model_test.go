@@ -66,16 +66,12 @@ func patch(t *testing.T, lines []string, unified string) []string {
 	for _, line := range body[2 : len(body)-1] { // behind the names of the sides
 		switch {
 		case strings.HasPrefix(line, "@@ -"):
-			from, _, _ := strings.Cut(strings.TrimPrefix(line, "@@ -"), " ")
-			start, count, _ := strings.Cut(from, ",")
-			begin, err := strconv.Atoi(start)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if count != "0" {
-				begin--
-			}
+			from, to, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(line, "@@ -"), " @@\n"), " +")
+			begin := hunkBegin(t, from)
 			out, at = append(out, lines[at:begin]...), begin
+			if want := hunkBegin(t, to); want != len(out) {
+				t.Fatalf("%q: the hunk begins behind %d lines of what it becomes\n%s", line, len(out), unified)
+			}
 		case line[0] == '+':
 			out = append(out, line[1:])
 		default:
@@ -88,6 +84,20 @@ func patch(t *testing.T, lines []string, unified string) []string {
 		}
 	}
 	return append(out, lines[at:]...)
+}
+
+// hunkBegin is how many lines stand before a hunk, by one half of its head.
+func hunkBegin(t *testing.T, half string) int {
+	t.Helper()
+	start, count, _ := strings.Cut(half, ",")
+	begin, err := strconv.Atoi(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if count != "0" {
+		begin--
+	}
+	return begin
 }
 
 // TestE7DiffsAppliedGiveTheLaterObject over random histories: part by part, as

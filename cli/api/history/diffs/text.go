@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/aymanbagabas/go-udiff"
-	"sigs.k8s.io/yaml"
 
 	"segno/cli/api/history"
+	"segno/cli/api/history/yamls"
 )
 
 const (
@@ -52,6 +52,7 @@ func (t text) lines(before, after string) (*Part, error) {
 	}
 	out := &Part{}
 	for _, hunk := range unified.Hunks {
+		hunk.ToLine = hunk.FromLine + out.Added - out.Removed // the library's is wrong from the second hunk on
 		for _, line := range hunk.Lines {
 			switch line.Kind {
 			case udiff.Delete:
@@ -97,7 +98,7 @@ func yamlOf(object map[string]any) (string, error) {
 	if len(object) == 0 {
 		return "", nil
 	}
-	data, err := yaml.Marshal(object)
+	data, err := yamls.Marshal(object)
 	if err != nil {
 		return "", fmt.Errorf("write it as YAML: %w", err)
 	}
