@@ -23,8 +23,6 @@ const (
 	// what one is good for.
 	beatEvery = 10 * time.Second
 	leaseFor  = 40 * time.Second
-	// missed is how old a heartbeat is that should have been followed by another.
-	missed = 25 * time.Second
 )
 
 // nodes are the simulated ones, by name.
@@ -40,8 +38,8 @@ func (n *nodes) find(name proto.NodeName) (at int, found bool) {
 	})
 }
 
-// populate makes a simulated node of every Node there is. One that was not heard
-// any more stays silent.
+// populate makes a simulated node of every Node there is. One that was known to be
+// silent stays so.
 func (s *Sandbox) populate(ctx context.Context) error {
 	view := s.View()
 	pods, err := events.ListAs[*corev1.Pod](view, events.Query{Resource: reconcilers.Pods})
@@ -59,11 +57,7 @@ func (s *Sandbox) populate(ctx context.Context) error {
 		if err := s.addNode(ctx, node, own); err != nil {
 			return err
 		}
-		silent, err := s.wasSilent(view, node)
-		if err != nil {
-			return err
-		}
-		if silent {
+		if wasSilent(node) {
 			s.Silence(proto.NodeName(node.Name))
 		}
 	}
@@ -85,19 +79,13 @@ func (s *Sandbox) addNode(ctx context.Context, node *corev1.Node, pods []*corev1
 	return nil
 }
 
-// wasSilent tells whether a node had vanished by then: it is known to have, or
-// heartbeats of it are missing.
-func (s *Sandbox) wasSilent(view events.View, node *corev1.Node) (bool, error) {
-	for i := range node.Status.Conditions {
-		if c := &node.Status.Conditions[i]; c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown {
-			return true, nil
-		}
-	}
-	lease, ok, err := events.GetAs[*coordinationv1.Lease](view, reconcilers.Leases.Key(reconcilers.NamespaceNodeLease, node.Name))
-	if err != nil {
-		return false, fmt.Errorf("read the lease of node %s: %w", node.Name, err)
-	}
-	return ok && lease.Spec.RenewTime != nil && s.begun.Sub(lease.Spec.RenewTime.Time) > missed, nil
+// wasSilent tells whether a node was known to have vanished by then. The age of
+// its lease tells nothing: while the control plane is down nobody takes heartbeats,
+// and at its start all leases are old, though every node is well.
+func wasSilent(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown
+	})
 }
 
 // Silence makes a node vanish, as a machine does whose power is cut: its Node

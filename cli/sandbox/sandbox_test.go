@@ -71,3 +71,33 @@ func TestE11TheSameForkIsTheSameLog(t *testing.T) {
 		}
 	}
 }
+
+// TestE11NodesAreWellRightAfterThePauseOfTheControlPlane goes on from a moment at
+// which every lease is old, because nobody took heartbeats.
+func TestE11NodesAreWellRightAfterThePauseOfTheControlPlane(t *testing.T) {
+	w := begin(t, 3)
+	w.create(web(6, image, "100m"))
+	w.advance(time.Minute)
+	late := Source{Table: table, Folds: w.folds, Seq: w.truth().Position().Seq, Time: w.Now().Add(47 * time.Second)}
+	after := open(t, Config{From: late})
+	after.advance(10 * time.Minute)
+	if n, _ := after.ready(); n != 6 || strings.Contains(after.story(), "NodeSilent") {
+		t.Errorf("%d of 6 pods are ready after\n%s", n, after.story())
+	}
+}
+
+// TestE11ANodeThatWasSilentStaysSo goes on from a moment at which it is known.
+func TestE11ANodeThatWasSilentStaysSo(t *testing.T) {
+	w := begin(t, 3)
+	w.Silence("n2")
+	w.advance(time.Minute)
+	fork := w.fork(Config{})
+	fork.create(web(6, image, "100m"))
+	fork.advance(time.Minute)
+	if n, on := fork.ready(); n != 6 || on["n2"] != 0 {
+		t.Errorf("%d of 6 pods are ready, on %v", n, on)
+	}
+	if strings.Contains(fork.story(), "NodeHeard") {
+		t.Errorf("the silent node came back:\n%s", fork.story())
+	}
+}
