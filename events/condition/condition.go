@@ -136,7 +136,7 @@ func (c *Condition) Holds(ctx context.Context, state State, what *Occurrence) (b
 	}
 	truth, ok := value.(types.Bool)
 	if !ok {
-		return false, &Flaw{Text: c.text, Column: 1, What: fmt.Sprintf("the expression is %v, a %s", value.Value(), value.Type().TypeName()), Allowed: "one that is true or false: compare it with something"}
+		return false, &Flaw{Text: c.text, Column: 1, What: fmt.Sprintf("the expression is a %s", value.Type().TypeName()), Allowed: "one that is true or false: compare it with something"}
 	}
 	return bool(truth), nil
 }

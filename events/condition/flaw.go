@@ -1,11 +1,15 @@
 package condition
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 )
 
@@ -88,18 +92,52 @@ func (c *Condition) column(line, column int) int {
 	return column + 1
 }
 
-// failed is what an evaluation failed with.
+// failed is what an evaluation failed with: where, and doing what. CEL's own words
+// may quote values of the objects, which are nobody's to see here.
 func (c *Condition) failed(err error) error {
-	f := &Flaw{Text: c.text, What: err.Error()}
+	f := &Flaw{Text: c.text, What: "it cannot be computed"}
 	var flawed *types.Err
 	if errors.As(err, &flawed) {
-		if at := c.ast.NativeRep().SourceInfo().GetStartLocation(flawed.NodeID()); at.Line() > 0 {
+		tree := c.ast.NativeRep()
+		if at := tree.SourceInfo().GetStartLocation(flawed.NodeID()); at.Line() > 0 {
 			f.Column = c.column(at.Line(), at.Column())
 		}
+		if name := doing(tree.Expr(), flawed.NodeID()); name != "" {
+			f.What = name + " cannot take what it is given here"
+		}
 	}
-	if strings.HasPrefix(f.What, "no such overload") {
+	switch text := err.Error(); {
+	case slices.Contains(valueless, text):
+		f.What = text
+	case strings.HasPrefix(text, "no such overload"):
 		f.What = "cannot be computed with these types"
 		f.Allowed = "numbers with numbers, texts with texts; int(x), double(x) and string(x) convert"
 	}
 	return f
+}
+
+// valueless are words of CEL that quote nothing.
+var valueless = []string{
+	"division by zero", "divide by zero", "modulus by zero", "integer overflow", "unsigned integer overflow", "timestamp overflow", "duration overflow",
+}
+
+// doing is the function or the operator at a place of the expression; "" when
+// people do not write it.
+func doing(e ast.Expr, id int64) string {
+	if e.ID() == id && e.Kind() == ast.CallKind {
+		name := e.AsCall().FunctionName()
+		if sign, ok := operators.FindReverse(name); ok {
+			return cmp.Or(sign, name)
+		}
+		if strings.HasPrefix(name, "@") {
+			return ""
+		}
+		return name + "()"
+	}
+	for _, child := range children(e) {
+		if name := doing(child, id); name != "" {
+			return name
+		}
+	}
+	return ""
 }
