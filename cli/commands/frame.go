@@ -29,6 +29,7 @@ func writeFrame(out io.Writer, f replay.Frame, verified, full bool) {
 	writeEvents(out, f.Transaction)
 	for _, o := range f.Objects {
 		writeDiff(out, o, fewFields(full))
+		writeLeftOut(out, f, o)
 	}
 	if len(f.Causes) > 0 {
 		fmt.Fprintf(out, "%s↑ %s\n", frameIndent, transactionLine(f.Causes[0]))
@@ -65,11 +66,18 @@ func stateText(s replay.State, full bool) string {
 	}
 	switch {
 	case s.Folded == "":
-		return s.Recorded + ", as it was recorded"
+		return s.Recorded + " was recorded, not compared"
 	case s.Equal():
 		return s.Folded + ", the same as was recorded"
 	default:
 		return s.Folded + ", recorded " + s.Recorded + ": DIFFERENT"
+	}
+}
+
+// writeLeftOut says of a Secret that it changed where its values were left out.
+func writeLeftOut(out io.Writer, f replay.Frame, o history.ObjectState) {
+	if f.State.Folded == "" && o.Object.Group == "" && o.Object.Resource == "secrets" && !o.Created && !o.Deleted {
+		fmt.Fprintf(out, "%s~ %s (values left out)\n", frameIndent, nameOf(o.Object))
 	}
 }
 
@@ -96,10 +104,13 @@ func writeDiff(out io.Writer, o history.ObjectState, most int) {
 	}
 }
 
-// writeVerdict says what a replay came to.
-func writeVerdict(out io.Writer, v replay.Verdict, took time.Duration) {
+// writeVerdict says what a replay came to; file is what was replayed, "" is the
+// cluster's log.
+func writeVerdict(out io.Writer, v replay.Verdict, took time.Duration, file string) {
 	fmt.Fprintf(out, "%d transactions, %d to %d, were fetched and folded in %s.\n", v.Transactions, v.From, v.To, took.Round(time.Millisecond))
 	switch {
+	case !v.Compared && file != "":
+		fmt.Fprintf(out, "State hash %s was recorded; the values of Secrets were left out of %s, so that it cannot be compared.\n", v.Recorded, file)
 	case !v.Compared:
 		fmt.Fprintf(out, "State hash %s was recorded; the values of Secrets were left out, and --verify is needed to compare.\n", v.Recorded)
 	case v.Differs == 0:

@@ -77,6 +77,7 @@ func frameText(f replay.Frame) string {
 	var diff page
 	for _, o := range f.Objects {
 		writeDiff(&diff, o, 0)
+		writeLeftOut(&diff, f, o)
 	}
 	if diff.Len() == 0 {
 		diff.WriteString("  nothing\n")

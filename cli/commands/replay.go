@@ -76,6 +76,8 @@ func (f *replayFlags) check() error {
 		return fmt.Errorf("--speed %v: must be a number, 0 (at once) or more", f.speed)
 	case f.step && (f.speed > 0 || f.quiet || f.output != "table"):
 		return errors.New("--step is for a person at a terminal: neither --speed, --quiet nor -o goes with it")
+	case f.quiet && f.speed > 0:
+		return errors.New("--quiet shows no transactions that --speed could pace: only one of them")
 	case f.file != "" && (f.from != "" || f.to != ""):
 		return errors.New("a file is replayed as a whole: neither --from nor --to goes with --file")
 	default:
@@ -93,11 +95,16 @@ func (c *client) replay(ctx context.Context, f *replayFlags, streams genericioop
 		return err
 	}
 	began := time.Now()
-	span, err := c.openSpan(ctx, f, streams.ErrOut)
+	named := when != nil && when.Depends().Secrets()
+	secrets := f.verify || named || when != nil && when.Depends().Sides // before and after may be those of a Secret
+	span, err := c.openSpan(ctx, f, secrets, streams.ErrOut)
 	if err != nil {
 		return err
 	}
 	defer span.Close() // it is in memory, and nothing of it is wanted any more
+	if err := f.readable(span, named); err != nil {
+		return err
+	}
 	if f.step {
 		return step(ctx, span, when, streams)
 	}
@@ -121,8 +128,22 @@ func (c *client) breakpoint(f *replayFlags) (*condition.Condition, error) {
 	return when, nil
 }
 
+// readable refuses a file without the values that the question is about.
+func (f *replayFlags) readable(span *replay.Span, named bool) error {
+	switch {
+	case !span.Redacted():
+		return nil
+	case f.verify:
+		return fmt.Errorf("--verify: the values of Secrets were left out of %s, so the states cannot be compared; segno export --secrets keeps them, and segno replay --file without --verify shows what there is", f.file)
+	case named:
+		return fmt.Errorf("--break: %s looks at Secrets, whose values were left out of %s; segno export --secrets keeps them", f.stop, f.file)
+	default:
+		return nil
+	}
+}
+
 // openSpan fetches the span and folds it.
-func (c *client) openSpan(ctx context.Context, f *replayFlags, progress io.Writer) (*replay.Span, error) {
+func (c *client) openSpan(ctx context.Context, f *replayFlags, secrets bool, progress io.Writer) (*replay.Span, error) {
 	var body io.ReadCloser
 	var err error
 	if f.file != "" {
@@ -132,7 +153,7 @@ func (c *client) openSpan(ctx context.Context, f *replayFlags, progress io.Write
 		if badly != nil {
 			return nil, badly
 		}
-		if f.verify {
+		if secrets {
 			params.Set("secrets", "true")
 		}
 		body, err = c.ask(ctx, "export", params)
@@ -143,10 +164,14 @@ func (c *client) openSpan(ctx context.Context, f *replayFlags, progress io.Write
 	defer body.Close()
 	bar := &progressBar{out: progress}
 	defer bar.end()
-	return replay.Open(ctx, body, replay.Config{
+	span, err := replay.Open(ctx, body, replay.Config{
 		Table:    kinds.Table(),
 		Progress: func(done int) { bar.count("folding", uint64(done)) },
 	})
+	if err != nil && f.file != "" {
+		return nil, fmt.Errorf("%s: %w", f.file, err)
+	}
+	return span, err
 }
 
 // player shows a span from its beginning on.
@@ -179,7 +204,7 @@ func (p *player) play(ctx context.Context, when *condition.Condition) error {
 			return err
 		}
 	}
-	return p.end(when, stopped)
+	return p.end(when, last, stopped)
 }
 
 // show prints the frames up to the last one, at the pace that is asked for.
@@ -232,9 +257,13 @@ func (p *player) document(value any) error {
 	return writeLine(p.out, p.flags.output, append(line, '\n'))
 }
 
-// end says what the replay came to; that a state differs is an error.
-func (p *player) end(when *condition.Condition, stopped proto.Seq) error {
-	verdict := p.span.Verdict()
+// end says what the replay came to at its last transaction; that a state differs is
+// an error.
+func (p *player) end(when *condition.Condition, last, stopped proto.Seq) error {
+	verdict, err := p.span.Verdict(last)
+	if err != nil {
+		return err
+	}
 	if p.flags.output != "table" {
 		if err := p.document(ending{Replayed: verdict, Stopped: stopped}); err != nil {
 			return err
@@ -246,13 +275,10 @@ func (p *player) end(when *condition.Condition, stopped proto.Seq) error {
 		case when != nil:
 			fmt.Fprintf(p.out, "It did not stop: %s was never true.\n", when)
 		}
-		writeVerdict(p.out, verdict, p.folded)
+		writeVerdict(p.out, verdict, p.folded, p.flags.file)
 	}
 	if verdict.Differs > 0 {
 		return fmt.Errorf("the fold gives another state than was recorded from transaction %d on: this version of segno folds it otherwise, or the log was changed; segno verify tells which", verdict.Differs)
-	}
-	if p.flags.verify && !verdict.Compared {
-		return errors.New("the states could not be compared: the values of Secrets were left out of the file")
 	}
 	return nil
 }

@@ -244,7 +244,7 @@ func TestE9ADifferingStateIsSeen(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 	var out strings.Builder
-	writeVerdict(&out, replay.Verdict{From: 1, To: 9, Transactions: 9, State: "abc", Recorded: "def", Compared: true, Differs: 4}, time.Second)
+	writeVerdict(&out, replay.Verdict{From: 1, To: 9, Transactions: 9, State: "abc", Recorded: "def", Compared: true, Differs: 4}, time.Second, "")
 	if !strings.Contains(out.String(), "State hash abc, recorded def: they differ from transaction 4 on.") {
 		t.Errorf("got %s", out.String())
 	}

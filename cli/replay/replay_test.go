@@ -135,8 +135,17 @@ func TestE9ReplayOfAnySpanGivesTheRecordedStates(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := Verdict{From: from, To: to, Transactions: int(to - from + 1), State: last.String(), Recorded: last.String(), Compared: true}
-				if got := s.Verdict(); got != want {
-					t.Errorf("got %+v, want %+v", got, want)
+				if got, err := s.Verdict(to); got != want || err != nil {
+					t.Errorf("got %+v, want %+v (%v)", got, want, err)
+				}
+				middle := from + (to-from)/2
+				state, err := whole.StateHashAt(middle)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = Verdict{From: from, To: middle, Transactions: int(middle - from + 1), State: state.String(), Recorded: state.String(), Compared: true}
+				if got, err := s.Verdict(middle); got != want || err != nil {
+					t.Errorf("up to %s: got %+v, want %+v (%v)", middle, got, want, err)
 				}
 				for seq := from; seq <= to; seq++ {
 					frame, err := s.Frame(t.Context(), seq)
@@ -304,7 +313,7 @@ func looked(t *testing.T, p *projections.Projection, when *condition.Condition, 
 // TestE9WithoutSecretsNothingIsCompared opens a span whose secrets were left out.
 func TestE9WithoutSecretsNothingIsCompared(t *testing.T) {
 	s := opened(t, randomLog(t, 5, 60), 10, 50, false)
-	if v := s.Verdict(); v.Compared || v.State != "" || v.Recorded == "" || !s.Redacted() {
+	if v, err := s.Verdict(s.Last()); err != nil || v.Compared || v.State != "" || v.Recorded == "" || !s.Redacted() {
 		t.Errorf("got %+v", v)
 	}
 	frame, err := s.Frame(t.Context(), 30)
@@ -341,8 +350,11 @@ func BenchmarkReplay(b *testing.B) {
 	before := cpuTime(b)
 	for b.Loop() {
 		s, err := Open(b.Context(), bytes.NewReader(data), Config{Table: table})
-		if err != nil || s.Verdict().Differs > 0 {
+		if err != nil {
 			b.Fatal(err)
+		}
+		if v, err := s.Verdict(s.Last()); err != nil || v.Differs > 0 {
+			b.Fatal(v, err)
 		}
 		_ = s.Close()
 	}

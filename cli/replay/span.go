@@ -81,13 +81,18 @@ type Verdict struct {
 	Differs      proto.Seq `json:"differs,omitempty"` // the first after which the fold has another one
 }
 
-// Verdict tells whether the fold had the recorded state after every transaction.
-func (s *Span) Verdict() Verdict {
-	out := Verdict{From: s.First(), To: s.Last(), Transactions: len(s.recorded), Recorded: s.recorded[len(s.recorded)-1].String()}
-	if !s.Redacted() {
-		out.State, out.Compared, out.Differs = s.fold.StateHash().String(), true, s.archive.Differs
+// Verdict tells whether the fold had the recorded state after every transaction up
+// to and including one.
+func (s *Span) Verdict(to proto.Seq) (Verdict, error) {
+	state, err := s.state(to)
+	if err != nil {
+		return Verdict{}, fmt.Errorf("replay: the state after transaction %s: %w", to, err)
 	}
-	return out
+	out := Verdict{From: s.First(), To: to, Transactions: int(to - s.start), State: state.Folded, Recorded: state.Recorded, Compared: !s.Redacted()}
+	if differs := s.archive.Differs; out.Compared && differs <= to {
+		out.Differs = differs
+	}
+	return out, nil
 }
 
 // Next is the first transaction behind after at which a condition becomes true;

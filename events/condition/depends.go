@@ -19,6 +19,12 @@ type Depends struct {
 // Constant tells whether nothing but objects that are named by constants counts.
 func (d Depends) Constant() bool { return !d.Event && len(d.Lists) == 0 }
 
+// Secrets tells whether it names Secrets.
+func (d Depends) Secrets() bool {
+	return slices.ContainsFunc(d.Objects, func(key proto.ObjectKey) bool { return proto.Secret(key.Resource) }) ||
+		slices.ContainsFunc(d.Lists, func(c Collection) bool { return proto.Secret(c.Resource) })
+}
+
 // Collection is the objects of a resource, in one namespace or ("") in all.
 type Collection struct {
 	Resource  proto.Resource
