@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"segno/cli/api/history"
 	"segno/events"
 	"segno/proto"
 )
@@ -190,9 +190,6 @@ func (c *call) madeName() string {
 	return ""
 }
 
-// hidden are the parameters whose values may be secrets.
-var hidden = []string{"token", "access_token", "id_token", "password", "secret"}
-
 // auditURI is what was asked, without what may be a secret: the arguments of
 // commands in containers, and credentials in the wrong place.
 func auditURI(u *url.URL) string {
@@ -204,11 +201,11 @@ func auditURI(u *url.URL) string {
 	commands := 0
 	for _, pair := range pairs {
 		name, _, _ := strings.Cut(pair, "=")
-		plain, err := url.QueryUnescape(name)
-		switch plain = strings.ToLower(plain); {
-		case err != nil, slices.Contains(hidden, plain):
+		plain, _ := url.QueryUnescape(name)
+		switch {
+		case history.SecretParameter(name):
 			pair = name + "=…"
-		case plain == "command":
+		case strings.ToLower(plain) == "command":
 			if commands++; commands == 2 {
 				pair = "command=…"
 			}

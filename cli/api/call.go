@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"segno/cli/api/history"
 	"segno/events"
 	"segno/proto"
 )
@@ -75,7 +76,7 @@ func (c *call) do(ctx context.Context, cmd events.Command) (events.Outcome, erro
 const maxVia = 1024
 
 // via is the command that the person typed, as far as the client tells:
-// segno's whole command line, kubectl's command, or the name of the program.
+// segno's whole command line, kubectl's command, or the name of the program. Credentials in the paths that he asks for are left out.
 func via(r *http.Request) string {
 	text := r.Header.Get("Segno-Command")
 	if text == "" {
@@ -84,7 +85,7 @@ func via(r *http.Request) string {
 	if text == "" {
 		text, _, _ = strings.Cut(r.UserAgent(), " ")
 	}
-	return printable(text, maxVia)
+	return printable(history.MaskedLine(text), maxVia)
 }
 
 // manager is the field manager: as asked, else the program's name.

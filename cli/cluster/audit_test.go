@@ -228,7 +228,7 @@ func TestE13StreamsAreRecordedAtTheirEnd(t *testing.T) {
 
 		// A stream into a container is recorded when it begins, too; not with what it says.
 		id, code := w.send("", "POST", podsPath+"/talks/exec?command=sh&command=-c&command=hunter2&stdout=true&token=hunter2", "",
-			"Segno-Command", "segno exec talks -- sh -c hunter2")
+			"Segno-Command", "segno exec talks --raw=/x?token=hunter2 -- sh -c hunter2")
 		events := w.audited("id=" + id)
 		if len(events) != 2 || events[0].Stage != proto.AuditReceived || int(events[1].ResponseStatus.Code) != code {
 			t.Errorf("exec was answered %d, and recorded as %d events", code, len(events))
@@ -236,7 +236,7 @@ func TestE13StreamsAreRecordedAtTheirEnd(t *testing.T) {
 		for _, e := range events {
 			text, _ := json.Marshal(e)
 			uri, _ := url.QueryUnescape(e.RequestURI)
-			if bytes.Contains(text, []byte("hunter2")) || !strings.Contains(uri, "command=sh&command=…") || e.Annotations[proto.AuditVia] != "segno exec talks -- sh …" {
+			if bytes.Contains(text, []byte("hunter2")) || !strings.Contains(uri, "command=sh&command=…") || e.Annotations[proto.AuditVia] != "segno exec talks --raw=/x?token=… -- sh …" {
 				t.Errorf("exec is recorded as %s", text)
 			}
 		}

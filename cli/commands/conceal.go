@@ -17,7 +17,7 @@ var credentialFlags = []string{"--token", "--password", "--docker-password"}
 var secretFlags = []string{"--from-literal", "--patch", "-p"}
 
 // spoken is a command line as it goes into the log, where everybody who may read
-// the log finds it: without the values of a Secret.
+// the log finds it: without the values of a Secret, and without credentials.
 func spoken(args []string) string {
 	out := append([]string{program}, args...)
 	hidden := credentialFlags
@@ -37,6 +37,9 @@ func spoken(args []string) string {
 			i++
 			out[i] = withoutValue(name, out[i])
 		}
+	}
+	for i := range out {
+		out[i] = history.MaskedArgument(out[i])
 	}
 	return strings.Map(oneLine, strings.Join(out, " "))
 }
