@@ -159,6 +159,8 @@ func tellFinding(out io.Writer, who string, found *upgrade.Finding, secret bool)
 	switch {
 	case found == nil:
 		fmt.Fprintf(out, "  %s: as recorded\n", who)
+	case found.What == upgrade.WhatFacts:
+		fmt.Fprintf(out, "  %s: would be recorded as %s\n", who, visible(found.Facts))
 	case found.What == upgrade.WhatState:
 		fmt.Fprintf(out, "  %s: the state after it is another one\n", who)
 	case found.What == upgrade.WhatRefused:

@@ -63,6 +63,7 @@ func Compare(ctx context.Context, cfg Config) (Report, error) {
 		return report, fmt.Errorf("%s (version %s) went through %d transactions of %d: what it says of them proves nothing", cfg.New, next.version, next.done, running.done)
 	}
 	report.Running, report.New, report.Transactions = running.version, next.version, running.done
+	running.compareNames(next)
 	report.Differences = append(report.Differences, differences(running.found, next.found)...)
 	return report, nil
 }
@@ -71,6 +72,23 @@ func Compare(ctx context.Context, cfg Config) (Report, error) {
 type place struct {
 	seq    proto.Seq
 	object string
+}
+
+// compareNames adds a finding for each transaction that the two would record
+// under other names, unless one of them has more to say about it.
+func (e *examined) compareNames(next *examined) {
+	told := map[proto.Seq]bool{}
+	for _, found := range []map[place]Finding{e.found, next.found} {
+		for at := range found {
+			told[at.seq] = true
+		}
+	}
+	for seq, facts := range e.named {
+		if other := next.named[seq]; other != facts && !told[seq] {
+			e.found[place{seq: seq}] = Finding{Seq: seq, What: WhatFacts, Facts: facts}
+			next.found[place{seq: seq}] = Finding{Seq: seq, What: WhatFacts, Facts: other}
+		}
+	}
 }
 
 func differences(running, next map[place]Finding) (out []Difference) {

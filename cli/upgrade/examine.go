@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"segno/cli/archive"
@@ -21,6 +22,7 @@ const (
 	WhatState    = "state"    // the fold gives another state
 	WhatRefused  = "refused"  // what was done would be refused
 	WhatDecision = "decision" // something else would be done
+	WhatFacts    = "facts"    // it would be recorded under another name, or with another reason
 )
 
 // Finding is where a program comes to something else than was recorded.
@@ -32,15 +34,19 @@ type Finding struct {
 	Fact    string          `json:"fact,omitempty"` // that was recorded
 	Refused string          `json:"refused,omitempty"`
 	Changes []fields.Change `json:"changes,omitempty"` // old is recorded, new is what it would be
+	Facts   string          `json:"facts,omitempty"`   // what would be recorded, of WhatFacts
 }
 
 // line is one line of what a program finds: its version first, a finding each,
-// and how many transactions it has seen now and at the end.
+// under which names it would record each transaction, and how many it has seen
+// now and at the end.
 type line struct {
-	Version string   `json:"version,omitempty"`
-	Finding *Finding `json:"finding,omitempty"`
-	Done    int      `json:"done,omitempty"`
-	End     bool     `json:"end,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Finding *Finding  `json:"finding,omitempty"`
+	Seq     proto.Seq `json:"seq,omitempty"`
+	Facts   string    `json:"facts,omitempty"`
+	Done    int       `json:"done,omitempty"`
+	End     bool      `json:"end,omitempty"`
 }
 
 // doneEvery is how many transactions lie between two lines about progress.
@@ -105,9 +111,12 @@ func (e *examination) transaction(env *proto.Envelope) error {
 	if err != nil {
 		return err
 	}
-	outcomes, err := rehearse.Again(e.table, before, after, env)
+	outcomes, facts, err := rehearse.Again(e.table, before, after, env)
 	if err != nil {
 		return fmt.Errorf("decide transaction %s again: %w", env.Seq, err)
+	}
+	if err := e.out.Encode(line{Seq: env.Seq, Facts: strings.Join(facts, ", ")}); err != nil {
+		return err
 	}
 	for _, o := range outcomes {
 		found := Finding{

@@ -12,13 +12,15 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"segno/proto"
 )
 
 // Bounds of what a program may say: it may be anything.
 const (
 	maxFindings = 100_000 // of a version that does everything otherwise
 	maxLine     = 16 << 20
-	maxSaid     = 256 << 20
+	maxSaid     = 512 << 20
 	maxWords    = 4 << 10 // on its standard error
 	maxVersion  = 100
 )
@@ -32,7 +34,9 @@ type examined struct {
 	done    int
 	ended   bool
 	found   map[place]Finding
-	said    int // bytes
+	named   map[proto.Seq]string // under which names each transaction would be recorded
+	names   map[string]string    // each of these once
+	said    int                  // bytes
 }
 
 // examine runs one program on the file.
@@ -54,7 +58,7 @@ func examine(ctx context.Context, cfg Config, program string, before int) (*exam
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run %s: %w", program, err)
 	}
-	e := &examined{found: map[place]Finding{}}
+	e := &examined{found: map[place]Finding{}, named: map[proto.Seq]string{}, names: map[string]string{}}
 	err = e.read(out, func(done int) {
 		if cfg.Progress != nil {
 			cfg.Progress(before + min(done, cfg.transactions()))
@@ -118,6 +122,14 @@ func (e *examined) read(r io.Reader, tell func(done int)) error {
 	return nil
 }
 
+// name keeps the names of a transaction, whose texts are few.
+func (e *examined) name(seq proto.Seq, facts string) {
+	if _, ok := e.names[facts]; !ok {
+		e.names[facts] = facts
+	}
+	e.named[seq] = e.names[facts]
+}
+
 func (e *examined) take(l line, tell func(done int)) error {
 	switch {
 	case e.version == "":
@@ -127,6 +139,8 @@ func (e *examined) take(l line, tell func(done int)) error {
 		e.version = l.Version
 	case l.Finding != nil:
 		e.found[place{l.Finding.Seq, l.Finding.Object}] = *l.Finding
+	case l.Seq > 0:
+		e.name(l.Seq, l.Facts)
 	case l.Done < e.done:
 		return fmt.Errorf("it was at transaction %d, and then at %d", e.done, l.Done)
 	default:

@@ -31,26 +31,26 @@ type Outcome struct {
 	Changes []fields.Change
 }
 
-// Again decides a transaction again. The error tells that a view could not be
-// read.
-func Again(table *events.Table, before, after events.View, env *proto.Envelope) ([]Outcome, error) {
+// Again decides a transaction again. Facts are what would be recorded, each with
+// its reason, in order; where a component gives the reason itself, that is not
+// known here. The error tells that a view could not be read.
+func Again(table *events.Table, before, after events.View, env *proto.Envelope) (outcomes []Outcome, facts []string, err error) {
 	overlay := events.NewOverlay(table, before)
 	r := rehearsal{table: table, overlay: overlay, env: env}
-	var out []Outcome
 	for _, touched := range touchedBy(env) {
 		is, err := after.Get(touched.Key)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		outcome, err := r.object(touched, is)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if outcome != nil {
-			out = append(out, *outcome)
+			outcomes = append(outcomes, *outcome)
 		}
 	}
-	return out, nil
+	return outcomes, r.facts, nil
 }
 
 // touched is an object of a transaction and what happened to it.
@@ -85,6 +85,7 @@ type rehearsal struct {
 	table   *events.Table
 	overlay *events.Overlay
 	env     *proto.Envelope
+	facts   []string
 }
 
 func (r *rehearsal) object(t touched, is events.Object) (*Outcome, error) {
@@ -99,6 +100,9 @@ func (r *rehearsal) object(t touched, is events.Object) (*Outcome, error) {
 		}, r.env.At)
 		if err != nil {
 			return &Outcome{Key: t.Key, Fact: t.Fact, Refused: err.Error()}, nil
+		}
+		for i := range decision.Events {
+			r.facts = append(r.facts, decision.Events[i].Kind+" ("+decision.Events[i].Reason+")")
 		}
 		r.overlay.Push(r.overlay.Seq()+1, decision)
 		if decided, err = r.overlay.Get(t.Key); err != nil {
