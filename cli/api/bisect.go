@@ -156,7 +156,8 @@ func (c *call) found(answer bisect.Answer) (*history.Found, error) {
 		out.Objects = append(out.Objects, state)
 	}
 	root := env
-	for root.Cause.Seq > 0 && root.Cause.Seq < root.Seq { // a log that came in a file may claim anything
+	// What a person did is where it begins, be it an undo, whose cause is what it takes back.
+	for !root.Actor.Person() && root.Cause.Seq > 0 && root.Cause.Seq < root.Seq { // a log that came in a file may claim anything
 		cause, err := c.api.cfg.History.Envelope(ctx, proto.StreamEvents, root.Cause.Seq)
 		if err != nil {
 			return nil, err

@@ -20,12 +20,6 @@ import (
 	"segno/proto"
 )
 
-// The reasons that events have which take something back.
-const (
-	reasonUndone   = "Undone"
-	reasonRestored = "Restored"
-)
-
 // maxUndone bounds how many transactions one request takes back.
 const maxUndone = 1000
 
@@ -39,7 +33,7 @@ func (c *call) undo() error {
 		return badRequest("seqs: %d of them, at most %d are undone at once", len(asked.Seqs), maxUndone)
 	}
 	return c.takeBack(taking{
-		consent: asked.Consent, reason: reasonUndone,
+		consent: asked.Consent, reason: events.ReasonUndone,
 		plan: func(p undo.Planner) (*undo.Plan, error) { return p.Undo(asked.Seqs, asked.Force) },
 	})
 }
@@ -69,7 +63,7 @@ func (c *call) restore() error {
 		return badRequest("moment %q: lies before the log begins", asked.At)
 	}
 	return c.takeBack(taking{
-		consent: asked.Consent, reason: reasonRestored,
+		consent: asked.Consent, reason: events.ReasonRestored,
 		plan: func(p undo.Planner) (*undo.Plan, error) { return p.Restore(key, at, asked.Prune) },
 	})
 }
@@ -190,20 +184,19 @@ func (c *call) mayDo(verb string, o undo.Object) error {
 }
 
 // carryOut submits what the plan wants, and notes in it which transactions did it.
+// An undo is linked with what it takes back; a restore follows from the request
+// alone: whatever was newest at the moment that it goes back to did not lead to it.
 func (c *call) carryOut(plan *undo.Plan, reason string) error {
-	cause := proto.Cause{}
-	if plan.Restore != nil {
-		cause.Seq = plan.Restore.At
-	} else {
-		cause.Seq = plan.Undo[0]
-	}
 	for _, batch := range plan.Actions(newUID) {
 		var action events.Action = batch
 		if len(batch) == 1 {
 			action = batch[0]
 		}
 		cmd := c.command(action, false)
-		cmd.Cause, cmd.Reason = cause, reason
+		cmd.Reason = reason
+		if plan.Restore == nil {
+			cmd.Cause = proto.Cause{Seq: plan.Undo[0]}
+		}
 		out, err := c.do(c.r.Context(), cmd)
 		if err != nil {
 			return err

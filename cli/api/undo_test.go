@@ -13,6 +13,7 @@ import (
 
 	"segno/cli/api"
 	"segno/cli/api/apitest"
+	"segno/cli/api/history"
 	"segno/events"
 	"segno/events/undo"
 	"segno/proto"
@@ -81,8 +82,42 @@ func TestE12UndoDoesThePlanThatWasShown(t *testing.T) {
 
 	back := c.takeBack("restore", fmt.Sprintf(`{"object":{"resource":"configmaps","namespace":"default","name":"app"},"at":"%d"}`, seq))
 	env, err = c.Folds[proto.StreamEvents].Envelope(back.Done[0])
-	if err != nil || env.Cause.Seq != seq || env.Events[0].Reason != "Restored" {
+	if err != nil || env.Cause.Seq != 0 || env.Cause.Request != env.Correlation || env.Correlation == "" || env.Events[0].Reason != "Restored" {
 		t.Errorf("%+v %v", env, err)
+	}
+	if back.Restore.At != seq {
+		t.Errorf("it went back to %s", back.Restore.At)
+	}
+}
+
+// TestE12WhoTookItBackActed stands at the beginning of the chain: neither whose
+// change was undone did it, nor whoever was newest at the moment restored.
+func TestE12WhoTookItBackActed(t *testing.T) {
+	c := client{t, apitest.New(t, nil)}
+	c.write("POST", configMapsPath, `{"metadata":{"name":"app"},"data":{"a":"1"}}`)
+	changed := c.write("PATCH", configMapsPath+"/app", `{"data":{"a":"2"}}`, mergePatch)
+	unrelated := c.write("POST", configMapsPath, `{"metadata":{"name":"settings"},"data":{"a":"1"}}`)
+	undone := c.takeBack("undo", fmt.Sprintf(`{"seqs":[%d]}`, changed)).Done[0]
+	restored := c.takeBack("restore", fmt.Sprintf(`{"object":{"resource":"configmaps","namespace":"default","name":"app"},"at":"%d"}`, unrelated)).Done[0]
+
+	var why history.Why
+	c.into(c.get(historyPath+"why?resource=configmaps&namespace=default&name=app"), 200, &why)
+	takesBack := map[proto.Seq]proto.Seq{}
+	for _, root := range why.Roots {
+		takesBack[root.Seq] = root.TakesBack
+		if len(root.Children) > 0 || root.Seq == unrelated {
+			t.Errorf("in the tree is %+v", root)
+		}
+	}
+	if _, ok := takesBack[restored]; !ok || takesBack[undone] != changed || takesBack[restored] != 0 {
+		t.Errorf("%s of %s, %s: %v", undone, changed, restored, takesBack)
+	}
+	for seq, want := range map[proto.Seq]int{unrelated: 0, changed: 1} {
+		var blast history.Blast
+		c.into(c.get(historyPath+"blast?seq="+seq.String()), 200, &blast)
+		if blast.Transactions != want {
+			t.Errorf("%d followed from %s", blast.Transactions, seq)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func TestE12AFatFingeredScaleIsUndone(t *testing.T) {
 		for _, pod := range w.pods() {
 			why := w.why(pod.Name)
 			text, err := json.Marshal(why)
-			if err != nil || !strings.Contains(string(text), `"reason":"Undone"`) || !strings.Contains(string(text), `"seq":`+scaled.String()) {
+			if err != nil || !strings.Contains(string(text), `"reason":"Undone"`) || !strings.Contains(string(text), `"takesBack":`+scaled.String()) {
 				t.Errorf("why %s: %s %v", pod.Name, text, err)
 			}
 		}

@@ -151,6 +151,9 @@ func nodeLine(about history.Object, node *history.Node) string {
 	if node.Via != "" {
 		line += "  [" + node.Via + "]"
 	}
+	if node.TakesBack != 0 {
+		line += fmt.Sprintf("  (it takes back %d)", node.TakesBack)
+	}
 	if node.Because != nil {
 		line += "  (found out: " + node.Because.Says + ")"
 	}

@@ -8,9 +8,14 @@ import (
 const steps = 1000
 
 // up is the cause of a transaction: the one found out, before the one recorded.
+// What a person did is where a chain begins: the cause of an undo is what it takes
+// back, and who did that did not want the undo.
 func (q *query) up(env *proto.Envelope) proto.Seq {
 	if link, ok := q.answer.Links[env.Seq]; ok {
 		return link.Cause
+	}
+	if env.Actor.Person() {
+		return 0
 	}
 	return env.Cause.Seq
 }

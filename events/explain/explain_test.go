@@ -231,6 +231,13 @@ func TestE8WhyDeleted(t *testing.T) {
 			s.tell("user:bob", 0, "label", pod(bound, ending, func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }))
 			s.tell(node1, 3, "PodEnded", gone{podKey})
 		}},
+		{name: "an undo", way: "4>5", says: []string{"user:bob (segno do Undone) at 4 (", "which takes back 2."}, without: []string{"user:ada"}, tell: func(s *story) {
+			s.tell(ada, 0, "create", set(0))
+			s.tell(ada, 0, "scale", set(1))
+			s.tell(sets, 2, "Missing", pod(bound))
+			s.tell("user:bob", 2, "Undone", set(0))
+			s.tell(sets, 4, "ScaledDown", gone{podKey})
+		}},
 		{name: "a scale", way: "4>5>6 4>5>6>7", says: []string{"replicasets/default/rs was scaled from 3 to 1 at 5", "user:ada (segno do scale)"}, tell: func(s *story) {
 			s.tell(ada, 0, "create", deployment(3))
 			s.tell("system:deployment", 1, "Created", set(3))

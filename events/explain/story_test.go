@@ -203,6 +203,8 @@ func (s *story) drawn(a *Answer) string {
 			cause, sign := env.Cause.Seq, ">"
 			if link, ok := a.Links[env.Seq]; ok {
 				cause, sign = link.Cause, "~>"
+			} else if env.Actor.Person() {
+				break // an undo names what it takes back
 			}
 			if cause == 0 {
 				break

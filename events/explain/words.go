@@ -59,6 +59,8 @@ func begins(root *proto.Envelope, key proto.ObjectKey, lost bool) string {
 	switch {
 	case lost:
 		return fmt.Sprintf("As far as the log goes back, it begins with %s by %s: what led to that is no longer kept.", at(root), root.Actor)
+	case events.Undone(root) != 0:
+		return fmt.Sprintf("It begins with a request of %s at %s, which takes back %s.", asked(root), at(root), events.Undone(root))
 	case root.Actor.Person():
 		return fmt.Sprintf("It begins with a request of %s at %s.", asked(root), at(root))
 	case strings.Contains(root.Cause.Request, " of node "):

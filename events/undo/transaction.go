@@ -171,7 +171,7 @@ func added(f fields.Field) bool {
 
 // another tells whether the object of the name is by now another one, whose fields
 // somebody chose anew even where they are the same. What an undo or a restore made
-// again is none: a person's transaction with a cause is one of these.
+// again is none.
 func (p *planning) another(d *draft, after events.Object) (bool, error) {
 	if d.now == nil || d.reborn || d.now.GetUID() == after.GetUID() {
 		return false, nil
@@ -184,7 +184,7 @@ func (p *planning) another(d *draft, after events.Object) (bool, error) {
 	if err != nil {
 		return true, fmt.Errorf("read who made %s again: %w", d.key, err)
 	}
-	return env == nil || !env.Actor.Person() || env.Cause.Seq == 0, nil
+	return env == nil || !events.TakesBack(env), nil
 }
 
 // end takes a creation back: the object goes, unless a person has made something

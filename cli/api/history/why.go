@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"segno/events"
 	"segno/events/explain"
 	"segno/proto"
 )
@@ -49,18 +50,24 @@ type Because struct {
 // children.
 type Node struct {
 	Transaction
-	Own      bool     `json:"own,omitempty"`  // changed the object itself, or is what was asked for
-	Lost     bool     `json:"lost,omitempty"` // its cause is no longer in the log
-	Says     []string `json:"says,omitempty"`
-	Because  *Because `json:"because,omitempty"`
-	LeftOut  int      `json:"leftOut,omitempty"` // transactions below that are not shown
-	Children []*Node  `json:"children,omitempty"`
+	Own     bool     `json:"own,omitempty"`  // changed the object itself, or is what was asked for
+	Lost    bool     `json:"lost,omitempty"` // its cause is no longer in the log
+	Says    []string `json:"says,omitempty"`
+	Because *Because `json:"because,omitempty"`
+	// TakesBack is the transaction that a person's undo takes back.
+	TakesBack proto.Seq `json:"takesBack,omitempty"`
+	LeftOut   int       `json:"leftOut,omitempty"` // transactions below that are not shown
+	Children  []*Node   `json:"children,omitempty"`
 }
 
 // Chain builds the tree of causes of an object's transactions. lookup answers a
 // transaction of the EVENTS log, where all causes lie, or nil when it is gone.
 func Chain(stream string, own []*proto.Envelope, lookup func(proto.Seq) (*proto.Envelope, error)) ([]*Node, error) {
 	return newChain(lookup).build(stream, own)
+}
+
+func nodeOf(stream string, env *proto.Envelope, own bool) *Node {
+	return &Node{Transaction: Of(stream, env, nil), Own: own, TakesBack: events.Undone(env)}
 }
 
 func newChain(lookup func(proto.Seq) (*proto.Envelope, error)) *chain {
@@ -70,13 +77,13 @@ func newChain(lookup func(proto.Seq) (*proto.Envelope, error)) *chain {
 func (c *chain) build(stream string, own []*proto.Envelope) ([]*Node, error) {
 	for _, env := range own {
 		if stream == proto.StreamEvents {
-			c.known[env.Seq] = &Node{Transaction: Of(stream, env, nil), Own: true}
+			c.known[env.Seq] = nodeOf(stream, env, true)
 		}
 	}
 	for _, env := range own {
 		node := c.known[env.Seq]
 		if stream != proto.StreamEvents {
-			node = &Node{Transaction: Of(stream, env, nil), Own: true}
+			node = nodeOf(stream, env, true)
 		}
 		if err := c.climb(node); err != nil {
 			return nil, err
@@ -97,11 +104,15 @@ type chain struct {
 	lookup  func(proto.Seq) (*proto.Envelope, error)
 }
 
-// cause is what a node hangs under: what was found out, before what it says.
+// cause is what a node hangs under: what was found out, before what it says. What
+// a person did hangs under nothing, though an undo says what it takes back.
 func (c *chain) cause(node *Node) proto.Seq {
 	if link, ok := c.links[node.Seq]; ok {
 		node.Because = &Because{Seq: link.Cause, Says: link.Says}
 		return link.Cause
+	}
+	if node.Actor.Person() {
+		return 0
 	}
 	return node.Cause
 }
@@ -126,7 +137,7 @@ func (c *chain) climb(node *Node) error {
 				c.roots = append(c.roots, node)
 				return nil
 			}
-			parent = &Node{Transaction: Of(proto.StreamEvents, env, nil)}
+			parent = nodeOf(proto.StreamEvents, env, false)
 			c.known[cause] = parent
 		}
 		parent.Children = append(parent.Children, node)
