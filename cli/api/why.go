@@ -129,6 +129,15 @@ func (p pastOf) Versions(key proto.ObjectKey, last proto.Seq, limit int) ([]even
 // Transaction implements explain.Past.
 func (p pastOf) Transaction(seq proto.Seq) (*proto.Envelope, error) { return p.transaction(seq) }
 
+// At implements explain.Past.
+func (p pastOf) At(seq proto.Seq) (events.View, error) {
+	view, err := p.api.cfg.Store.At(p.r.Context(), p.kindIn(proto.StreamEvents), seq)
+	if apierrors.IsResourceExpired(err) {
+		return nil, nil
+	}
+	return view, err
+}
+
 // Notes implements explain.Past.
 func (p pastOf) Notes(namespace string, uid types.UID) ([]*corev1.Event, error) {
 	kind := p.api.cfg.Table.Of(noteResource)

@@ -93,7 +93,7 @@ func writeBlast(out io.Writer, blast history.Blast) error {
 	if blast.AtLeast {
 		least = "at least "
 	}
-	fmt.Fprintf(out, "From %d followed %s%d transactions with %d events, in %d steps", blast.Seq, least, blast.Transactions, blast.Events, blast.Depth)
+	fmt.Fprintf(out, "From %d followed %s%s with %s, in %s", blast.Seq, least, counted(blast.Transactions, "transaction"), counted(blast.Events, "event"), counted(blast.Depth, "step"))
 	if took, err := time.ParseDuration(blast.Took); err == nil {
 		fmt.Fprintf(out, ", the last of them, %d, after %s", blast.Newest, spanOf(took))
 	}
@@ -109,6 +109,14 @@ func writeBlast(out io.Writer, blast history.Blast) error {
 	fmt.Fprintln(out)
 	writeWhy(out, about, blast.Tree, "", "")
 	return nil
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // spanOf is a span of time for people.

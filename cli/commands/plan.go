@@ -18,6 +18,7 @@ func writePlan(out io.Writer, title string, plan *undo.Plan) error {
 	if plan.Empty() {
 		fmt.Fprintln(out, "  nothing to do")
 	}
+	writeNotes(out, "Already so:", plan.Already)
 	for _, step := range plan.Steps {
 		fmt.Fprintf(out, "  %s %s\n", step.Verb, planned(step.Object))
 		writeStep(out, step)
@@ -88,7 +89,7 @@ func writeConflicts(out io.Writer, conflicts []undo.Conflict) error {
 	for _, c := range conflicts {
 		field, old, now := "."+c.Path, value(c.Old), value(c.Now)
 		if c.Path == "" {
-			field = "(all of it)"
+			field, old, now = "the object itself", "was not there", "there, made since"
 		}
 		if c.Path != "" && concealed(history.Object(c.Object), c.Path) {
 			old, now = "…", "…"

@@ -12,6 +12,8 @@ import (
 const (
 	crashLoop   = "CrashLoopBackOff"
 	configError = "CreateContainerConfigError"
+	// unsupported is what a node says of a kind of reference that it cannot follow.
+	unsupported = "is not supported by this version of segno"
 )
 
 // ordinary are what every container waits for on its way.
@@ -64,6 +66,9 @@ func (p *podOf) waits(c *corev1.ContainerStatus, init bool) ([]trouble, error) {
 			t.text += ", and last " + how
 		}
 	case configError:
+		if strings.Contains(wait.Message, unsupported) {
+			break // whether what it names is there makes no difference
+		}
 		missing, cause, err := p.absent()
 		if err != nil {
 			return nil, err

@@ -34,6 +34,8 @@ type Past interface {
 	Versions(key proto.ObjectKey, last proto.Seq, limit int) ([]events.Version, error)
 	// Transaction answers nil for one that is not, or no longer, there.
 	Transaction(seq proto.Seq) (*proto.Envelope, error)
+	// At is EVENTS as of a moment; nil when that is no longer kept.
+	At(seq proto.Seq) (events.View, error)
 	// Notes are what was noted about an object by the moment.
 	Notes(namespace string, uid types.UID) ([]*corev1.Event, error)
 }
@@ -45,6 +47,8 @@ type Ask struct {
 	View     events.View // EVENTS as of the moment
 	Key      proto.ObjectKey
 	Question Question
+
+	bare bool // hints are not looked for
 }
 
 // Answer is why. It always says something; Applies tells whether what was asked
@@ -135,6 +139,9 @@ func Explain(ask Ask) (*Answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("why %s %s: %w", name(ask.Key), ask.Question, err)
 	}
+	if err := q.proveHints(); err != nil {
+		return nil, fmt.Errorf("why %s %s, as a hint says: %w", name(ask.Key), ask.Question, err)
+	}
 	slices.SortStableFunc(q.answer.Ends, func(a, b End) int { return byAge(a.Transaction, b.Transaction) })
 	return q.answer, nil
 }
@@ -167,6 +174,13 @@ func newQuery(ask Ask) *query {
 
 func (q *query) say(format string, args ...any) {
 	q.answer.Says = append(q.answer.Says, fmt.Sprintf(format, args...))
+}
+
+// sayOnce says what several pods have in common.
+func (q *query) sayOnce(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(q.answer.Says, text) {
+		q.answer.Says = append(q.answer.Says, text)
+	}
 }
 
 // end adds a transaction to what the answer leads to, or says more of one that

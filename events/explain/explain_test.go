@@ -366,6 +366,41 @@ func TestE8WhyPending(t *testing.T) {
 			s.tell(ada, 0, "create", pod(bound, needs(false)))
 			s.tell(node1, 1, "ContainerWaiting", pod(bound, needs(false), waiting(configError, "not found")))
 		}},
+		{name: "a reference that is not supported, whatever became of what it names", way: "3>4", without: []string{"it needs", "deleted"},
+			says: []string{"envFrom is not supported by this version of segno"}, tell: func(s *story) {
+				s.tell("user:bob", 0, "create", conf.DeepCopy())
+				s.tell(ada, 0, "delete", gone{confKey})
+				s.tell("user:bob", 0, "create", pod(bound, needs(false)))
+				s.tell(node1, 3, "ContainerWaiting", pod(bound, needs(false), waiting(configError, "envFrom is not supported by this version of segno")))
+			}},
+		{name: "a node that was cordoned", way: "2 3>4", says: []string{"since 4 (2026-11-23 03:00:04 UTC).\nnodes/n1 is cordoned since 2 (", "by user:ada (segno do cordon).\nIt begins with a request of user:bob (segno do scale)"},
+			tell: func(s *story) {
+				cordoned := node(corev1.ConditionTrue)
+				cordoned.Spec.Unschedulable = true
+				s.tell(node1, 0, "Registered", node(corev1.ConditionTrue))
+				s.tell(ada, 0, "cordon", cordoned)
+				s.tell("user:bob", 0, "scale", pod())
+				s.tell(scheduler, 3, "Unschedulable", pod(unschedulable))
+			}},
+		{name: "a node that was tainted, and one that was not", way: "2 3>4", says: []string{"nodes/n1 has the taint k=v:NoSchedule since 2 ("}, without: []string{"n2"},
+			tell: func(s *story) {
+				other := node(corev1.ConditionTrue)
+				other.Name = "n2"
+				s.tell(node1, 0, "Registered", node(corev1.ConditionTrue), other)
+				s.tell(ada, 0, "taint", node(corev1.ConditionTrue, corev1.Taint{Key: "k", Value: "v", Effect: corev1.TaintEffectNoSchedule}))
+				s.tell("user:bob", 0, "scale", pod())
+				s.tell(scheduler, 3, "Unschedulable", pod(unschedulable))
+			}},
+		{name: "a crash loop of a set", key: replicaSets.Key("default", "rs"), not: true, hint: 1, tell: func(s *story) {
+			lacks := set(1)
+			lacks.Status.Replicas = 1
+			s.tell(ada, 0, "create", lacks, pod())
+			s.tell(node1, 1, "PodReady", pod(runs(true)))
+			crashed := attempt(2, died(2, 1, "Error"))
+			s.tell(node1, 1, "ContainerRestarted", pod(crashed))
+			s.tell(node1, 1, "ContainerDied", pod(crashed, dead(2, died(2, 1, "Error")), func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }))
+		}, says: []string{"No pod of replicasets/default/rs is pending (it has 1).",
+			"1 pod of it is not ready: segno why replicaset/rs not-ready tells why.", "1 pod of it has restarted containers: segno why replicaset/rs restarted tells"}},
 		{name: "a ConfigMap that is not needed", way: "1>2", without: []string{"it needs"}, tell: func(s *story) {
 			s.tell(ada, 0, "create", pod(bound, needs(true)))
 			s.tell(node1, 1, "ContainerWaiting", pod(bound, needs(true), waiting(configError, "something else")))
@@ -487,7 +522,7 @@ func TestE8WhyRestarted(t *testing.T) {
 			s.tell(node1, 0, "ContainerRestarted", pod(attempt(1, died(1, 1, "Error"))))
 			s.tell(ada, 0, "delete", gone{podKey})
 		}},
-		{name: "of a set", key: replicaSets.Key("default", "rs"), way: "3", says: []string{"1 of the 1 pod of replicasets/default/rs has restarted containers", "restarted 2 times"}, tell: func(s *story) {
+		{name: "of a set", key: replicaSets.Key("default", "rs"), way: "2 3", says: []string{"The only pod of replicasets/default/rs has restarted containers", "restarted 2 times"}, tell: func(s *story) {
 			s.tell(ada, 0, "create", set(3), pod(runs(true)))
 			s.tell(node1, 0, "ContainerRestarted", pod(attempt(1, died(1, 1, "Error"))))
 			s.tell(node1, 0, "ContainerRestarted", pod(attempt(2, died(2, 1, "Error"))))

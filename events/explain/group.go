@@ -105,11 +105,11 @@ func (q *query) group(obj events.Object, state verb, so func(*corev1.Pod) bool, 
 		missing = 0
 	}
 	if len(chosen) == 0 && missing <= 0 {
-		return q.groupWell(obj, state, len(active))
+		return q.groupWell(obj, state, active, so)
 	}
 	q.answer.Applies = true
 	if len(chosen) > 0 {
-		q.say("%d of the %s of %s %s.", len(chosen), counted(len(active), "pod"), name(q.Key), state.of(len(chosen)))
+		q.say("%s %s.", q.share(len(chosen), len(active)), state.of(len(chosen)))
 	}
 	if missing > 0 {
 		if err := q.sayMissing(obj, f.sets, missing); err != nil {
@@ -128,20 +128,34 @@ func (q *query) group(obj events.Object, state verb, so func(*corev1.Pod) bool, 
 	return nil
 }
 
+// share is how many of the object's pods are meant.
+func (q *query) share(n, of int) string {
+	if of == 1 {
+		return "The only pod of " + name(q.Key)
+	}
+	return fmt.Sprintf("%d of the %s of %s", n, counted(of, "pod"), name(q.Key))
+}
+
 // groupWell answers that no pod is so, and when that was otherwise.
-func (q *query) groupWell(obj events.Object, state verb, active int) error {
+func (q *query) groupWell(obj events.Object, state verb, active []*corev1.Pod, so func(*corev1.Pod) bool) error {
 	switch {
-	case active == 0 && replicasOf(obj) == nil:
+	case len(active) == 0 && replicasOf(obj) == nil:
 		q.say("%s has no pods that are not over.", name(q.Key))
-	case active == 0:
+	case len(active) == 0:
 		q.say("%s has no pods, and wants none.", name(q.Key))
 	default:
-		q.say("No pod of %s %s (it has %d).", name(q.Key), state.one, active)
+		q.say("No pod of %s %s (it has %d).", name(q.Key), state.one, len(active))
 	}
 	if q.Question == Restarted {
 		return nil
 	}
-	return q.lastTime(q.Key, obj.GetUID(), "it had fewer ready pods than it wants", lacking)
+	if q.Question == Pending {
+		q.otherwise(active)
+	}
+	if len(active) > 0 {
+		return q.lastPod(active, strings.Replace(state.one, "is", "was", 1), so)
+	}
+	return q.lastTime(q.Key, obj.GetUID(), "It had fewer ready pods than it wants", lacking)
 }
 
 // sayMissing tells why there are fewer pods than wanted: what was refused, or

@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
+	"segno/events/podstate"
 )
 
 // isPending tells whether a pod is not scheduled, or not started.
@@ -26,7 +27,13 @@ func (q *query) pending() error {
 		})
 	}
 	if !isPending(pod) {
-		return q.sayWell(pod.UID, "is not pending but "+string(pod.Status.Phase), "it was pending", as(isPending))
+		if err := q.sayWell(pod.UID, "is not pending but "+string(pod.Status.Phase), "It was pending", as(isPending)); err != nil {
+			return err
+		}
+		if podstate.Active(pod) {
+			q.otherwise([]*corev1.Pod{pod})
+		}
+		return nil
 	}
 	q.answer.Applies = true
 	p := q.lookAt(pod)
@@ -44,5 +51,5 @@ func (q *query) living(word string, so func(events.Object) bool) (events.Object,
 		return obj, nil
 	}
 	q.say("%s is gone since %s; segno why %s deleted tells why.", name(q.Key), at(q.newest.Envelope), short(q.Key))
-	return nil, q.lastTime(q.Key, types.UID(q.newest.Record.UID), "it was "+word, so)
+	return nil, q.lastTime(q.Key, types.UID(q.newest.Record.UID), "It was "+word, so)
 }

@@ -11,7 +11,7 @@ import (
 	"segno/proto"
 )
 
-// shownRestarts is how many restarts of a pod are explained, the newest; those
+// shownRestarts is how many restarts of each pod are explained, the newest; those
 // before are counted.
 const shownRestarts = 10
 
@@ -29,7 +29,7 @@ func (q *query) restarted() error {
 			return nil
 		}
 		return q.group(obj, verb{"has restarted containers", "have restarted containers"}, func(pod *corev1.Pod) bool { return restartsOf(pod) > 0 }, func(pod *corev1.Pod) error {
-			return q.restartsOfPod(pod, 1)
+			return q.restartsOfPod(pod)
 		})
 	}
 	if restartsOf(pod) == 0 {
@@ -37,7 +37,7 @@ func (q *query) restarted() error {
 		return nil
 	}
 	q.answer.Applies = true
-	return q.restartsOfPod(pod, shownRestarts)
+	return q.restartsOfPod(pod)
 }
 
 func restartsOf(pod *corev1.Pod) (n int32) {
@@ -58,7 +58,7 @@ type restart struct {
 	death     *proto.Envelope
 }
 
-func (q *query) restartsOfPod(pod *corev1.Pod, most int) error {
+func (q *query) restartsOfPod(pod *corev1.Pod) error {
 	p := q.lookAt(pod)
 	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
 		for i := range list {
@@ -67,7 +67,7 @@ func (q *query) restartsOfPod(pod *corev1.Pod, most int) error {
 			}
 		}
 	}
-	found, err := p.restarts(most)
+	found, err := p.restarts(shownRestarts)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (q *query) restartsOfPod(pod *corev1.Pod, most int) error {
 			return err
 		}
 	}
-	if left := int(restartsOf(pod)) - len(found); left > 0 && q.Key.Resource == pods {
+	if left := int(restartsOf(pod)) - len(found); left > 0 {
 		q.say("%s before those below %s left out: segno history %s --full has all that was reported.", counted(left, "restart"), isAre(left), short(p.key))
 	}
 	return nil

@@ -129,6 +129,8 @@ func (s *story) Transaction(seq proto.Seq) (*proto.Envelope, error) {
 	return s.log[seq-1], nil
 }
 
+func (s *story) At(seq proto.Seq) (events.View, error) { return moment{s, seq}, nil }
+
 func (s *story) Effects(seq proto.Seq) (out []proto.Seq, _ error) {
 	for _, env := range s.log {
 		if env.Cause.Seq == seq {

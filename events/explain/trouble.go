@@ -22,6 +22,8 @@ type trouble struct {
 	// cause is what led to it, where that may not be recorded.
 	cause *proto.Envelope
 	link  string
+	// also says what makes it so beside its cause; nil when nothing does.
+	also func() error
 }
 
 // podOf is a pod under look.
@@ -53,6 +55,11 @@ func (p *podOf) tell(all []trouble, err error) error {
 			text += ", " + t.since.sinceWhen()
 		}
 		p.say("%s: %s.", name(p.key), strings.TrimSuffix(text, "."))
+		if t.also != nil {
+			if err := t.also(); err != nil {
+				return err
+			}
+		}
 		if t.since == nil {
 			continue
 		}
@@ -124,7 +131,10 @@ func (p *podOf) unplaced() ([]trouble, error) {
 	if note != nil {
 		text += "; noted before: " + strings.TrimSuffix(note.Message, ".")
 	}
-	return []trouble{{text: text, since: r}}, err
+	if err != nil {
+		return nil, err
+	}
+	return []trouble{{text: text, since: r, also: p.refusals}}, nil
 }
 
 // ofNode is a pod whose node is silent, or gone.

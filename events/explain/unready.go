@@ -42,7 +42,7 @@ func (q *query) notReady() error {
 
 func (q *query) podNotReady(pod *corev1.Pod) error {
 	if podstate.Ready(pod) {
-		return q.sayWell(pod.UID, "is ready", "it was not ready", as(isUnready))
+		return q.sayWell(pod.UID, "is ready", "It was not ready", as(isUnready))
 	}
 	q.answer.Applies = true
 	r, err := q.since(q.Key, pod.UID, as(isUnready))
@@ -64,7 +64,7 @@ func nodeUnready(node *corev1.Node) bool { return taint.Ready(node) != corev1.Co
 
 func (q *query) nodeNotReady(node *corev1.Node) error {
 	if !nodeUnready(node) {
-		return q.sayWell(node.UID, "is ready", "it was not ready", as(nodeUnready))
+		return q.sayWell(node.UID, "is ready", "It was not ready", as(nodeUnready))
 	}
 	q.answer.Applies = true
 	status := taint.Ready(node)

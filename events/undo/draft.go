@@ -45,6 +45,8 @@ type draft struct {
 	want map[string]any // what its intent becomes; nil when it goes
 	// reborn tells that the plan makes the object anew.
 	reborn bool
+	// touched are the fields that an undone transaction changed.
+	touched []string
 }
 
 // draft answers the draft of an object; nil for what this log is not the truth
@@ -131,6 +133,9 @@ func (p *planning) finish() (*Plan, error) {
 	for _, notes := range []*[]Note{&plan.Left, &plan.Lost} {
 		slices.SortFunc(*notes, compareNotes)
 		*notes = slices.CompactFunc(*notes, func(a, b Note) bool { return compareNotes(a, b) == 0 })
+	}
+	if err := p.already(); err != nil {
+		return nil, err
 	}
 	if err := p.admit(); err != nil {
 		return nil, err

@@ -204,6 +204,12 @@ func describe(p *undo.Plan) (out string) {
 	for _, n := range p.Left {
 		out += fmt.Sprintf("left %s/%s: %s\n", n.Object.Resource, n.Object.Name, n.Text)
 	}
+	for _, n := range p.Already {
+		if n.Object != nil {
+			out += fmt.Sprintf("already %s/%s: ", n.Object.Resource, n.Object.Name)
+		}
+		out += n.Text + "\n"
+	}
 	if p.Refused != "" {
 		out += "refused: " + p.Refused + "\n"
 	}

@@ -40,7 +40,11 @@ func TestE12Restore(t *testing.T) {
 		prune bool
 		want  string
 	}{
-		{"nothing happened since", func(*log) {}, team, true, ""},
+		{"nothing happened since", func(*log) {}, team, true, "no person has changed any of it since 11\n"},
+		{"changed and set back", func(l *log) {
+			l.do(bob, patch(dep, `{"spec":{"replicas":5}}`))
+			l.do(bob, patch(dep, `{"spec":{"replicas":2}}`))
+		}, dep, false, "already deployments/web: it is so since 13, by user:bob (segno do)\n"},
 		{"changed, deleted, made", func(l *log) {
 			l.do(bob, patch(dep, `{"spec":{"replicas":5}}`))
 			l.do(bob, remove(cm))
@@ -69,7 +73,7 @@ left configmaps/late: it was made since; --prune deletes it
 		{"a pod that ran", func(l *log) {
 			l.do("join:t", events.Create{Key: nodeRes.Key("", "n1"), Object: &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}})
 			l.do("system:scheduler", events.Bind{Key: podRes.Key("team", "p"), Node: "n1"})
-		}, team, true, ""},
+		}, team, true, "no person has changed any of it since 11\n"},
 		{"one object of several", func(l *log) {
 			l.do(bob, patch(cm, `{"data":{"a":"2"}}`))
 			l.do(bob, patch(configMaps.Key("team", "other"), `{"data":{"a":"2"}}`))

@@ -27,6 +27,9 @@ type Plan struct {
 	Conflicts []Conflict `json:"conflicts,omitempty"`
 	// Left is what stays as it is although it was asked for, and why.
 	Left []Note `json:"left,omitempty"`
+	// Already says, of a plan that has nothing to do, since when that is so and by
+	// whom.
+	Already []Note `json:"already,omitempty"`
 	// Lost is what cannot come back.
 	Lost []Note `json:"lost,omitempty"`
 	// Refused says why the plan cannot be carried out, in the words of admission.
@@ -107,7 +110,7 @@ func (p *Plan) Objects() map[Object]string {
 	for _, c := range p.Conflicts {
 		out[c.Object] = "get"
 	}
-	for _, notes := range [][]Note{p.Left, p.Lost} {
+	for _, notes := range [][]Note{p.Left, p.Lost, p.Already} {
 		for _, n := range notes {
 			if n.Object != nil {
 				out[*n.Object] = "get"

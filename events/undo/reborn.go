@@ -38,6 +38,9 @@ func (p *planning) revive(d *draft, before events.Object, seq proto.Seq) error {
 		d.want, d.reborn = wanted, true
 		return nil
 	}
+	if err := d.touches(nil, wanted); err != nil {
+		return err
+	}
 	return p.reclaim(d, wanted, seq)
 }
 
@@ -78,7 +81,16 @@ func (p *planning) reclaim(d *draft, wanted map[string]any, seq proto.Seq) error
 	}
 	d.want = fields.Merge(d.want, d.want, wanted, func(f fields.Field) bool {
 		by := since.of(f.Path)
-		return by != nil && by.Actor.Person() && p.conflict(d.key, f, by)
+		if by == nil {
+			by = since.newest() // who made it again, without the field
+		}
+		if by == nil || by.Actor.Person() {
+			return p.conflict(d.key, f, by)
+		}
+		if strings.HasPrefix(f.Path, "spec.") && d.key.Resource != pods {
+			p.left(d.key, ".%s stays: %s set it", f.Path, by.Actor)
+		}
+		return false
 	})
 	return nil
 }

@@ -143,6 +143,9 @@ func (p *planning) reset(d *draft, before, after events.Object, seq proto.Seq) e
 	if err != nil {
 		return err
 	}
+	if err := d.touches(was, is); err != nil {
+		return err
+	}
 	since, err := p.authors(d.key, seq)
 	if err != nil {
 		return err

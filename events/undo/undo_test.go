@@ -85,7 +85,7 @@ func TestE12Undo(t *testing.T) {
 			seq := l.do(ada, patch(dep, `{"spec":{"replicas":0}}`))
 			l.do(bob, patch(dep, `{"spec":{"replicas":3}}`))
 			return seq
-		}, false, ""},
+		}, false, "already deployments/web: it is so since 5, by user:bob (segno do)\n"},
 		{"two fields, one of which changed since", func(l *log) proto.Seq {
 			l.do(ada, config("app", "a", "1", "b", "1"))
 			seq := l.do(ada, patch(cm, `{"data":{"a":"2","b":"2"}}`))
@@ -122,7 +122,7 @@ func TestE12Undo(t *testing.T) {
 			seq := l.do(ada, config("app", "a", "1"))
 			l.do(bob, remove(cm))
 			return seq
-		}, false, ""},
+		}, false, "already configmaps/app: it is gone since 4, by user:bob (segno do)\n"},
 		{"a creation of what was made again by somebody else", func(l *log) proto.Seq {
 			seq := l.do(ada, config("app", "a", "1"))
 			l.do(bob, remove(cm))
@@ -139,6 +139,21 @@ func TestE12Undo(t *testing.T) {
 			l.do(bob, config("app", "a", "2", "b", "1"))
 			return seq
 		}, false, "conflict configmaps/app data.a \"1\" now \"2\" by user:bob at 5\n"},
+		{"a deletion of what was made again with less", func(l *log) proto.Seq {
+			l.do(ada, config("app", "a", "1", "b", "2"))
+			seq := l.do(ada, remove(cm))
+			l.do(bob, config("app", "a", "9"))
+			return seq
+		}, false, "conflict configmaps/app data.a \"1\" now \"9\" by user:bob at 5\nconflict configmaps/app data.b \"2\" now  by user:bob at 5\n"},
+		{"a deletion of what was made again with less, by force", func(l *log) proto.Seq {
+			l.do(ada, config("app", "a", "1", "b", "2"))
+			seq := l.do(ada, remove(cm))
+			l.do(bob, config("app", "a", "9"))
+			return seq
+		}, true, `update configmaps/app data.a:"9"→"1" data.b:→"2"
+conflict configmaps/app data.a "1" now "9" by user:bob at 5 forced
+conflict configmaps/app data.b "2" now  by user:bob at 5 forced
+`},
 		{"a change of what is gone", func(l *log) proto.Seq {
 			l.do(ada, config("app", "a", "1"))
 			seq := l.do(ada, patch(cm, `{"data":{"a":"2"}}`))
