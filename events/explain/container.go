@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"segno/proto"
 )
 
 const (
@@ -66,12 +68,13 @@ func (p *podOf) waits(c *corev1.ContainerStatus, init bool) ([]trouble, error) {
 			t.text += ", and last " + how
 		}
 	case configError:
-		if strings.Contains(wait.Message, unsupported) {
-			break // whether what it names is there makes no difference
-		}
 		missing, cause, err := p.absent()
 		if err != nil {
 			return nil, err
+		}
+		if strings.Contains(wait.Message, unsupported) {
+			t.also = func() error { p.beside(missing, cause); return nil }
+			break // that it is missing led to nothing
 		}
 		t.cause, t.link = cause, "the pod needs what was deleted"
 		if missing != "" {
@@ -79,6 +82,16 @@ func (p *podOf) waits(c *corev1.ContainerStatus, init bool) ([]trouble, error) {
 		}
 	}
 	return []trouble{t}, nil
+}
+
+// beside tells of what is missing, where something else keeps the container.
+func (p *podOf) beside(missing string, cause *proto.Envelope) {
+	if missing != "" {
+		p.sayOnce("Besides, %s.", missing)
+	}
+	if cause != nil {
+		p.end(cause, "besides, "+missing)
+	}
 }
 
 // starts is a container that is on its way: what it waits for is noted about the

@@ -366,8 +366,8 @@ func TestE8WhyPending(t *testing.T) {
 			s.tell(ada, 0, "create", pod(bound, needs(false)))
 			s.tell(node1, 1, "ContainerWaiting", pod(bound, needs(false), waiting(configError, "not found")))
 		}},
-		{name: "a reference that is not supported, whatever became of what it names", way: "3>4", without: []string{"it needs", "deleted"},
-			says: []string{"envFrom is not supported by this version of segno"}, tell: func(s *story) {
+		{name: "a reference that is not supported, whatever became of what it names", way: "2 3>4",
+			says: []string{"envFrom is not supported by this version of segno, since 4 (2026-11-23 03:00:04 UTC).\nBesides, it needs configmaps/default/conf, which was deleted at 2", "It begins with a request of user:bob"}, tell: func(s *story) {
 				s.tell("user:bob", 0, "create", conf.DeepCopy())
 				s.tell(ada, 0, "delete", gone{confKey})
 				s.tell("user:bob", 0, "create", pod(bound, needs(false)))
