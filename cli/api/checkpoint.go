@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"segno/cli/api/history"
 	"segno/proto"
@@ -20,7 +21,7 @@ func (c *call) checkpoint() error {
 	if c.api.cfg.Checkpoints == nil {
 		return notServed()
 	}
-	at, err := c.momentOfLog()
+	at, _, err := c.momentOfLog()
 	if err != nil {
 		return err
 	}
@@ -54,10 +55,9 @@ func (c *call) checkpoints() error {
 }
 
 // momentOfLog is the moment of the path as a sequence of EVENTS; 0 without one.
-func (c *call) momentOfLog() (proto.Seq, error) {
+func (c *call) momentOfLog() (proto.Seq, time.Time, error) {
 	if c.past == nil {
-		return 0, nil
+		return 0, time.Time{}, nil
 	}
-	seq, _, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kindIn(proto.StreamEvents), *c.past)
-	return seq, err
+	return c.api.cfg.Store.Resolve(c.r.Context(), c.kindIn(proto.StreamEvents), *c.past)
 }

@@ -41,6 +41,13 @@ func (c *call) export() error {
 	if err != nil {
 		return err
 	}
+	for _, bound := range []string{"from", "to"} {
+		if text := c.r.URL.Query().Get(bound); text != "" {
+			if _, err := ParseMoment(text, c.api.cfg.Now()); err != nil {
+				return err
+			}
+		}
+	}
 	from, to, err := c.span(proto.StreamEvents, false)
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"segno/cli/api/history"
 	"segno/events"
 	"segno/proto"
@@ -181,6 +183,10 @@ func (c *call) momentIn(kind *events.Kind, text string, beginning bool) (proto.S
 		return 0, err
 	}
 	seq, _, err := c.api.cfg.Store.Resolve(c.r.Context(), kind, moment)
+	if beginning && apierrors.IsResourceExpired(err) {
+		c.warn(err.Error())
+		return 1, nil // the span is as long as it can be
+	}
 	if beginning {
 		seq++
 	}
@@ -199,9 +205,12 @@ func (c *call) kindIn(stream string) *events.Kind {
 
 // verify proves the logs, and tells how far it is, a line at a time.
 func (c *call) verify() error {
-	at, err := c.momentOfLog()
+	at, when, err := c.momentOfLog()
 	if err != nil {
 		return err
+	}
+	if c.past != nil && at == 0 {
+		c.warnEarly(when)
 	}
 	out := c.lines()
 	ctx, cancel := context.WithCancel(c.r.Context())

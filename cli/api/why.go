@@ -126,6 +126,15 @@ func (p pastOf) Versions(key proto.ObjectKey, last proto.Seq, limit int) ([]even
 	return p.api.cfg.History.Revisions(p.r.Context(), kind, key, last, limit)
 }
 
+// Beginning implements explain.Past.
+func (p pastOf) Beginning(key proto.ObjectKey) (*events.Record, error) {
+	kind := p.api.cfg.Table.Of(key.Resource)
+	if kind == nil || kind.Stream != proto.StreamEvents {
+		return nil, nil
+	}
+	return p.beginning(kind, key)
+}
+
 // Transaction implements explain.Past.
 func (p pastOf) Transaction(seq proto.Seq) (*proto.Envelope, error) { return p.transaction(seq) }
 

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"segno/cli/archive"
 	"segno/cli/contexts"
 	"segno/cli/incident"
 )
@@ -199,8 +200,21 @@ func tellIncident(out io.Writer, file, name, server string, s incident.Summary) 
 		fmt.Fprintln(out, "  secrets     their values are in it")
 	}
 	fmt.Fprintf(out, "  API         %s\n  context     %s\n", server, name)
-	fmt.Fprintf(out, "\nNow is %s there. In another terminal:\n  export SEGNO_CONTEXT=%s\n  segno get pods -A\n  segno get pods -A --at 10m\n  segno events\nCtrl-C closes it.\n",
-		s.Until.Local().Format(timeFormat), name)
+	fmt.Fprintf(out, "\nNow is %s there. In another terminal:\n  export SEGNO_CONTEXT=%s\n  segno get pods -A\n  segno get pods -A --at %s\n  segno events\nCtrl-C closes it.\n",
+		s.Until.Local().Format(timeFormat), name, momentInside(s.Header))
+}
+
+// momentInside is a moment of the span, to be tried.
+func momentInside(h archive.Header) string {
+	const usual = 10 * time.Minute
+	switch {
+	case h.Until.Sub(h.Since) > usual:
+		return "10m"
+	case h.From > h.To:
+		return "now"
+	default:
+		return (h.From + (h.To-h.From)/2).String()
+	}
 }
 
 // checkedText says what was proved of the file.

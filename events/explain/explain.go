@@ -32,6 +32,9 @@ type Past interface {
 	// Versions are an object's newest ones up to a sequence, newest first;
 	// deletions and earlier objects of the same name included.
 	Versions(key proto.ObjectKey, last proto.Seq, limit int) ([]events.Version, error)
+	// Beginning is an object as the log began with it, of which no transaction of
+	// the log tells; nil when it did not live then.
+	Beginning(key proto.ObjectKey) (*events.Record, error)
 	// Transaction answers nil for one that is not, or no longer, there.
 	Transaction(seq proto.Seq) (*proto.Envelope, error)
 	// At is EVENTS as of a moment; nil when that is no longer kept.

@@ -517,6 +517,12 @@ func TestE8WhyRestarted(t *testing.T) {
 				s.tell(node1, 0, "ContainerRestarted", pod(attempt(i+1, died(i, 1, "Error"))))
 			}
 		}},
+		{name: "in a log that begins with the pod", way: "3", says: []string{"restarted 2 times", "1 restart before those below is left out"}, tell: func(s *story) {
+			s.tell(ada, 0, "create", pod(runs(true)))
+			s.tell(node1, 0, "ContainerRestarted", pod(attempt(1, died(0, 1, "Error"))))
+			s.tell(node1, 0, "ContainerRestarted", pod(attempt(2, died(1, 1, "Error"))))
+			s.first = 3
+		}},
 		{name: "of a pod that is gone", way: "2", says: []string{"restarted once"}, tell: func(s *story) {
 			s.tell(ada, 0, "create", pod(runs(true)))
 			s.tell(node1, 0, "ContainerRestarted", pod(attempt(1, died(1, 1, "Error"))))

@@ -116,6 +116,7 @@ func (p *podOf) restarts(most int) ([]restart, error) {
 	var found []restart
 	var newer []corev1.ContainerStatus // statuses of the version looked at before: a later one
 	var env *proto.Envelope            // of that version
+	var oldest *events.Record          // the record of it
 	open := map[string]int{}           // deaths that are still to be found, by container ID
 	visit := func(is []corev1.ContainerStatus) {
 		for i := range newer {
@@ -148,14 +149,39 @@ func (p *podOf) restarts(most int) ([]restart, error) {
 		}
 		visit(is)
 		settle(found, open, is, v.Envelope)
-		newer, env = is, v.Envelope
+		newer, env, oldest = is, v.Envelope, v.Record
 		if v.Record.Created == v.Record.Seq {
 			visit(nil)
 			break
 		}
 	}
+	is, there, err := p.began(oldest)
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		visit(is)
+	}
 	slices.Reverse(found)
 	return found, nil
+}
+
+// began is how the log began with the pod; it is not there where a transaction of
+// the log before the oldest version that was looked at tells of the pod.
+func (p *podOf) began(oldest *events.Record) (is []corev1.ContainerStatus, there bool, err error) {
+	if oldest == nil || oldest.Created == oldest.Seq {
+		return nil, false, nil
+	}
+	before, err := p.Past.Versions(p.key, oldest.Seq-1, 1)
+	if err != nil || len(before) > 0 {
+		return nil, false, err
+	}
+	begin, err := p.Past.Beginning(p.key)
+	if err != nil || begin == nil || begin.UID != oldest.UID {
+		return nil, false, err
+	}
+	is, err = p.statuses(begin)
+	return is, err == nil, err
 }
 
 // settle moves the deaths of restarts back to the earliest version that tells of

@@ -28,7 +28,8 @@ type story struct {
 	log      []*proto.Envelope
 	versions map[proto.ObjectKey][]events.Version // oldest first
 	notes    []*corev1.Event
-	asked    int // look-ups: nothing is to be scanned
+	first    proto.Seq // that the log tells of; what was before, it begins with
+	asked    int       // look-ups: nothing is to be scanned
 }
 
 func newStory(t *testing.T) *story {
@@ -114,16 +115,26 @@ func kindFor(obj events.Object) *events.Kind {
 func (s *story) Versions(key proto.ObjectKey, last proto.Seq, limit int) (out []events.Version, _ error) {
 	s.asked++
 	for _, v := range slices.Backward(s.versions[key]) {
-		if v.Record.Seq <= last && len(out) < limit {
+		if v.Record.Seq <= last && v.Record.Seq >= s.first && len(out) < limit {
 			out = append(out, v)
 		}
 	}
 	return out, nil
 }
 
+func (s *story) Beginning(key proto.ObjectKey) (*events.Record, error) {
+	s.asked++
+	for _, v := range slices.Backward(s.versions[key]) {
+		if v.Record.Seq < s.first {
+			return v.Record, nil
+		}
+	}
+	return nil, nil
+}
+
 func (s *story) Transaction(seq proto.Seq) (*proto.Envelope, error) {
 	s.asked++
-	if seq == 0 || int(seq) > len(s.log) {
+	if seq == 0 || seq < s.first || int(seq) > len(s.log) {
 		return nil, nil
 	}
 	return s.log[seq-1], nil

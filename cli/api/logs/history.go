@@ -84,15 +84,11 @@ func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Ver
 
 // then adds what the log was at a moment.
 func (log Log) then(result *history.Result, at proto.Seq) error {
-	state, err := log.Fold.StateHashAt(at)
+	position, state, err := log.Fold.PositionAt(at)
 	if err != nil {
 		return err
 	}
-	encoded, err := log.Fold.Encoded(at)
-	if err != nil {
-		return err
-	}
-	result.At, result.AtHash, result.AtChain = at, state.String(), proto.HashOf(encoded).String()
+	result.At, result.AtHash, result.AtChain = at, state.String(), position.Hash.String()
 	return nil
 }
 

@@ -125,6 +125,9 @@ func (l *Logs) At(_ context.Context, kind *events.Kind, seq proto.Seq) (events.V
 // Resolve implements api.Store.
 func (l *Logs) Resolve(_ context.Context, kind *events.Kind, moment api.Moment) (proto.Seq, time.Time, error) {
 	truth := l.logs[proto.StreamEvents].Fold
+	if err := notBefore(truth, moment); err != nil {
+		return 0, moment.Time, err
+	}
 	at := moment.Time
 	if moment.Seq > 0 {
 		if last := truth.Position().Seq; moment.Seq > last {
@@ -140,6 +143,28 @@ func (l *Logs) Resolve(_ context.Context, kind *events.Kind, moment api.Moment) 
 	}
 	seq, err := l.of(kind).SeqAt(at)
 	return seq, at, status(err)
+}
+
+// notBefore refuses a moment before the state that a log begins with, when that is
+// not the empty one: what was then, only the log tells that this is a part of.
+func notBefore(truth *projections.Projection, moment api.Moment) error {
+	first := truth.First()
+	if first <= 1 {
+		return nil
+	}
+	begin, err := truth.TimeOf(first - 1)
+	if err != nil {
+		return status(err)
+	}
+	if moment.Seq >= first-1 || moment.Seq == 0 && !moment.Time.Before(begin) {
+		return nil
+	}
+	what := "moment " + moment.Seq.String()
+	if moment.Seq == 0 {
+		what = "moment " + moment.Time.UTC().Format(time.RFC3339Nano)
+	}
+	return apierrors.NewResourceExpired(fmt.Sprintf("%s lies before this log begins: with the state after transaction %s, of %s",
+		what, first-1, begin.UTC().Format(time.RFC3339Nano)))
 }
 
 // feed adds to a subscription what belongs to the projection.
