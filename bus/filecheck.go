@@ -274,8 +274,14 @@ func (c *fileCheck) ownMessage(h head, data []byte) ([]byte, error) {
 	case len(entry.Envelope.Events) == 0:
 		return nil, c.wrong(c.next, "it says that nothing happened")
 	}
-	if c.next > c.folded {
-		c.at = after(entry)
+	if c.next <= c.folded {
+		return message, nil
+	}
+	c.at = after(entry)
+	if c.cfg.Each != nil {
+		if err := c.cfg.Each(entry); err != nil {
+			return nil, err
+		}
 	}
 	return message, nil
 }

@@ -24,6 +24,9 @@ type FilesConfig struct {
 	Fold     Fold   // what was acknowledged; an empty one leaves the chain of the log
 	Anchor   string // file; "" for none
 	Progress func(done, total int)
+	// Each is called with every transaction that the fold does not have, in order,
+	// once it is proved that it follows the one before; nil for nobody.
+	Each func(entry proto.Entry) error
 
 	from proto.Seq // first transaction of the log; 0 is what the anchor says
 }

@@ -48,14 +48,9 @@ func (c *Cluster) recallKeeping() error {
 	if c.cfg.DataDir == "" {
 		return nil
 	}
-	file := filepath.Join(c.cfg.DataDir, keepFile)
-	before := Keeping{}
-	data, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(data, &before)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read how long the log is kept (%s): %w", file, err)
+	before, err := keptKeeping(c.cfg.DataDir)
+	if err != nil {
+		return err
 	}
 	if k.For == 0 {
 		k.For = before.For
@@ -69,17 +64,59 @@ func (c *Cluster) recallKeeping() error {
 		}
 	}
 	if *k != before && k.For != 0 {
-		if data, err = json.Marshal(k); err == nil {
-			err = replace.File(file, data)
+		data, err := json.Marshal(k)
+		if err == nil {
+			err = replace.File(filepath.Join(c.cfg.DataDir, keepFile), data)
 		}
 		if err != nil {
 			return fmt.Errorf("remember how long the log is kept: %w", err)
 		}
 	}
-	if k.Archive == "" { // not remembered: a data directory may be moved
-		k.Archive = filepath.Join(c.cfg.DataDir, "archive")
-	}
+	k.Archive = k.folder(c.cfg.DataDir)
 	return nil
+}
+
+// keptKeeping is what a data directory remembers.
+func keptKeeping(dir string) (Keeping, error) {
+	k, file := Keeping{}, filepath.Join(dir, keepFile)
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &k)
+	}
+	if err != nil {
+		return k, fmt.Errorf("read how long the log is kept (%s): %w", file, err)
+	}
+	return k, nil
+}
+
+// leaveArchive forgets the folder of archives that was asked for: it is another
+// cluster's, whose history goes on differently.
+func leaveArchive(dir string) (folder string, err error) {
+	k, err := keptKeeping(dir)
+	if err != nil || k.Archive == "" {
+		return "", err
+	}
+	folder, k.Archive = k.Archive, ""
+	data, err := json.Marshal(k)
+	if err == nil {
+		err = replace.File(filepath.Join(dir, keepFile), data)
+	}
+	if err != nil {
+		return "", fmt.Errorf("forget the folder of archives: %w", err)
+	}
+	return folder, nil
+}
+
+// folder is where the archives are. The one in the data directory is not
+// remembered, since that may be moved.
+func (k Keeping) folder(dir string) string {
+	if k.Archive != "" {
+		return k.Archive
+	}
+	return filepath.Join(dir, "archive")
 }
 
 func (c *Cluster) archives() archives.Folder { return archives.Folder{Dir: c.cfg.Keep.Archive} }

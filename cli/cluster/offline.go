@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,9 @@ import (
 )
 
 // OpenData opens the logs of a stopped cluster from its folder alone, to be
-// read: whoever submits is refused. free lets go of the folder.
-func OpenData(dir string, log *slog.Logger) (all *logs.Logs, free func(), err error) {
+// read: whoever submits is refused. Where the fold of the events is gone, it is
+// made beside the folder, of the archives and the log. free lets go of the folder.
+func OpenData(ctx context.Context, dir string, log *slog.Logger) (all *logs.Logs, free func(), err error) {
 	if _, err := os.Stat(filepath.Join(dir, "log")); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("no cluster in %s: there is no folder log", dir)
 	}
@@ -33,35 +35,62 @@ func OpenData(dir string, log *slog.Logger) (all *logs.Logs, free func(), err er
 	if err != nil {
 		return nil, nil, err
 	}
+	site, err := os.MkdirTemp("", "segno-verify-*")
+	if err != nil {
+		unlock()
+		return nil, nil, fmt.Errorf("make a folder to fold in: %w", err)
+	}
 	open := map[string]logs.Log{}
 	free = func() {
 		for _, one := range open {
-			_ = one.Fold.Close() // nothing was written
+			_ = one.Fold.Close() // nothing was written that lasts
 		}
+		_ = os.RemoveAll(site)
 		unlock()
 	}
 	table := kinds.Table()
 	for stream, cfg := range folds(table, dir) {
 		cfg.Log = log
-		if _, err := os.Stat(cfg.Dir); errors.Is(err, fs.ErrNotExist) {
-			cfg.Dir, cfg.Sync = "", false // the log's chain is all there is
-		}
-		fold, err := projections.Open(cfg)
-		if err != nil {
+		if open[stream], err = openLog(ctx, dir, site, stream, cfg); err != nil {
+			delete(open, stream)
 			free()
 			return nil, nil, err
 		}
-		files := bus.FilesConfig{StoreDir: filepath.Join(dir, "log"), Stream: stream, Fold: fold, Anchor: anchorFile(dir, stream)}
-		open[stream] = logs.Log{Fold: fold, Submit: refuseStopped, Files: func(ctx context.Context, progress func(done, total int)) (int, string, error) {
-			files := files
-			files.Progress = progress
-			return filesFound(bus.VerifyFiles(ctx, files))
-		}}
 	}
 	if all, err = logs.New(logs.Config{Table: table, Logs: open}); err != nil {
 		free()
 	}
 	return all, free, err
+}
+
+// openLog opens one of them.
+func openLog(ctx context.Context, dir, site, stream string, cfg projections.Config) (logs.Log, error) {
+	gone := false
+	if _, err := os.Stat(cfg.Dir); errors.Is(err, fs.ErrNotExist) {
+		gone, cfg.Dir, cfg.Sync = true, "", false // the log's chain is all there is
+	}
+	if kept, err := bus.ReadKept(anchorFile(dir, stream)); err != nil {
+		return logs.Log{}, err
+	} else if gone = gone || kept.Refolding; stream == proto.StreamEvents && gone {
+		cfg.Dir = filepath.Join(site, stream)
+	}
+	fold, err := projections.Open(cfg)
+	if err != nil {
+		return logs.Log{}, err
+	}
+	files := bus.FilesConfig{StoreDir: filepath.Join(dir, "log"), Stream: stream, Fold: fold, Anchor: anchorFile(dir, stream)}
+	missing := "" // of what the fold was to be made of
+	if stream == proto.StreamEvents && gone {
+		if missing, err = refoldData(ctx, dir, fold, files); err != nil {
+			return logs.Log{}, errors.Join(err, fold.Close())
+		}
+	}
+	return logs.Log{Fold: fold, Submit: refuseStopped, Files: func(ctx context.Context, progress func(done, total int)) (int, string, error) {
+		files := files
+		files.Progress = progress
+		records, problem, err := filesFound(bus.VerifyFiles(ctx, files))
+		return records, cmp.Or(missing, problem), err
+	}}, nil
 }
 
 func refuseStopped(context.Context, events.Command) (events.Outcome, error) {
@@ -81,7 +110,7 @@ func anchorFile(dir, stream string) string { return filepath.Join(dir, "anchor-"
 // VerifyData proves the logs of a stopped cluster, as a running one proves its
 // own; at is a moment whose state hash is wanted, too, "" for none.
 func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report func(history.Verification)) error {
-	all, free, err := OpenData(dir, log)
+	all, free, err := OpenData(ctx, dir, log)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ type RestoreConfig struct {
 type Restored struct {
 	archive.Header
 	State string // hash of all objects
+	// Archive is the folder of archives of the cluster that was backed up, which is
+	// left to that one; "" when it was the one in its data directory, or none.
+	Archive string
 }
 
 // Restore makes a data directory of a backup. It is built beside its place and
@@ -91,7 +94,7 @@ func (cfg RestoreConfig) build(ctx context.Context, site string) (Restored, erro
 		return Restored{}, err
 	}
 	out := Restored{Header: a.Header, State: a.Logs[proto.StreamEvents].StateHash().String()}
-	if err := a.Close(); err != nil {
+	if err := errors.Join(a.Close(), ctx.Err()); err != nil { // a small one may be folded before it is noticed
 		return out, err
 	}
 	switch {
@@ -107,6 +110,9 @@ func (cfg RestoreConfig) build(ctx context.Context, site string) (Restored, erro
 		if err := replace.File(filepath.Join(site, filepath.FromSlash(file.Name)), file.Data); err != nil {
 			return out, err
 		}
+	}
+	if out.Archive, err = leaveArchive(site); err != nil {
+		return out, err
 	}
 	if err := cfg.rename(site, a.Header.Cluster); err != nil {
 		return out, err

@@ -46,10 +46,13 @@ func (c *client) listArchives(ctx context.Context, output string, out io.Writer)
 	if output != "table" {
 		return writeAs(out, output, list)
 	}
-	if list.Keep == "" {
-		fmt.Fprintln(out, "Nothing is archived: the log is kept for ever (segno up --keep).")
-	} else {
+	switch {
+	case list.Keep != "":
 		fmt.Fprintf(out, "Epochs older than %s are archived in %s.\n", list.Keep, list.Folder)
+	case len(list.Archives) > 0:
+		fmt.Fprintf(out, "Nothing more is archived: the log is kept for ever (segno up --keep). From before, in %s:\n", list.Folder)
+	default:
+		fmt.Fprintln(out, "Nothing is archived: the log is kept for ever (segno up --keep).")
 	}
 	if len(list.Archives) == 0 {
 		return nil

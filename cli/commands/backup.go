@@ -23,7 +23,7 @@ func newBackup(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Use: "backup FILE", Short: "Write the whole cluster to one file, while it runs",
 		Long: "Write everything to one file, while the cluster runs and takes writes: all logs with their whole history, the settings that\n" +
 			"are remembered, and the keys by which nodes and clients know the cluster. It is as of one sequence, and is read back when\n" +
-			"it is written. segno restore-cluster makes a cluster of it.\n\n" +
+			"it is written. segno restore-cluster makes a cluster of it. The record of requests (segno audit) is not in it.\n\n" +
 			"The file is not encrypted: whoever has it has every Secret, and, unless --without-keys leaves them out, the cluster's keys.",
 		Example: `  segno backup monday.backup
   segno backup verify monday.backup
@@ -51,6 +51,7 @@ func newBackup(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 
 func tellBackup(out io.Writer, file string, held archive.Contents) {
 	tellHeld(out, file, held)
+	fmt.Fprintln(out, "  The record of requests (segno audit) is not in it.")
 	if held.Header.Keys {
 		fmt.Fprintln(out, "  The keys of the cluster are in it: keep it as you keep these.")
 	} else {
@@ -140,6 +141,10 @@ func restoreCluster(ctx context.Context, streams genericiooptions.IOStreams, nam
 		fmt.Fprintln(streams.Out, "Nodes and clients that knew the cluster find it again at its address. Do not run it beside the one that was backed up: to them, and to its engines, both are the same.")
 	} else {
 		fmt.Fprintln(streams.Out, "Its keys were not in the backup: delete the nodes of before and have them join again (segno token create).")
+	}
+	if restored.Archive != "" {
+		fmt.Fprintf(streams.Out, "The folder of archives %s stays that of the cluster that was backed up: this one archives into %s, or where segno up --archive says.\n",
+			restored.Archive, filepath.Join(dir, "archive"))
 	}
 	fmt.Fprintf(streams.Out, "Start it with: segno up%s\nThe first start writes the log's files from the restored state, and warns that the log had lost its end.\n", dirFlag(dir))
 	return nil
