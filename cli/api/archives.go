@@ -14,7 +14,7 @@ type Archives interface {
 
 func (c *call) archives() error {
 	if c.api.cfg.Archives == nil {
-		return notServed()
+		return notKept()
 	}
 	list, err := c.api.cfg.Archives.Archives(c.r.Context())
 	if err != nil {

@@ -108,7 +108,7 @@ const auditMost = 10_000
 // span, oldest first, or on and on.
 func (c *call) audit() error {
 	if c.api.cfg.Audit == nil {
-		return notServed()
+		return notKept()
 	}
 	query := c.r.URL.Query()
 	filter, err := auditFilterOf(query)

@@ -18,7 +18,7 @@ type Backuper interface {
 func (c *call) backup() error {
 	switch {
 	case c.api.cfg.Backuper == nil:
-		return notServed()
+		return notKept()
 	case c.past != nil:
 		return badRequest("a backup is of all there is, now: it can be read as of any moment; for a part of it, export")
 	case !c.user.listed(GroupMasters):

@@ -19,7 +19,7 @@ type Checkpoints interface {
 // checkpoint answers a fresh signed note.
 func (c *call) checkpoint() error {
 	if c.api.cfg.Checkpoints == nil {
-		return notServed()
+		return notKept()
 	}
 	at, _, err := c.momentOfLog()
 	if err != nil {
@@ -38,7 +38,7 @@ func (c *call) checkpoint() error {
 // checkpoints answers the newest of those that were kept, oldest first.
 func (c *call) checkpoints() error {
 	if c.api.cfg.Checkpoints == nil {
-		return notServed()
+		return notKept()
 	}
 	limit, err := c.number("limit", 0)
 	if err != nil {

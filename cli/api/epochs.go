@@ -18,7 +18,7 @@ type Epochs interface {
 // epochs lists the epochs; with POST the log begins a new one first.
 func (c *call) epochs() error {
 	if c.api.cfg.Epochs == nil {
-		return notServed()
+		return notKept()
 	}
 	if c.r.Method == http.MethodPost {
 		if err := c.api.cfg.Epochs.Roll(c.r.Context()); err != nil {

@@ -37,6 +37,11 @@ func notServed() error {
 	return err
 }
 
+// notKept is the answer about what the cluster itself keeps alone.
+func notKept() error {
+	return statusText(http.StatusNotFound, "NotFound", "a fork or an opened incident has none of this: ask the cluster itself, in its own context (segno config get-contexts)")
+}
+
 // notAllowed is the answer for a verb that a resource does not know.
 func notAllowed(t Target) error {
 	resource := schema.GroupResource{Group: t.Group, Resource: t.Resource}

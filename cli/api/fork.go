@@ -62,6 +62,8 @@ func (c *call) enterFork(rest string) error {
 	door, found := c.api.cfg.Forks.Door(name)
 	master := user.listed(GroupMasters) && !user.forked()
 	switch {
+	case !found && user.forked() && user.Name == "fork:"+name:
+		return statusText(http.StatusForbidden, "Forbidden", "the fork %q ended: it was removed, or the control plane restarted; its context is of no use any more: segno fork rm %s, in the cluster's own context", name, name)
 	case !master && !(found && user.listed(door.Group)):
 		return forbiddenPath(user, c.target, "")
 	case !found:
@@ -80,20 +82,23 @@ func noFork(name string) error {
 
 func (c *call) listForks() error {
 	if c.api.cfg.Forks == nil {
-		return notServed()
+		return notKept()
 	}
+	c.target.Verb = verbList
 	return c.sendJSON(c.api.cfg.Forks.List())
 }
 
 // makeFork begins a fork as of the moment that the path names, or now.
 func (c *call) makeFork() error {
 	if c.api.cfg.Forks == nil {
-		return notServed()
+		return notKept()
 	}
+	c.target.Verb = verbCreate
 	var asked history.ForkRequest
 	if err := c.readDocument(&asked); err != nil {
 		return err
 	}
+	c.trace.name = printable(asked.Name, maxManager)
 	seq, at, err := c.moment()
 	if err != nil {
 		return err
@@ -107,9 +112,10 @@ func (c *call) makeFork() error {
 
 func (c *call) removeFork() error {
 	if c.api.cfg.Forks == nil {
-		return notServed()
+		return notKept()
 	}
 	name := c.r.URL.Query().Get("name")
+	c.target.Verb, c.trace.name = verbDelete, printable(name, maxManager)
 	if _, ok := c.api.cfg.Forks.Door(name); !ok {
 		return noFork(name)
 	}
@@ -122,7 +128,7 @@ func (c *call) removeFork() error {
 // advanceFork lets time pass in a fork.
 func (c *call) advanceFork() error {
 	if c.api.cfg.Forks == nil {
-		return notServed()
+		return notKept()
 	}
 	var asked history.AdvanceRequest
 	if err := c.readDocument(&asked); err != nil {

@@ -195,8 +195,8 @@ func TestE11AForkCannotTouchTheCluster(t *testing.T) {
 		if code, body := w.as(person, "DELETE", forksPath+"?name=try", ""); code != http.StatusOK {
 			t.Fatalf("remove: %d: %s", code, body)
 		}
-		if code, _ := w.as(own, "GET", "/fork/try"+pods, ""); code != http.StatusForbidden {
-			t.Errorf("the removed fork answers its credential with %d", code)
+		if code, body := w.as(own, "GET", "/fork/try"+pods, ""); code != http.StatusForbidden || !strings.Contains(body, "segno fork rm try") {
+			t.Errorf("the removed fork answers its credential with %d: %s", code, body)
 		}
 		if code, _ := w.as(person, "GET", "/fork/try"+pods, ""); code != http.StatusNotFound {
 			t.Errorf("the removed fork answers a master with %d", code)

@@ -173,7 +173,7 @@ func newForkRemove(c *client, streams genericiooptions.IOStreams) *cobra.Command
 			for _, name := range args {
 				err := c.dropFork(cmd.Context(), name)
 				removed := false
-				if err == nil || apierrors.IsNotFound(err) { // then the context is of no use either
+				if err == nil || isNoFork(err, name) { // then the context is of no use either
 					var fileErr error
 					removed, fileErr = contexts.RemoveFork(c.ownFile(), name)
 					wrong = append(wrong, fileErr)
@@ -190,6 +190,12 @@ func newForkRemove(c *client, streams genericiooptions.IOStreams) *cobra.Command
 			return errors.Join(wrong...)
 		},
 	}
+}
+
+// isNoFork tells whether the cluster says that there is no such fork. One that is
+// asked in the context of a fork does not know.
+func isNoFork(err error, name string) bool {
+	return apierrors.IsNotFound(err) && strings.Contains(err.Error(), fmt.Sprintf("there is no fork %q", name))
 }
 
 func newForkAdvance(c *client, streams genericiooptions.IOStreams) *cobra.Command {

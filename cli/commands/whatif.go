@@ -61,6 +61,9 @@ func newWhatIf(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			if w.output != "table" {
 				return writeAs(streams.Out, w.output, answer)
 			}
+			if len(w.nodes) > 0 && w.span < nodeGrace {
+				fmt.Fprintf(streams.ErrOut, "(that a node is silent is noticed after %s: go on for longer with --for)\n", nodeGrace)
+			}
 			return writeWhatIf(streams.Out, answer, w.full)
 		},
 	}
@@ -101,6 +104,9 @@ func (w *whatIf) supposition(f cmdutil.Factory, cmd *cobra.Command) (history.Sup
 	}
 	return asked, nil
 }
+
+// nodeGrace is how long a node may usually be silent before anybody notices.
+const nodeGrace = 40 * time.Second
 
 // writeWhatIf prints what would happen, in order, and then what became of it.
 func writeWhatIf(out io.Writer, answer history.WhatIf, full bool) error {
