@@ -180,7 +180,7 @@ func writeAuditLine(out io.Writer, e *proto.AuditEvent) error {
 		object = e.ObjectRef.String()
 	}
 	verb := e.Verb
-	if question := e.Annotations[proto.AuditQuestion]; question != "" {
+	if question := e.Annotations[proto.AuditQuestion]; question != "" && question != "forks" { // forks are made, listed and deleted
 		verb = question
 	}
 	if at := e.Annotations[proto.AuditAt]; at != "" {
