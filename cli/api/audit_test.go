@@ -148,5 +148,5 @@ func TestE13AuditIsForAdministratorsAndChecked(t *testing.T) {
 	c.status(c.get(path+"?limit=-1"), 400, "BadRequest", "limit")
 	c.status(c.get(path+"?limit=10001"), 400, "BadRequest", "0 is all")
 	c.status(c.do("POST", path, ""), 405, "MethodNotAllowed", "")
-	c.status(client{t, apitest.New(t, nil)}.get(path), 404, "NotFound", "could not find")
+	c.status(client{t, apitest.New(t, nil)}.get(path), 404, "NotFound", "ask the cluster itself")
 }
