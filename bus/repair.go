@@ -143,13 +143,19 @@ func (r *repairer) unarchive(ctx context.Context, first proto.Seq) error {
 	if first == 1 {
 		return nil
 	}
+	missing := &damage{seq: max(r.anchor.From, 1), want: "this transaction", found: "a log that begins with " + first.String()}
 	if r.archive == nil {
-		return r.lost(&damage{seq: 1, want: "the first transaction", found: "a log that begins with " + first.String()})
+		return r.lost(missing)
 	}
-	if err := r.catchUp(ctx, r.archive, proto.Position{}, 1, first-1); err != nil {
+	err := r.catchUp(ctx, r.archive, proto.Position{}, 1, first-1)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && first > missing.seq:
+		return r.lost(missing) // nothing says that it was archived
+	default:
 		return r.lost(err)
 	}
-	return nil
 }
 
 // checkFold compares the fold with itself and with the anchor.
