@@ -3,6 +3,7 @@ package projections
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -28,21 +29,12 @@ func (p *Projection) eachRecord(ctx context.Context, seq proto.Seq, yield func(*
 		return err
 	}
 	defer p.leave()
-	reader, err := p.versions(p.db)
+	reader, it, err := p.openRecords(seq)
 	if err != nil {
 		return err
 	}
 	defer reader.close()
-	it, err := p.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceVersion}, UpperBound: []byte{spaceVersion + 1}})
-	if err != nil {
-		return err
-	}
 	defer it.Close()
-	// Asked only now: what is dropped is said to be before its rows go, so that
-	// these iterators have all rows of a moment that can still be read.
-	if _, err := p.At(seq); err != nil {
-		return err
-	}
 	for object, at := nextObject(it, nil, seq); object != nil; object, at = nextObject(it, object, seq) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -59,6 +51,26 @@ func (p *Projection) eachRecord(ctx context.Context, seq proto.Seq, yield func(*
 		}
 	}
 	return it.Error()
+}
+
+// openRecords opens what reads all objects of a moment. Nothing is folded and
+// nothing dropped meanwhile: both iterators then have exactly the rows of the
+// beginning of the log that the moment was compared with.
+func (p *Projection) openRecords(seq proto.Seq) (*versions, *pebble.Iterator, error) {
+	p.folding.Lock()
+	defer p.folding.Unlock()
+	if _, err := p.At(seq); err != nil {
+		return nil, nil, err
+	}
+	reader, err := p.versions(p.db)
+	if err != nil {
+		return nil, nil, err
+	}
+	it, err := p.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceVersion}, UpperBound: []byte{spaceVersion + 1}})
+	if err != nil {
+		return nil, nil, errors.Join(err, reader.close())
+	}
+	return reader, it, nil
 }
 
 // nextObject moves to the next object's newest version at or before seq. at is 0
