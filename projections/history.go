@@ -50,6 +50,19 @@ func (p *Projection) History(key proto.ObjectKey, last proto.Seq, limit int) ([]
 	return out, nil
 }
 
+// Latest answers the newest transactions about an object, newest first.
+func (p *Projection) Latest(key proto.ObjectKey, limit int) ([]*proto.Envelope, error) {
+	revisions, err := p.History(key, Newest, limit)
+	if err != nil {
+		return nil, err
+	}
+	envelopes := make([]*proto.Envelope, 0, len(revisions))
+	for _, r := range revisions {
+		envelopes = append(envelopes, r.Envelope)
+	}
+	return envelopes, nil
+}
+
 func (p *Projection) revision(r *row) (Revision, error) {
 	seq := r.rec.Seq
 	value, err := p.read(eventKey(seq))

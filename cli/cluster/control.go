@@ -37,7 +37,7 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	}
 	c.intake, err = bus.NewIntake(bus.IntakeConfig{
 		Conn: c.control, Cluster: c, Relay: relay, Identities: c.server.Identities(),
-		Settle: life.Settle, History: c.newest, Notes: c.tellNotes, Audit: c.audit, Log: c.log,
+		Settle: life.Settle, History: c.ledgers.events().Latest, Notes: c.tellNotes, Audit: c.audit, Log: c.log,
 	})
 	if err != nil {
 		return err
@@ -57,19 +57,6 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return c.forks.Run(ctx) })
 	group.Go(func() error { return c.keepCheckpoints(ctx) })
 	return nil
-}
-
-// newest answers the newest transactions about an object.
-func (c *Cluster) newest(key proto.ObjectKey, limit int) ([]*proto.Envelope, error) {
-	revisions, err := c.ledgers.events().History(key, projections.Newest, limit)
-	if err != nil {
-		return nil, err
-	}
-	envelopes := make([]*proto.Envelope, 0, len(revisions))
-	for _, r := range revisions {
-		envelopes = append(envelopes, r.Envelope)
-	}
-	return envelopes, nil
 }
 
 // objects is a log as the relay follows it: what a transaction does to an object

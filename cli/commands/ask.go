@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -101,6 +103,23 @@ func (c *client) askLines(ctx context.Context, question string, params url.Value
 	}
 	defer body.Close()
 	return readLines(body, question, each)
+}
+
+// watchLines is askLines for a person who ends it when he has seen enough: that
+// is no error. opened is called once there is an answer.
+func (c *client) watchLines(ctx context.Context, question string, params url.Values, opened func(), each func(line []byte) error) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	body, err := c.ask(ctx, question, params)
+	if err == nil {
+		defer body.Close()
+		opened()
+		err = readLines(body, question, each)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func readLines(body io.Reader, question string, each func(line []byte) error) error {

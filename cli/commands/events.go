@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os/signal"
 	"sync"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -59,9 +57,7 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			if *c.Namespace != "" && !everywhere {
 				params.Set("namespace", *c.Namespace)
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return c.showEvents(ctx, params, output, streams.Out)
+			return c.showEvents(cmd.Context(), params, output, streams.Out)
 		},
 	}
 	flags := cmd.Flags()
@@ -83,19 +79,13 @@ func newEvents(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 const eventColumns = "%-6s %-23s  %-22s %-26s %s"
 
 func (c *client) showEvents(ctx context.Context, params url.Values, output string, out io.Writer) error {
-	body, err := c.ask(ctx, "events", params)
-	if err != nil && ctx.Err() != nil {
-		return nil // the person has seen enough
-	}
-	if err != nil {
-		return err
-	}
-	defer body.Close()
 	head := sync.OnceFunc(func() { writeEventsHead(out) })
-	if output == "lines" && params.Has("follow") {
-		head() // before anything happens: one sees that it waits
+	opened := func() {
+		if output == "lines" && params.Has("follow") {
+			head() // before anything happens: one sees that it waits
+		}
 	}
-	err = readLines(body, "events", func(line []byte) error {
+	return c.watchLines(ctx, "events", params, opened, func(line []byte) error {
 		if output != "lines" {
 			_, err := out.Write(line)
 			return err
@@ -108,10 +98,6 @@ func (c *client) showEvents(ctx context.Context, params url.Values, output strin
 		writeEvents(out, t)
 		return nil
 	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 func writeEventsHead(out io.Writer) {

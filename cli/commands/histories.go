@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 
 	"segno/cli/api/history"
 	"segno/cli/api/history/yamls"
@@ -21,23 +19,15 @@ const lineColumns = "%-6s %-23s  %-20s %-26s %-36s %-18s %s"
 
 // showRevisions prints revisions as they come.
 func (c *client) showRevisions(ctx context.Context, params url.Values, f *historyFlags, out io.Writer) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	body, err := c.ask(ctx, "history", params)
-	if err != nil && ctx.Err() != nil {
-		return nil // the person has seen enough
-	}
-	if err != nil {
-		return err
-	}
-	defer body.Close()
 	head := sync.OnceFunc(func() {
 		fmt.Fprintf(out, lineColumns+"\n", "SEQ", "TIME", "ACTOR", "FACT", "OBJECT", "REASON", "CHANGED")
 	})
-	if f.output == "table" && f.follow {
-		head() // before anything happens: one sees that it waits
+	opened := func() {
+		if f.output == "table" && f.follow {
+			head() // before anything happens: one sees that it waits
+		}
 	}
-	err = readLines(body, "history", func(line []byte) error {
+	return c.watchLines(ctx, "history", params, opened, func(line []byte) error {
 		if f.output != "table" {
 			return writeLine(out, f.output, line)
 		}
@@ -48,10 +38,6 @@ func (c *client) showRevisions(ctx context.Context, params url.Values, f *histor
 		head()
 		return writeRevision(out, l, f.full)
 	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // writeLine prints one document of several: as it came, or as YAML.

@@ -9,7 +9,6 @@ import (
 
 	"segno/events"
 	"segno/events/report"
-	"segno/projections"
 	"segno/proto"
 	"segno/reconcilers"
 )
@@ -45,7 +44,7 @@ func (s *Sandbox) podStatus(ctx context.Context, node proto.NodeName, item *prot
 	if action == nil {
 		return nil
 	}
-	cause, err := report.Cause(node, item, have, &is.Status, s.newest)
+	cause, err := report.Cause(node, item, have, &is.Status, s.truth().Latest)
 	if err != nil {
 		return err
 	}
@@ -62,19 +61,6 @@ func (s *Sandbox) podStatus(ctx context.Context, node proto.NodeName, item *prot
 	default:
 		return fmt.Errorf("take the status of %s: %w", item.Key, err)
 	}
-}
-
-// newest implements report.Past.
-func (s *Sandbox) newest(key proto.ObjectKey, limit int) ([]*proto.Envelope, error) {
-	revisions, err := s.truth().History(key, projections.Newest, limit)
-	if err != nil {
-		return nil, err
-	}
-	envelopes := make([]*proto.Envelope, 0, len(revisions))
-	for _, r := range revisions {
-		envelopes = append(envelopes, r.Envelope)
-	}
-	return envelopes, nil
 }
 
 // note writes what a node says about its own, for people.
