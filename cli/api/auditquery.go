@@ -25,7 +25,7 @@ const (
 
 // auditFilter is what of the audit a client wants to see; empty fields are any.
 type auditFilter struct {
-	object  history.Object
+	object  proto.Object
 	actor   string
 	verb    string
 	outcome string
@@ -36,7 +36,7 @@ type auditFilter struct {
 
 func auditFilterOf(query url.Values) (auditFilter, error) {
 	f := auditFilter{
-		object: history.Object{Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name")},
+		object: proto.Object{Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name")},
 		actor:  query.Get("actor"), verb: query.Get("verb"), outcome: query.Get("outcome"), source: query.Get("source"), id: query.Get("id"),
 	}
 	switch f.outcome {
@@ -64,7 +64,7 @@ func (f auditFilter) keeps(event *proto.AuditEvent) bool {
 func (f auditFilter) keepsObject(of *proto.AuditObject) bool {
 	o := f.object
 	if of == nil {
-		return o == history.Object{}
+		return o == proto.Object{}
 	}
 	return (o.Resource == "" || o.Resource == of.Resource && o.Group == of.APIGroup) &&
 		(o.Namespace == "" || o.Namespace == of.Namespace) && (o.Name == "" || o.Name == of.Name)

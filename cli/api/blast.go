@@ -57,7 +57,7 @@ func (c *call) blast() error {
 
 // change is the transaction that the parameters name, and the moment up to which
 // effects count.
-func (c *call) change() (seq, last proto.Seq, object *history.Object, err error) {
+func (c *call) change() (seq, last proto.Seq, object *proto.Object, err error) {
 	query := c.r.URL.Query()
 	text := query.Get("seq")
 	if (text == "") == (query.Get("resource") == "" && query.Get("name") == "") {
@@ -86,11 +86,11 @@ func (c *call) change() (seq, last proto.Seq, object *history.Object, err error)
 	case wish == nil:
 		return 0, 0, nil, badRequest("no person has changed %s %q, as far as its newest revisions tell; name one of them by its sequence: segno history shows them", key.Resource, key.Name)
 	}
-	shown := history.ObjectOf(key)
+	shown := proto.ObjectOf(key)
 	return wish.Seq, view.Seq(), &shown, nil
 }
 
-func (c *call) numbered(text string) (seq, last proto.Seq, object *history.Object, err error) {
+func (c *call) numbered(text string) (seq, last proto.Seq, object *proto.Object, err error) {
 	c.kind = c.kindIn(proto.StreamEvents)
 	view, _, err := c.view()
 	if err != nil {

@@ -77,7 +77,7 @@ func (c *call) serveHistory() error {
 // may read it.
 func (c *call) asked() (proto.ObjectKey, error) {
 	query := c.r.URL.Query()
-	object := history.Object{
+	object := proto.Object{
 		Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name"),
 	}
 	key := object.Key()

@@ -116,7 +116,7 @@ func (c *call) revisions(key proto.ObjectKey, filter history.Filter) (list histo
 	if err != nil {
 		return list, err
 	}
-	list.Object, list.More, list.Revisions = history.ObjectOf(key), len(found) > look, []history.Revision{}
+	list.Object, list.More, list.Revisions = proto.ObjectOf(key), len(found) > look, []history.Revision{}
 	compared := list.More // the oldest is only there to be compared with
 	if !list.More {
 		begin, err := c.beginning(c.kind, key)

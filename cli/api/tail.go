@@ -18,7 +18,7 @@ import (
 // tailFilter is what of the log a client wants to see.
 type tailFilter struct {
 	stream      string
-	object      history.Object // empty fields are any
+	object      proto.Object // empty fields are any
 	actor       string
 	verb        string
 	fact        string
@@ -30,7 +30,7 @@ type tailFilter struct {
 func tailFilterOf(query url.Values) (tailFilter, error) {
 	f := tailFilter{
 		stream: strings.ToUpper(query.Get("stream")),
-		object: history.Object{Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name")},
+		object: proto.Object{Group: query.Get("group"), Resource: query.Get("resource"), Namespace: query.Get("namespace"), Name: query.Get("name")},
 		actor:  query.Get("actor"), verb: query.Get("verb"), fact: query.Get("fact"), correlation: query.Get("correlation"),
 		bodies: flag(query.Get("bodies")), form: query.Get("format"),
 	}

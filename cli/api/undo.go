@@ -88,7 +88,7 @@ func (c *call) question(into any) error {
 }
 
 // named checks the name of an object that a body asks about.
-func (c *call) named(o undo.Object) (proto.ObjectKey, error) {
+func (c *call) named(o proto.Object) (proto.ObjectKey, error) {
 	key := o.Key()
 	kind := c.api.cfg.Table.Of(key.Resource)
 	switch {
@@ -161,7 +161,7 @@ func (c *call) planOf(t taking) (*undo.Plan, error) {
 		return nil, err
 	}
 	mentioned := plan.Objects()
-	objects := slices.SortedFunc(maps.Keys(mentioned), func(a, b undo.Object) int { return cmp.Compare(a.Key().String(), b.Key().String()) })
+	objects := slices.SortedFunc(maps.Keys(mentioned), func(a, b proto.Object) int { return cmp.Compare(a.Key().String(), b.Key().String()) })
 	for _, object := range objects {
 		for _, verb := range slices.Compact([]string{verbGet, mentioned[object]}) {
 			if err := c.mayDo(verb, object); err != nil {
@@ -172,7 +172,7 @@ func (c *call) planOf(t taking) (*undo.Plan, error) {
 	return plan, nil
 }
 
-func (c *call) mayDo(verb string, o undo.Object) error {
+func (c *call) mayDo(verb string, o proto.Object) error {
 	kind := c.api.cfg.Table.Of(o.Key().Resource)
 	if kind == nil {
 		return fmt.Errorf("authorize %s of %s: no such kind", verb, o.Key())

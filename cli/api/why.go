@@ -50,7 +50,7 @@ func (c *call) why() error {
 	if err != nil {
 		return err
 	}
-	return c.sendJSON(history.Why{Object: history.ObjectOf(key), Roots: roots, More: more})
+	return c.sendJSON(history.Why{Object: proto.ObjectOf(key), Roots: roots, More: more})
 }
 
 // whyEarlier answers for an object that nothing in the log is about: the log may
@@ -63,7 +63,7 @@ func (c *call) whyEarlier(key proto.ObjectKey, notFound error) error {
 	if begin == nil {
 		return notFound
 	}
-	return c.sendJSON(history.Why{Object: history.ObjectOf(key), Roots: []*history.Node{}, Earlier: earlier(begin)})
+	return c.sendJSON(history.Why{Object: proto.ObjectOf(key), Roots: []*history.Node{}, Earlier: earlier(begin)})
 }
 
 // transaction looks one of EVENTS up.
@@ -93,7 +93,7 @@ func (c *call) whyQuestion(key proto.ObjectKey, question explain.Question) error
 	if found == nil {
 		return c.whyEarlier(key, apierrors.NewNotFound(c.kind.GroupResource(), key.Name))
 	}
-	why, err := history.Answered(history.ObjectOf(key), question, found, c.transaction)
+	why, err := history.Answered(proto.ObjectOf(key), question, found, c.transaction)
 	if err != nil {
 		return err
 	}

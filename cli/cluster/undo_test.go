@@ -195,7 +195,7 @@ func TestE12ANamespaceIsRestored(t *testing.T) {
 		synctest.Wait()
 		then := w.seq()
 
-		team := undo.Object{Resource: "namespaces", Name: "team"}
+		team := proto.Object{Resource: "namespaces", Name: "team"}
 		back := func() undo.Plan {
 			return w.post("restore", history.RestoreRequest{Object: team, At: strconv.Itoa(int(then))})
 		}

@@ -10,6 +10,7 @@ import (
 
 	"segno/cli/api/history"
 	"segno/events/bisect"
+	"segno/proto"
 )
 
 // expressions is what conditions are made of, for help texts; docs/reference/cli.md
@@ -115,7 +116,7 @@ func writeBisection(out io.Writer, b history.Bisection, full bool) {
 	}
 	fmt.Fprintln(out)
 	if root := b.Found.Root; root != nil {
-		fmt.Fprintln(out, "It goes back to", nodeLine(history.Object{}, &history.Node{Transaction: *root}))
+		fmt.Fprintln(out, "It goes back to", nodeLine(proto.Object{}, &history.Node{Transaction: *root}))
 	} else if b.Found.Via != "" {
 		fmt.Fprintf(out, "It was done by %s: %s\n", b.Found.Actor, b.Found.Via)
 	}

@@ -79,7 +79,7 @@ func (c *client) changeOf(args []string) (url.Values, error) {
 
 // writeBlast prints the totals, the counts and the tree.
 func writeBlast(out io.Writer, blast history.Blast) error {
-	about := history.Object{}
+	about := proto.Object{}
 	if blast.Object != nil {
 		about = *blast.Object
 		fmt.Fprintf(out, "The newest change that a person made to %s is %d.\n", nameOf(about), blast.Seq)

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"segno/cli/api/history"
+	"segno/proto"
 )
 
 // credentialFlags are flags whose value is a secret, whatever the command is about.
@@ -77,7 +78,7 @@ func withoutValue(flag, value string) string {
 }
 
 // concealed tells whether a field of an object holds a secret, or a copy of it.
-func concealed(o history.Object, path string) bool {
+func concealed(o proto.Object, path string) bool {
 	if o.Group != "" || o.Resource != "secrets" {
 		return false
 	}
@@ -96,7 +97,7 @@ func conceal(list history.List) history.List {
 	return out
 }
 
-func concealOne(o history.Object, r history.Revision) history.Revision {
+func concealOne(o proto.Object, r history.Revision) history.Revision {
 	r.Changes = slices.Clone(r.Changes)
 	for i := range r.Changes {
 		if change := &r.Changes[i]; concealed(o, change.Path) {

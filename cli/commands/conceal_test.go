@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"segno/cli/api/history"
+	"segno/proto"
 )
 
 // TestE5SecretsAreNotShown: that they changed is, in either table, and values of
 // other kinds are.
 func TestE5SecretsAreNotShown(t *testing.T) {
-	list := history.List{Object: history.Object{Resource: "secrets", Namespace: "default", Name: "s"}, Revisions: []history.Revision{
+	list := history.List{Object: proto.Object{Resource: "secrets", Namespace: "default", Name: "s"}, Revisions: []history.Revision{
 		revision(1, "user:a", "", "SecretCreated", `data.a - "aGlkZGVu"`, `type - "Opaque"`),
 		revision(2, "user:a", "", "SecretChanged", `data.a "aGlkZGVu" "aGlkZGVuMg=="`, `data[tls.key] "aGlkZGVu" -`,
 			`metadata.annotations[kubectl.kubernetes.io/last-applied-configuration] - "aGlkZGVu"`, `metadata.labels.l - "shown"`),

@@ -9,6 +9,7 @@ import (
 
 	"segno/cli/api/history"
 	"segno/cli/replay"
+	"segno/proto"
 )
 
 // frameIndent is what lies below a transaction.
@@ -50,7 +51,7 @@ func writeFrame(out io.Writer, f replay.Frame, verified, full bool) {
 }
 
 func transactionLine(t history.Transaction) string {
-	return nodeLine(history.Object{}, &history.Node{Transaction: t})
+	return nodeLine(proto.Object{}, &history.Node{Transaction: t})
 }
 
 // shortHash is as much of a hash as tells it from others on a screen.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"segno/cli/api/history"
+	"segno/proto"
 )
 
 // historyFlags say whose history is meant, which part of it, and how it is shown.
@@ -154,7 +155,7 @@ func writeFullHistory(out io.Writer, list history.List) error {
 }
 
 // writeChanges prints a line a changed field.
-func writeChanges(out io.Writer, o history.Object, r history.Revision) {
+func writeChanges(out io.Writer, o proto.Object, r history.Revision) {
 	for _, change := range r.Changes {
 		if concealed(o, change.Path) {
 			fmt.Fprintf(out, "  .%s: %s\n", change.Path, plain(change.New))
@@ -173,7 +174,7 @@ func shortened(value json.RawMessage) string {
 }
 
 // tellEarlier says when an object changed last before the log begins.
-func tellEarlier(out io.Writer, object history.Object, earlier *history.Earlier) {
+func tellEarlier(out io.Writer, object proto.Object, earlier *history.Earlier) {
 	if earlier != nil {
 		fmt.Fprintf(out, "(%s was there when this log begins; its last change before that is transaction %s of %s)\n",
 			nameOf(object), earlier.Seq, earlier.Time.Local().Format(timeFormat))

@@ -20,7 +20,7 @@ func writePlan(out io.Writer, title string, plan *undo.Plan) error {
 	}
 	writeNotes(out, "Already so:", plan.Already)
 	for _, step := range plan.Steps {
-		fmt.Fprintf(out, "  %s %s\n", step.Verb, planned(step.Object))
+		fmt.Fprintf(out, "  %s %s\n", step.Verb, nameOf(step.Object))
 		writeStep(out, step)
 	}
 	if err := writeConflicts(out, plan.Conflicts); err != nil {
@@ -36,7 +36,7 @@ func writePlan(out io.Writer, title string, plan *undo.Plan) error {
 
 func titleOf(plan *undo.Plan) string {
 	if plan.Restore != nil {
-		return fmt.Sprintf("%s as of %s", planned(plan.Restore.Object), plan.Restore.At)
+		return fmt.Sprintf("%s as of %s", nameOf(plan.Restore.Object), plan.Restore.At)
 	}
 	return seqsOf(plan.Undo)
 }
@@ -49,15 +49,12 @@ func seqsOf(seqs []proto.Seq) string {
 	return strings.Join(words, ", ")
 }
 
-func planned(o undo.Object) string { return nameOf(history.Object(o)) }
-
 // writeStep shows each field that would change; of what is made anew, what people
 // care for most.
 func writeStep(out io.Writer, step undo.Step) {
-	object := history.Object(step.Object)
 	var changes []history.Change
 	for _, change := range step.Changes {
-		if concealed(object, change.Path) {
+		if concealed(step.Object, change.Path) {
 			change = history.Change{Path: change.Path, New: json.RawMessage(`"` + fateOf(change) + `"`)}
 		}
 		changes = append(changes, change)
@@ -91,14 +88,14 @@ func writeConflicts(out io.Writer, conflicts []undo.Conflict) error {
 		if c.Path == "" {
 			field, old, now = "the object itself", "was not there", "there, made since"
 		}
-		if c.Path != "" && concealed(history.Object(c.Object), c.Path) {
+		if c.Path != "" && concealed(c.Object, c.Path) {
 			old, now = "…", "…"
 		}
 		by := undo.Author{}
 		if c.By != nil {
 			by = *c.By
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", planned(c.Object), field, old, now, by.Seq, by.Actor, by.Via)
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", nameOf(c.Object), field, old, now, by.Seq, by.Actor, by.Via)
 	}
 	return table.Flush()
 }
@@ -117,7 +114,7 @@ func writeNotes(out io.Writer, title string, notes []undo.Note) {
 	fmt.Fprintln(out, title)
 	for _, note := range notes {
 		if note.Object != nil {
-			fmt.Fprintf(out, "  %s: ", planned(*note.Object))
+			fmt.Fprintf(out, "  %s: ", nameOf(*note.Object))
 		}
 		fmt.Fprintln(out, note.Text)
 	}

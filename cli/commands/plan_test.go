@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"segno/events/undo"
+	"segno/proto"
 )
 
 // TestE12PlansSayWhatIsSo in words, where there is no value to show.
 func TestE12PlansSayWhatIsSo(t *testing.T) {
-	object := undo.Object{Resource: "configmaps", Namespace: "default", Name: "app"}
+	object := proto.Object{Resource: "configmaps", Namespace: "default", Name: "app"}
 	for _, test := range []struct {
 		plan undo.Plan
 		want string

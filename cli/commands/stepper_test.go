@@ -21,7 +21,7 @@ func fakeSpan() *stepper {
 	frame := func(seq proto.Seq) history.Transaction {
 		return history.Transaction{
 			Seq: seq, Time: time.Date(2026, 11, 23, 12, 0, int(seq), 0, time.UTC), Actor: "user:ada", Verb: "update", Cause: seq - 1, Via: fmt.Sprintf("segno number %d", seq),
-			Events: []history.Event{{Fact: "DeploymentScaled", Reason: "Requested", Object: history.Object{Group: "apps", Resource: "deployments", Namespace: "default", Name: fmt.Sprintf("web-%d", seq)}}},
+			Events: []history.Event{{Fact: "DeploymentScaled", Reason: "Requested", Object: proto.Object{Group: "apps", Resource: "deployments", Namespace: "default", Name: fmt.Sprintf("web-%d", seq)}}},
 		}
 	}
 	s := &stepper{first: 11, last: 20, width: 160, height: 40, when: "it is so"}

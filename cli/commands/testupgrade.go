@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"segno/cli/api/history"
 	"segno/cli/archive"
 	"segno/cli/upgrade"
 	"segno/events/kinds"
@@ -168,7 +167,7 @@ func tellFinding(out io.Writer, who string, found *upgrade.Finding, secret bool)
 	default:
 		fmt.Fprintf(out, "  %s: %s would come out otherwise\n", who, visible(found.Fact))
 		for _, change := range found.Changes {
-			if secret && concealed(history.Object{Resource: "secrets"}, change.Path) {
+			if secret && concealed(proto.Object{Resource: "secrets"}, change.Path) {
 				fmt.Fprintf(out, "       .%s\n", visible(change.Path))
 				continue
 			}

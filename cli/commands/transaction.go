@@ -9,6 +9,7 @@ import (
 
 	"segno/cli/api/history"
 	"segno/cli/api/history/yamls"
+	"segno/proto"
 )
 
 const timeFormat = "2006-01-02 15:04:05.000"
@@ -46,7 +47,7 @@ func causeOf(t history.Transaction) string {
 	}
 }
 
-func nameOf(o history.Object) string {
+func nameOf(o proto.Object) string {
 	if o.Namespace == "" {
 		return o.Resource + "/" + o.Name
 	}

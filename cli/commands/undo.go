@@ -91,15 +91,15 @@ func newRestore(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 }
 
 // restored reads what is to be restored: a name alone is a namespace's.
-func (c *client) restored(args []string) (undo.Object, error) {
+func (c *client) restored(args []string) (proto.Object, error) {
 	if len(args) == 0 {
-		return undo.Object{}, errors.New("restore what? Name a namespace, or an object as in deployment/web")
+		return proto.Object{}, errors.New("restore what? Name a namespace, or an object as in deployment/web")
 	}
 	if len(args) == 1 && !strings.Contains(args[0], "/") {
-		return undo.Object{Resource: "namespaces", Name: args[0]}, nil
+		return proto.Object{Resource: "namespaces", Name: args[0]}, nil
 	}
 	key, err := c.object(args)
-	return undo.ObjectOf(key), err
+	return proto.ObjectOf(key), err
 }
 
 // taking is a command that takes something back.

@@ -18,6 +18,7 @@ import (
 
 	"segno/cli/api/history"
 	"segno/events"
+	"segno/proto"
 )
 
 // whatIf is the command line of a what-if.
@@ -171,8 +172,8 @@ func reportsOnly(ev history.Event) bool {
 
 // eachObject is the event that tells most of each object of a transaction.
 func eachObject(all []history.Event) (out []history.Event) {
-	of := map[history.Object][]history.Event{}
-	var order []history.Object
+	of := map[proto.Object][]history.Event{}
+	var order []proto.Object
 	for _, ev := range all {
 		if of[ev.Object] == nil {
 			order = append(order, ev.Object)

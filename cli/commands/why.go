@@ -12,6 +12,7 @@ import (
 
 	"segno/cli/api/history"
 	"segno/events/explain"
+	"segno/proto"
 )
 
 func newWhy(c *client, streams genericiooptions.IOStreams) *cobra.Command {
@@ -111,7 +112,7 @@ func writeAnswer(out io.Writer, why history.Why, asked string) {
 
 // writeWhy prints a transaction and what followed from it; what it did to the
 // object comes before the rest.
-func writeWhy(out io.Writer, about history.Object, node *history.Node, first, rest string) {
+func writeWhy(out io.Writer, about proto.Object, node *history.Node, first, rest string) {
 	fmt.Fprintln(out, first+nodeLine(about, node))
 	below := "   "
 	if len(node.Children) > 0 || node.LeftOut > 0 {
@@ -133,7 +134,7 @@ func writeWhy(out io.Writer, about history.Object, node *history.Node, first, re
 }
 
 // nodeLine is a transaction on one line.
-func nodeLine(about history.Object, node *history.Node) string {
+func nodeLine(about proto.Object, node *history.Node) string {
 	events := slices.Clone(node.Events)
 	slices.SortStableFunc(events, func(a, b history.Event) int { return cmp.Compare(rank(a, about), rank(b, about)) })
 	var what []string
@@ -163,7 +164,7 @@ func nodeLine(about history.Object, node *history.Node) string {
 	return line
 }
 
-func rank(ev history.Event, about history.Object) int {
+func rank(ev history.Event, about proto.Object) int {
 	if ev.Object == about {
 		return 0
 	}

@@ -127,7 +127,7 @@ func compare(before, after state, into *history.WhatIf) {
 	into.Workloads, into.Nodes = []history.Workload{}, []history.NodeShare{}
 	into.Pending, into.Objects = []history.Pending{}, []history.Tally{}
 	for _, key := range union(before.workloads, after.workloads) {
-		w := history.Workload{Object: history.ObjectOf(key)}
+		w := history.Workload{Object: proto.ObjectOf(key)}
 		if was, ok := before.workloads[key]; ok {
 			w.Before = &was
 		}
@@ -144,7 +144,7 @@ func compare(before, after state, into *history.WhatIf) {
 	}
 	for _, key := range union(after.pending, nil) {
 		_, already := before.pending[key]
-		into.Pending = append(into.Pending, history.Pending{Object: history.ObjectOf(key), Why: after.pending[key], Before: already})
+		into.Pending = append(into.Pending, history.Pending{Object: proto.ObjectOf(key), Why: after.pending[key], Before: already})
 	}
 	into.Objects = tallies(before.objects, after.objects)
 }

@@ -77,7 +77,7 @@ func (p *planning) draft(key proto.ObjectKey) (*draft, error) {
 func (p *planning) conflict(key proto.ObjectKey, f fields.Field, by *Author) bool {
 	if f.Path != quiet {
 		p.plan.Conflicts = append(p.plan.Conflicts, Conflict{
-			Object: ObjectOf(key), Path: f.Path, Old: shown(f.Wanted), Now: shown(f.Now), By: by, Forced: p.force,
+			Object: proto.ObjectOf(key), Path: f.Path, Old: shown(f.Wanted), Now: shown(f.Now), By: by, Forced: p.force,
 		})
 	}
 	return p.force
@@ -85,7 +85,7 @@ func (p *planning) conflict(key proto.ObjectKey, f fields.Field, by *Author) boo
 
 // object is conflict for an object as a whole.
 func (p *planning) object(key proto.ObjectKey, by *Author) bool {
-	p.plan.Conflicts = append(p.plan.Conflicts, Conflict{Object: ObjectOf(key), By: by, Forced: p.force})
+	p.plan.Conflicts = append(p.plan.Conflicts, Conflict{Object: proto.ObjectOf(key), By: by, Forced: p.force})
 	return p.force
 }
 
@@ -111,7 +111,7 @@ func (p *planning) lost(key proto.ObjectKey, format string, args ...any) {
 }
 
 func noteOf(key proto.ObjectKey, format string, args ...any) Note {
-	object := ObjectOf(key)
+	object := proto.ObjectOf(key)
 	return Note{Object: &object, Text: fmt.Sprintf(format, args...)}
 }
 
@@ -148,7 +148,7 @@ func (p *planning) step(d *draft) error {
 	if d.now == nil && d.want == nil || d.now != nil && same(d.is, d.want) {
 		return nil
 	}
-	s := Step{Object: ObjectOf(d.key), Verb: events.VerbUpdate, kind: d.kind}
+	s := Step{Object: proto.ObjectOf(d.key), Verb: events.VerbUpdate, kind: d.kind}
 	if d.now != nil {
 		s.UID, s.version = string(d.now.GetUID()), d.now.GetResourceVersion()
 	}
@@ -205,7 +205,7 @@ func (p *planning) rank(s Step) int {
 	}
 }
 
-func text(o Object) string { return o.Key().String() }
+func text(o proto.Object) string { return o.Key().String() }
 
 func compareNotes(a, b Note) int {
 	var x, y string

@@ -16,7 +16,7 @@ func (p Planner) Restore(key proto.ObjectKey, at proto.Seq, prune bool) (*Plan, 
 		return nil, refuse("sequence %s has not happened yet: the log ends at %s", at, last)
 	}
 	w := newPlanning(p, false)
-	w.plan.Restore = &Scope{At: at, Object: ObjectOf(key)}
+	w.plan.Restore = &Scope{At: at, Object: proto.ObjectOf(key)}
 	var err error
 	if key.Resource == namespaces {
 		err = w.namespaceAt(key.Name, at, prune)

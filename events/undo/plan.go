@@ -40,32 +40,14 @@ type Plan struct {
 
 // Scope is what a restore is about: a namespace, or one object.
 type Scope struct {
-	At     proto.Seq `json:"at"`
-	Object Object    `json:"object"`
-}
-
-// Object names an object.
-type Object struct {
-	Group     string `json:"group,omitempty"`
-	Resource  string `json:"resource"`
-	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
-}
-
-// ObjectOf is a key as JSON shows it.
-func ObjectOf(key proto.ObjectKey) Object {
-	return Object{Group: key.Group, Resource: key.Resource.Name, Namespace: key.Namespace, Name: key.Name}
-}
-
-// Key is the object's key.
-func (o Object) Key() proto.ObjectKey {
-	return proto.Resource{Group: o.Group, Name: o.Resource}.Key(o.Namespace, o.Name)
+	At     proto.Seq    `json:"at"`
+	Object proto.Object `json:"object"`
 }
 
 // Step is what becomes of one object.
 type Step struct {
 	Verb    string          `json:"verb"` // create, update or delete
-	Object  Object          `json:"object"`
+	Object  proto.Object    `json:"object"`
 	UID     string          `json:"uid,omitempty"` // of the object that is updated or deleted
 	Changes []fields.Change `json:"changes,omitempty"`
 
@@ -76,8 +58,8 @@ type Step struct {
 
 // Conflict is a field that was changed again since.
 type Conflict struct {
-	Object Object `json:"object"`
-	Path   string `json:"path,omitempty"` // empty: the object as a whole
+	Object proto.Object `json:"object"`
+	Path   string       `json:"path,omitempty"` // empty: the object as a whole
 	// Old is the value that is taken back to, Now the one that somebody set since.
 	Old json.RawMessage `json:"old,omitempty"`
 	Now json.RawMessage `json:"now,omitempty"`
@@ -96,8 +78,8 @@ type Author struct {
 
 // Note says something about an object; of the plan as a whole it names none.
 type Note struct {
-	Object *Object `json:"object,omitempty"`
-	Text   string  `json:"text"`
+	Object *proto.Object `json:"object,omitempty"`
+	Text   string        `json:"text"`
 }
 
 // Empty tells whether the plan would change nothing.
@@ -105,8 +87,8 @@ func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
 
 // Objects are all that the plan mentions, each with the verb that it needs, or
 // "get".
-func (p *Plan) Objects() map[Object]string {
-	out := map[Object]string{}
+func (p *Plan) Objects() map[proto.Object]string {
+	out := map[proto.Object]string{}
 	for _, c := range p.Conflicts {
 		out[c.Object] = "get"
 	}

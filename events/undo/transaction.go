@@ -215,7 +215,7 @@ func (p *planning) end(d *draft, after events.Object, seq proto.Seq) error {
 	for _, change := range changes {
 		if by := since.of(change.Path); by != nil && by.Actor.Person() && change.Path != quiet {
 			took := p.force
-			p.plan.Conflicts = append(p.plan.Conflicts, Conflict{Object: ObjectOf(d.key), Path: change.Path, Now: change.New, By: by, Forced: took})
+			p.plan.Conflicts = append(p.plan.Conflicts, Conflict{Object: proto.ObjectOf(d.key), Path: change.Path, Now: change.New, By: by, Forced: took})
 			free = free && took
 		}
 	}

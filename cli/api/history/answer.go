@@ -7,7 +7,7 @@ import (
 
 // Answered shows what explain found out: in words, and as the tree of causes
 // down to what makes it so.
-func Answered(object Object, question explain.Question, found *explain.Answer, lookup func(proto.Seq) (*proto.Envelope, error)) (Why, error) {
+func Answered(object proto.Object, question explain.Question, found *explain.Answer, lookup func(proto.Seq) (*proto.Envelope, error)) (Why, error) {
 	why := Why{Object: object, Roots: []*Node{}, Answer: &Answer{Question: string(question), Applies: found.Applies, Says: found.Says}}
 	for _, hint := range found.Hints {
 		why.Answer.Hints = append(why.Answer.Hints, Hint(hint))

@@ -31,10 +31,10 @@ type Found struct {
 
 // ObjectState is an object that a transaction changed, and what it changed of it.
 type ObjectState struct {
-	Object  Object   `json:"object"`
-	Created bool     `json:"created,omitempty"`
-	Deleted bool     `json:"deleted,omitempty"`
-	Changes []Change `json:"changes"`
+	Object  proto.Object `json:"object"`
+	Created bool         `json:"created,omitempty"`
+	Deleted bool         `json:"deleted,omitempty"`
+	Changes []Change     `json:"changes"`
 }
 
 // StateOf shows a step as what it did to its object.

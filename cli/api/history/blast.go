@@ -10,8 +10,8 @@ import (
 // Blast is everything that followed from one change.
 type Blast struct {
 	// Object is what was asked about; absent when it was a transaction.
-	Object *Object   `json:"object,omitempty"`
-	Seq    proto.Seq `json:"seq"`
+	Object *proto.Object `json:"object,omitempty"`
+	Seq    proto.Seq     `json:"seq"`
 	// Transactions that followed, and the events in them.
 	Transactions int     `json:"transactions"`
 	Events       int     `json:"events"`
@@ -36,7 +36,7 @@ type Count struct {
 }
 
 // Spread shows what explain counted.
-func Spread(object *Object, found *explain.Blast) Blast {
+func Spread(object *proto.Object, found *explain.Blast) Blast {
 	out := Blast{
 		Object: object, Seq: found.Root.Transaction.Seq, Transactions: found.Transactions, Events: found.Events,
 		Counts: []Count{}, Depth: found.Depth, AtLeast: found.More, Tree: wave(found.Root),

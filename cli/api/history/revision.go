@@ -9,8 +9,8 @@ import (
 
 // List is the history of one object, oldest first.
 type List struct {
-	Object    Object     `json:"object"`
-	Revisions []Revision `json:"revisions"`
+	Object    proto.Object `json:"object"`
+	Revisions []Revision   `json:"revisions"`
 	// More tells that there are older revisions than the limit let through, or
 	// than one answer looks at; those before Next.
 	More bool      `json:"more,omitempty"`
@@ -38,7 +38,7 @@ type Revision struct {
 
 // Line is a revision of one object among those of many.
 type Line struct {
-	Object Object `json:"object"`
+	Object proto.Object `json:"object"`
 	Revision
 }
 
@@ -86,7 +86,7 @@ func LineOf(table *events.Table, stream string, step Step, filter Filter) (line 
 	if err != nil {
 		return line, false, err
 	}
-	line.Object = ObjectOf(step.Record.Key)
+	line.Object = proto.ObjectOf(step.Record.Key)
 	line.Revision, ok, err = revisionOf(stream, step.Version, before, after, filter)
 	return line, ok, err
 }

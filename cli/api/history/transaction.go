@@ -10,24 +10,6 @@ import (
 	"segno/proto"
 )
 
-// Object names an object.
-type Object struct {
-	Group     string `json:"group,omitempty"`
-	Resource  string `json:"resource"`
-	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
-}
-
-// ObjectOf is a key as JSON shows it.
-func ObjectOf(key proto.ObjectKey) Object {
-	return Object{Group: key.Group, Resource: key.Resource.Name, Namespace: key.Namespace, Name: key.Name}
-}
-
-// Key is the object's key.
-func (o Object) Key() proto.ObjectKey {
-	return proto.Resource{Group: o.Group, Name: o.Resource}.Key(o.Namespace, o.Name)
-}
-
 // Transaction is one entry of the log: all or nothing.
 type Transaction struct {
 	Stream      string      `json:"stream"`
@@ -47,7 +29,7 @@ type Event struct {
 	Fact    string          `json:"fact"`
 	Reason  string          `json:"reason,omitempty"`
 	Detail  string          `json:"detail,omitempty"` // of ContainerWaiting: what for
-	Object  Object          `json:"object"`
+	Object  proto.Object    `json:"object"`
 	UID     string          `json:"uid,omitempty"`
 	Section string          `json:"section"`          // spec, status, gone or mark
 	Body    json.RawMessage `json:"body,omitempty"`   // the section as it is after the change, when asked for
@@ -69,7 +51,7 @@ func Of(stream string, env *proto.Envelope, keep func(*proto.Event) bool) Transa
 }
 
 func eventOf(ev *proto.Event) Event {
-	return Event{Fact: ev.Kind, Reason: ev.Reason, Detail: waitingFor(ev), Object: ObjectOf(ev.Key), UID: ev.UID, Section: ev.Section.Name()}
+	return Event{Fact: ev.Kind, Reason: ev.Reason, Detail: waitingFor(ev), Object: proto.ObjectOf(ev.Key), UID: ev.UID, Section: ev.Section.Name()}
 }
 
 // Render makes the section that an event carries readable. It answers nil for

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"segno/events/undo"
 	"segno/proto"
 )
 
@@ -16,8 +15,8 @@ type UndoRequest struct {
 // RestoreRequest asks for a namespace, or an object, to be brought back to what it
 // was. The answer is an undo.Plan.
 type RestoreRequest struct {
-	Object undo.Object `json:"object"`
-	At     string      `json:"at"` // a moment
+	Object proto.Object `json:"object"`
+	At     string       `json:"at"` // a moment
 	// Prune deletes what was made since.
 	Prune bool `json:"prune,omitempty"`
 	Consent

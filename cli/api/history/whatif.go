@@ -38,9 +38,9 @@ type Supposed struct {
 
 // Workload is what stands behind pods: a Deployment, or a pod of its own.
 type Workload struct {
-	Object Object `json:"object"`
-	Before *Ready `json:"before,omitempty"` // absent when it was not there
-	After  *Ready `json:"after,omitempty"`  // absent when it is gone
+	Object proto.Object `json:"object"`
+	Before *Ready       `json:"before,omitempty"` // absent when it was not there
+	After  *Ready       `json:"after,omitempty"`  // absent when it is gone
 }
 
 // Ready counts pods.
@@ -61,9 +61,9 @@ type NodeShare struct {
 
 // Pending is a pod that waits for a node, and why.
 type Pending struct {
-	Object Object `json:"object"`
-	Why    string `json:"why,omitempty"`
-	Before bool   `json:"before,omitempty"` // it did so before
+	Object proto.Object `json:"object"`
+	Why    string       `json:"why,omitempty"`
+	Before bool         `json:"before,omitempty"` // it did so before
 }
 
 // Tally counts the objects of a resource that were made and that ended.

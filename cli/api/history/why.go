@@ -11,7 +11,7 @@ import (
 
 // Why is what led to an object being as it is.
 type Why struct {
-	Object Object `json:"object"`
+	Object proto.Object `json:"object"`
 	// Roots are where the chains of causes begin: a person's request, or
 	// something that happened by itself. Oldest first.
 	Roots []*Node `json:"roots"`

@@ -13,10 +13,10 @@ import (
 
 // Blame is an object with the origin of each of its fields.
 type Blame struct {
-	Object history.Object `json:"object"`
-	UID    string         `json:"uid"`
-	Seq    proto.Seq      `json:"seq"` // of the version that is looked at
-	Time   time.Time      `json:"time"`
+	Object proto.Object `json:"object"`
+	UID    string       `json:"uid"`
+	Seq    proto.Seq    `json:"seq"` // of the version that is looked at
+	Time   time.Time    `json:"time"`
 	// Value is the object without the bookkeeping of writes.
 	Value map[string]any `json:"value"`
 	// Fields are those that have a value of their own, in the order of the YAML.
@@ -74,7 +74,7 @@ func Of(log Log, newest history.Version) (*Blame, error) {
 			return nil, fmt.Errorf("blame %s: %w", rec.Key, err)
 		}
 	}
-	out := &Blame{Object: history.ObjectOf(rec.Key), UID: rec.UID, Seq: rec.Seq, Time: rec.At, Value: tree.Object()}
+	out := &Blame{Object: proto.ObjectOf(rec.Key), UID: rec.UID, Seq: rec.Seq, Time: rec.At, Value: tree.Object()}
 	tree.Leaves(func(leaf *fields.Node, _ []*fields.Node) {
 		data, marshalErr := json.Marshal(leaf.Value)
 		if marshalErr != nil {

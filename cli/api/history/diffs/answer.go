@@ -60,7 +60,7 @@ const (
 
 // Object is one that differs. A part in which nothing differs is absent.
 type Object struct {
-	history.Object
+	proto.Object
 	Change  Change           `json:"change"`
 	Before  *Moment          `json:"before,omitempty"` // of its version then
 	After   *Moment          `json:"after,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"segno/cli/api/history"
 	"segno/events"
 	"segno/events/fields"
+	"segno/proto"
 )
 
 // Wish says what of an object is compared, and how much of it is answered.
@@ -19,7 +20,7 @@ type Wish struct {
 // Compare compares an object as of two moments; nil when nothing that is wished
 // differs.
 func Compare(table *events.Table, d history.Difference, wish Wish) (*Object, error) {
-	out := &Object{Object: history.ObjectOf(d.Key), Before: momentOf(d.Before), After: momentOf(d.After), Change: fate(d)}
+	out := &Object{Object: proto.ObjectOf(d.Key), Before: momentOf(d.Before), After: momentOf(d.After), Change: fate(d)}
 	if out.Change == Passed {
 		return out, nil
 	}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
-	"segno/cli/api/history"
 	"segno/cli/api/history/yamls"
+	"segno/proto"
 )
 
 const (
@@ -82,7 +82,7 @@ func (t text) side(of *Moment) string {
 }
 
 // Name is an object on one line.
-func Name(o history.Object) string {
+func Name(o proto.Object) string {
 	name := o.Resource
 	if o.Group != "" {
 		name += "." + o.Group
