@@ -29,6 +29,21 @@ type anchor struct {
 	// From is the first transaction that the log still has, when epochs were
 	// dropped from it; 0 is all.
 	From proto.Seq `json:"from,omitempty"`
+	// Restored names the backup that the fold was made of, until the log is written
+	// from it: until then the files may end early.
+	Restored string `json:"restored,omitempty"`
+}
+
+// MarkRestored writes the anchor of a log that was restored from a backup: the
+// fold ends at a position, and the log's files are to be written from it.
+func MarkRestored(anchorFile string, at proto.Position, from string) error {
+	return anchor{Seq: at.Seq, Hash: hexHash(at.Hash), Restored: from}.write(anchorFile)
+}
+
+// restored tells that the log is to be written from the fold, which is what was
+// restored, and nothing else.
+func (a anchor) restored(at proto.Position) bool {
+	return a.Restored != "" && a.Seq == at.Seq && a.Hash == hexHash(at.Hash)
 }
 
 func hexHash(h proto.Hash) string { return hex.EncodeToString(h[:]) }

@@ -46,6 +46,12 @@ func newFileCheck(cfg FilesConfig, anchored anchor) *fileCheck {
 // run reads all blocks.
 func (c *fileCheck) run(ctx context.Context) error {
 	must := c.first
+	if from := c.anchored.Restored; from != "" && c.folded <= c.anchored.Seq && c.unwritten() == "" {
+		c.file = streamFiles(c.cfg.StoreDir, c.stream)
+		wrong := c.wrong(c.folded, "it was restored from %s up to transaction %s with the hash %.16s…, and the state there is another", from, c.anchored.Seq, c.anchored.Hash)
+		wrong.Mends = false
+		return wrong
+	}
 	if c.retained {
 		must, c.next = c.oldestKept(), 0
 	}
@@ -59,6 +65,9 @@ func (c *fileCheck) run(ctx context.Context) error {
 		}
 	}
 	end := c.next
+	if c.unwritten() != "" {
+		return nil
+	}
 	if c.retained && (must > 0 && must <= c.folded && (c.first > must || end == 0)) {
 		return c.wrong(must, "it is missing: the files begin behind it")
 	}
@@ -70,6 +79,15 @@ func (c *fileCheck) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unwritten names the backup that the fold is, while the log's files may end before
+// it; "" when they may not.
+func (c *fileCheck) unwritten() string {
+	if !c.anchored.restored(c.cfg.Fold.Position()) {
+		return ""
+	}
+	return c.anchored.Restored
 }
 
 // readEpoch reads the blocks of one stream.
@@ -139,7 +157,7 @@ func (c *fileCheck) block(b block, last bool) error {
 		c.offset = int64(at)
 		length, err := c.record(data[at:])
 		switch {
-		case errors.Is(err, errUnfinished) && last && c.next > c.folded:
+		case errors.Is(err, errUnfinished) && last && (c.next > c.folded || c.unwritten() != ""):
 			return nil
 		case errors.Is(err, errUnfinished):
 			return c.wrong(c.next, "its record is cut short, or its length is not what it was")
@@ -287,7 +305,7 @@ func (c *fileCheck) ownMessage(h head, data []byte) ([]byte, error) {
 }
 
 // wrong is the damage at the place that is read.
-func (c *fileCheck) wrong(seq proto.Seq, format string, args ...any) error {
+func (c *fileCheck) wrong(seq proto.Seq, format string, args ...any) *FileError {
 	out := &FileError{Seq: seq, File: c.file, Offset: c.offset, What: fmt.Sprintf(format, args...)}
 	out.Mends = c.folded > 0 && seq > c.anchored.Seq // else nobody was told of it
 	if env := c.envelope(seq); env != nil {

@@ -35,6 +35,9 @@ type FilesConfig struct {
 type FilesReport struct {
 	Records int        // transactions on disk that are what they must be
 	Damage  *FileError // the first place that is not; nil when all is well
+	// Restored names the backup whose log is not written yet; "" when it is, or was
+	// never restored.
+	Restored string
 }
 
 // FileError is a place of a log's files that is not what it must be.
@@ -79,7 +82,7 @@ func VerifyFiles(ctx context.Context, cfg FilesConfig) (FilesReport, error) {
 		err := c.run(ctx)
 		var wrong *FileError
 		if !errors.As(err, &wrong) {
-			return FilesReport{Records: c.records}, err
+			return FilesReport{Records: c.records, Restored: c.unwritten()}, err
 		}
 		if c.retained && try < fileTries {
 			continue

@@ -87,7 +87,7 @@ func (r *repairer) mend(ctx context.Context, at proto.Position, have extent) (pr
 		return 0, err
 	}
 	if have.last < at.Seq {
-		r.slog.Warn("the log lost its end; writing it again from the fold", "from", have.last+1, "to", at.Seq)
+		r.sayExtend("the log lost its end; writing it again from the fold", "from", have.last+1, "to", at.Seq)
 		return rest, r.extend(ctx, have.last+1, at.Seq)
 	}
 	return rest, nil

@@ -129,6 +129,15 @@ func (r *repairer) prepare(ctx context.Context, at proto.Position) ([]part, erro
 	return parts, r.unarchive(ctx, parts[0].first)
 }
 
+// sayExtend says that an end is written: a loss, unless the log was restored.
+func (r *repairer) sayExtend(loss string, about ...any) {
+	if r.anchor.restored(r.fold.Position()) {
+		r.slog.Info("the log is written from the restored state", append(about, "backup", r.anchor.Restored)...)
+		return
+	}
+	r.slog.Warn(loss, about...)
+}
+
 // reaches refuses a log that ends before what was acknowledged.
 func (r *repairer) reaches(end proto.Seq) error {
 	if end >= r.anchor.Seq {
@@ -175,6 +184,10 @@ func (r *repairer) checkFold(at proto.Position) error {
 			return fmt.Errorf("read transaction %s of the fold: %w", want.Seq, err)
 		}
 		if hash := proto.HashOf(encoded); hexHash(hash) != want.Hash {
+			if r.anchor.Restored != "" && want == r.anchor {
+				return fmt.Errorf("the fold is not what was restored from %s: its transaction %s has hash %s, restored was %.16s…; restore the backup to a new data directory",
+					r.anchor.Restored, want.Seq, short(hash), want.Hash)
+			}
 			return fmt.Errorf("the fold does not belong to this log: its transaction %s has hash %s, the one that was acknowledged %.16s…; delete the fold's folder and it is folded again from the log",
 				want.Seq, short(hash), want.Hash)
 		}
@@ -227,7 +240,7 @@ func (r *repairer) settle(ctx context.Context) error {
 	case errors.As(err, &d):
 		err = r.rebuild(ctx, d)
 	case err == nil && have.last < r.part.last:
-		r.slog.Warn("an epoch lost its end; writing it again from the fold", "epoch", r.part.number, "from", have.last+1, "to", r.part.last)
+		r.sayExtend("an epoch lost its end; writing it again from the fold", "epoch", r.part.number, "from", have.last+1, "to", r.part.last)
 		err = r.extend(ctx, have.last+1, r.part.last)
 	}
 	if err != nil {

@@ -163,6 +163,11 @@ func (s *Sequencer) run(ctx context.Context) error {
 	s.journal.Store(log)
 	s.feed = newFeed(conn, s.cfg.Stream, s.cfg.Render, s.log)
 	s.folded.Store(uint64(s.cfg.Fold.Position().Seq))
+	if r.anchor.Restored != "" { // the log is written: from here on it must not end early
+		if err := s.dropAnchor(); err != nil {
+			return err
+		}
+	}
 	w, err := newWriter(ctx, s, line, log)
 	if err != nil {
 		return err

@@ -87,7 +87,7 @@ func (c *Cluster) openLedgers() error {
 	var err error
 	all := map[string]logs.Log{}
 	for stream, l := range c.ledgers {
-		all[stream] = logs.Log{Fold: l.fold, Submit: l.door.Submit, Files: func(ctx context.Context, progress func(done, total int)) (int, string, error) {
+		all[stream] = logs.Log{Fold: l.fold, Submit: l.door.Submit, Files: func(ctx context.Context, progress func(done, total int)) (logs.Files, error) {
 			return filesFound(l.door.VerifyFiles(ctx, progress))
 		}}
 	}

@@ -85,11 +85,12 @@ func openLog(ctx context.Context, dir, site, stream string, cfg projections.Conf
 			return logs.Log{}, errors.Join(err, fold.Close())
 		}
 	}
-	return logs.Log{Fold: fold, Submit: refuseStopped, Files: func(ctx context.Context, progress func(done, total int)) (int, string, error) {
+	return logs.Log{Fold: fold, Submit: refuseStopped, Files: func(ctx context.Context, progress func(done, total int)) (logs.Files, error) {
 		files := files
 		files.Progress = progress
-		records, problem, err := filesFound(bus.VerifyFiles(ctx, files))
-		return records, cmp.Or(missing, problem), err
+		found, err := filesFound(bus.VerifyFiles(ctx, files))
+		found.Problem = cmp.Or(missing, found.Problem)
+		return found, err
 	}}, nil
 }
 
@@ -98,11 +99,12 @@ func refuseStopped(context.Context, events.Command) (events.Outcome, error) {
 }
 
 // filesFound is what a person is told of the files.
-func filesFound(report bus.FilesReport, err error) (records int, problem string, _ error) {
+func filesFound(report bus.FilesReport, err error) (logs.Files, error) {
+	found := logs.Files{Records: report.Records, Restored: report.Restored}
 	if report.Damage != nil {
-		problem = report.Damage.Error()
+		found.Problem = report.Damage.Error()
 	}
-	return report.Records, problem, err
+	return found, err
 }
 
 func anchorFile(dir, stream string) string { return filepath.Join(dir, "anchor-"+stream) }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"segno/bus"
 	"segno/cli/archive"
 	"segno/cli/contexts"
 	"segno/cli/internal/replace"
@@ -20,6 +22,7 @@ import (
 // RestoreConfig says what is made of a backup. Backup and DataDir are needed.
 type RestoreConfig struct {
 	Backup  io.Reader
+	File    string // what the backup is called, for people
 	DataDir string // must not be there, or be empty
 	Name    string // that the cluster will have there
 	Log     *slog.Logger
@@ -94,6 +97,10 @@ func (cfg RestoreConfig) build(ctx context.Context, site string) (Restored, erro
 		return Restored{}, err
 	}
 	out := Restored{Header: a.Header, State: a.Logs[proto.StreamEvents].StateHash().String()}
+	ends := map[string]proto.Position{}
+	for stream, fold := range a.Logs {
+		ends[stream] = fold.Position()
+	}
 	if err := errors.Join(a.Close(), ctx.Err()); err != nil { // a small one may be folded before it is noticed
 		return out, err
 	}
@@ -119,6 +126,11 @@ func (cfg RestoreConfig) build(ctx context.Context, site string) (Restored, erro
 	}
 	if err := os.Mkdir(filepath.Join(site, "log"), 0o700); err != nil { // written from the folds at the first start
 		return out, fmt.Errorf("make the folder of the log: %w", err)
+	}
+	for stream, at := range ends {
+		if err := bus.MarkRestored(anchorFile(site, stream), at, cmp.Or(cfg.File, "a backup")); err != nil {
+			return out, err
+		}
 	}
 	return out, replace.SyncFolder(site)
 }

@@ -129,8 +129,8 @@ func restoreCluster(ctx context.Context, streams genericiooptions.IOStreams, nam
 	bar := &progressBar{out: streams.ErrOut}
 	total := uint64(info.Size())
 	restored, err := cluster.Restore(ctx, cluster.RestoreConfig{
-		Backup:  &metered{Reader: file, tell: func(done uint64, _ error) { bar.show("restoring "+name, done, total) }},
-		DataDir: dir, Name: clusterName(dir), Log: newLogger(streams.ErrOut, verbose),
+		Backup: &metered{Reader: file, tell: func(done uint64, _ error) { bar.show("restoring "+name, done, total) }},
+		File:   filepath.Base(name), DataDir: dir, Name: clusterName(dir), Log: newLogger(streams.ErrOut, verbose),
 	})
 	bar.end()
 	if err != nil {
@@ -146,6 +146,6 @@ func restoreCluster(ctx context.Context, streams genericiooptions.IOStreams, nam
 		fmt.Fprintf(streams.Out, "The folder of archives %s stays that of the cluster that was backed up: this one archives into %s, or where segno up --archive says.\n",
 			restored.Archive, filepath.Join(dir, "archive"))
 	}
-	fmt.Fprintf(streams.Out, "Start it with: segno up%s\nThe first start writes the log's files from the restored state, and warns that the log had lost its end.\n", dirFlag(dir))
+	fmt.Fprintf(streams.Out, "Start it with: segno up%s\nThe first start writes the log's files from the restored state.\n", dirFlag(dir))
 	return nil
 }

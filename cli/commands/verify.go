@@ -209,6 +209,9 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 	if v.Result.Redacted > 0 {
 		fmt.Fprintf(out, "         %d of them redacted: they are linked by their hashes, what was in them cannot be proved\n", v.Result.Redacted)
 	}
+	if v.Result.Restored != "" {
+		fmt.Fprintf(out, "         restored from %s, not started yet: the log's files are written at the first start\n", v.Result.Restored)
+	}
 	if v.Result.At != 0 {
 		fmt.Fprintf(out, "         state %s at sequence %d\n", v.Result.AtHash, v.Result.At)
 	}

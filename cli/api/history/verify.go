@@ -25,6 +25,7 @@ type Result struct {
 	AtChain   string    `json:"atChain,omitempty"`   // of the chain at that moment
 	AtHash    string    `json:"atHash,omitempty"`    // of all objects as they were then
 	Requests  int       `json:"requests,omitempty"`  // of AUDIT: events in what was checked
+	Restored  string    `json:"restored,omitempty"`  // backup that the log was restored from, when it has not been started since
 	Problem   string    `json:"problem,omitempty"`
 }
 

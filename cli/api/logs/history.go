@@ -109,6 +109,7 @@ func (log Log) verify(ctx context.Context, progress func(done, total int)) (*his
 	if log.Files == nil {
 		return result, nil
 	}
-	result.Records, result.Problem, err = log.Files(ctx, progress)
+	files, err := log.Files(ctx, progress)
+	result.Records, result.Restored, result.Problem = files.Records, files.Restored, files.Problem
 	return result, err
 }

@@ -30,10 +30,15 @@ import (
 type Log struct {
 	Fold   *projections.Projection
 	Submit func(ctx context.Context, cmd events.Command) (events.Outcome, error)
-	// Files compares the log's files with the fold: it answers how many of their
-	// records are what they must be, and what is wrong with the first that is not.
-	// nil is no files.
-	Files func(ctx context.Context, progress func(done, total int)) (records int, problem string, err error)
+	// Files compares the log's files with the fold; nil is no files.
+	Files func(ctx context.Context, progress func(done, total int)) (Files, error)
+}
+
+// Files is what was found of a log's files.
+type Files struct {
+	Records  int    // that are what they must be
+	Restored string // backup that they are still to be written of; "" when they are
+	Problem  string // what is wrong with the first that is not; "" when all is well
 }
 
 // Config names the logs of a cluster by their stream. EVENTS is needed.
