@@ -1,0 +1,115 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"segno/proto"
+)
+
+var web, api = types.NamespacedName{Namespace: "shop", Name: "web"}, types.NamespacedName{Namespace: "shop", Name: "api"}
+
+func service(t *testing.T, name types.NamespacedName, ip string) proto.WantPod {
+	t.Helper()
+	s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}, Spec: corev1.ServiceSpec{ClusterIP: ip}}
+	body, err := s.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proto.WantPod{Key: Services.Key(name.Namespace, name.Name), Body: body}
+}
+
+func slice(t *testing.T, name string, of types.NamespacedName) proto.WantPod {
+	t.Helper()
+	s := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
+		Namespace: of.Namespace, Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: of.Name},
+	}}
+	body, err := s.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proto.WantPod{Key: Slices.Key(of.Namespace, name), Body: body}
+}
+
+func gone(p proto.WantPod) proto.WantPod { p.Gone, p.Body = true, nil; return p }
+
+// show is the catalog in one line.
+func show(c *Catalog) string {
+	var out []string
+	for _, name := range c.Names() {
+		s, _ := c.Get(name)
+		line := name.Name + " " + s.Spec.ClusterIP
+		var names []string
+		for _, slice := range s.Slices {
+			names = append(names, slice.Name)
+		}
+		slices.Sort(names)
+		out = append(out, strings.Join(append([]string{line}, names...), " "))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+func TestS2ACatalogIsWhatTheNodeWasTold(t *testing.T) {
+	c := &Catalog{}
+	follower := c.Follow()
+	for _, step := range []struct {
+		name    string
+		apply   proto.WantPod
+		want    string
+		changed []types.NamespacedName
+	}{
+		{"a slice before its Service", slice(t, "web-1", web), "", []types.NamespacedName{web}},
+		{"its Service", service(t, web, "10.96.0.7"), "web 10.96.0.7 web-1", []types.NamespacedName{web}},
+		{"another slice", slice(t, "web-2", web), "web 10.96.0.7 web-1 web-2", []types.NamespacedName{web}},
+		{"another Service", service(t, api, "10.96.0.8"), "api 10.96.0.8, web 10.96.0.7 web-1 web-2", []types.NamespacedName{api}},
+		{"a slice is labelled anew", slice(t, "web-2", api), "api 10.96.0.8 web-2, web 10.96.0.7 web-1", []types.NamespacedName{api, web}},
+		{"a slice goes", gone(slice(t, "web-1", web)), "api 10.96.0.8 web-2, web 10.96.0.7", []types.NamespacedName{web}},
+		{"a Service goes before its slices", gone(service(t, api, "")), "web 10.96.0.7", []types.NamespacedName{api}},
+		{"and they after it", gone(slice(t, "web-2", api)), "web 10.96.0.7", []types.NamespacedName{api}},
+	} {
+		if err := c.Apply(&step.apply); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		changed := follower.Take()
+		slices.SortFunc(changed, func(a, b types.NamespacedName) int { return strings.Compare(a.Name, b.Name) })
+		if got := show(c); got != step.want || !slices.Equal(changed, step.changed) {
+			t.Errorf("%s: %q, changed %v; want %q, %v", step.name, got, changed, step.want, step.changed)
+		}
+	}
+	if len(c.services) != 1 {
+		t.Errorf("%d entries are kept, want 1", len(c.services))
+	}
+}
+
+func TestS2AReplacedCatalogTellsWhatWentToo(t *testing.T) {
+	c := &Catalog{}
+	old, kept := service(t, api, "10.96.0.8"), service(t, web, "10.96.0.7")
+	if err := c.Replace([]proto.WantPod{old, kept, slice(t, "web-1", web)}); err != nil {
+		t.Fatal(err)
+	}
+	follower := c.Follow()
+	if n := len(follower.Take()); n != 2 {
+		t.Errorf("a new follower is told of %d Services, want 2", n)
+	}
+	broken := proto.WantPod{Key: Services.Key("shop", "broken"), Body: []byte{0xff}}
+	if err := c.Replace([]proto.WantPod{broken, kept}); err == nil || !strings.Contains(err.Error(), "shop/broken") {
+		t.Errorf("an unreadable Service: %v", err)
+	}
+	if n := len(follower.Take()); n != 2 || show(c) != "web 10.96.0.7" {
+		t.Errorf("%d changes, %q", n, show(c))
+	}
+	if err := c.Apply(&proto.WantPod{Key: proto.Resource{Name: "pods"}.Key("shop", "x")}); err == nil {
+		t.Error("a pod was taken")
+	}
+	follower.Close()
+	if err := c.Apply(&old); err != nil || len(follower.Take()) != 0 {
+		t.Errorf("a closed follower was told, or %v", err)
+	}
+}

@@ -1,0 +1,11 @@
+// Package catalog is what a node knows of the cluster's Services.
+//
+// What comes in: Services and EndpointSlices, one by one or all at once, as the
+// node was told of them. What goes out: the same objects by Service, and which
+// Services changed since a follower last asked. Objects are shared: nobody
+// changes them.
+//
+// What never happens here: a network, the kernel, a decision where traffic goes.
+//
+// Start with catalog.go; follower.go tells what changed.
+package catalog
