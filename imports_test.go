@@ -38,6 +38,7 @@ var soleImporter = map[string]string{
 	"github.com/vishvananda/netlink": "agents",
 	"github.com/vishvananda/netns":   "agents",
 	"github.com/google/nftables":     "agents",
+	"github.com/miekg/dns":           "agents",
 }
 
 type goPackage struct {
@@ -185,6 +186,7 @@ func TestImportRulesCanFail(t *testing.T) {
 		{"a second ipvs", goPackage{ImportPath: "segno/reconcilers", Imports: []string{"github.com/cloudflare/ipvs"}}, "only agents may"},
 		{"a second netlink", goPackage{ImportPath: "segno/bus", Imports: []string{"github.com/vishvananda/netlink/nl"}}, "only agents may"},
 		{"a second nftables", goPackage{ImportPath: "segno/bus", Imports: []string{"github.com/google/nftables"}}, "only agents may"},
+		{"a second DNS", goPackage{ImportPath: "segno/cli", Imports: []string{"github.com/miekg/dns"}}, "only agents may"},
 		{"only the same letters", goPackage{ImportPath: "segno/bus", Imports: []string{"github.com/nats-iota/x", "segnorina/cli"}}, ""},
 		{"looking behind the door", goPackage{ImportPath: "segno/cli/cluster", XTestImports: []string{"github.com/moby/moby/client"}}, ""},
 	} {
