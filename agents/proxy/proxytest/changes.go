@@ -18,6 +18,9 @@ func draining(b *bench) {
 		done    = make(chan struct{})
 		said    atomic.Int64
 	)
+	defer talking.Wait()
+	end := sync.OnceFunc(func() { close(done) })
+	defer end()
 	met := map[string]int{}
 	for i := range 20 {
 		c, err := b.client.dial("", vipTCP, patience)
@@ -53,7 +56,7 @@ func draining(b *bench) {
 			b.Errorf("change %d: a new client met %s, there are only %v", i, by, now)
 		}
 	}
-	close(done)
+	end()
 	talking.Wait()
 	if said.Load() < 20*20 {
 		b.Errorf("%d lines were said, too few to mean anything", said.Load())

@@ -93,7 +93,7 @@ func newMachine(t testing.TB) *machine {
 
 // tidy leaves the node's namespace as it was.
 func (m *machine) tidy() {
-	for _, name := range []string{"pods0", "eth0"} {
+	for _, name := range []string{"pod-a", "pod-b", "pod-c", "pods0", "eth0"} {
 		if link, err := m.node.links.LinkByName(name); err == nil {
 			_ = m.node.links.LinkDel(link)
 		}

@@ -1,0 +1,14 @@
+// Package nftables moves the traffic of Services by the kernel's nftables.
+//
+// What comes in: rules of Services, as package proxy plans them. What goes out:
+// a table of this package's own, once for IPv4 and once for IPv6, and the end of
+// UDP flows that lead nowhere.
+//
+// What never happens here: a change to a table that is not ours, a packet that
+// passes through this process, a chain or rule per Service: a Service is nothing
+// but elements of maps, so that a change costs what changed.
+//
+// Start with layout.go, which shows the table and the way of a packet through
+// it; element.go makes elements of a Service, plane.go keeps the kernel as it
+// should be, flows.go ends flows.
+package nftables

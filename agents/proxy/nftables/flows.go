@@ -1,0 +1,115 @@
+package nftables
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+
+	"segno/agents/proxy"
+)
+
+// flows tells which flows of UDP the kernel must forget: those to a frontend
+// that come from no backend that it has.
+type flows map[netip.AddrPort]map[netip.AddrPort]struct{}
+
+// touched are the Services among these whose UDP flows may lead elsewhere now:
+// where a backend went, or the first one came.
+func (p *Plane) touched(changed []proxy.Rules) []proxy.Rules {
+	var out []proxy.Rules
+	for i := range changed {
+		before := p.told[changed[i].Service]
+		after := map[proxy.Dial]*proxy.Frontend{}
+		for j := range changed[i].Frontends {
+			after[changed[i].Frontends[j].Dial] = &changed[i].Frontends[j]
+		}
+		here := proxy.Rules{Service: changed[i].Service}
+		for j := range before.Frontends {
+			was := &before.Frontends[j]
+			is, still := after[was.Dial]
+			if !still {
+				here.Frontends = append(here.Frontends, proxy.Frontend{Dial: was.Dial})
+			} else if lost(was, is) {
+				here.Frontends = append(here.Frontends, *is)
+			}
+			delete(after, was.Dial)
+		}
+		for _, fresh := range after {
+			here.Frontends = append(here.Frontends, *fresh)
+		}
+		out = append(out, here)
+	}
+	return out
+}
+
+// lost says that a backend went, or that there was none.
+func lost(was, is *proxy.Frontend) bool {
+	if len(was.Outside.Backends) == 0 || len(was.Inside.Backends) == 0 {
+		return true
+	}
+	left := backendsOf(is)
+	for b := range backendsOf(was) {
+		if _, ok := left[b]; !ok {
+			return true
+		}
+	}
+	return false
+}
+
+func backendsOf(f *proxy.Frontend) map[netip.AddrPort]struct{} {
+	out := map[netip.AddrPort]struct{}{}
+	for _, c := range []proxy.Choice{f.Inside, f.Outside} {
+		for _, b := range c.Backends {
+			out[b.Address] = struct{}{}
+		}
+	}
+	return out
+}
+
+// endFlows makes the kernel forget flows that lead nowhere: UDP has no end, and
+// who goes on sending would never meet another backend.
+func (p *Plane) endFlows(services []proxy.Rules) error {
+	var want [2]flows
+	for i := range services {
+		for j := range services[i].Frontends {
+			f := &services[i].Frontends[j]
+			if f.Dial.Protocol != corev1.ProtocolUDP {
+				continue
+			}
+			at := of(f.Dial.Address)
+			if want[at] == nil {
+				want[at] = flows{}
+			}
+			want[at][netip.AddrPortFrom(f.Dial.Address, f.Dial.Port)] = backendsOf(f)
+		}
+	}
+	for i, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+		if want[i] == nil {
+			continue
+		}
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, want[i]); err != nil {
+			return fmt.Errorf("end UDP flows to backends that are gone: %w", err)
+		}
+	}
+	return nil
+}
+
+// MatchConntrackFlow says whether the kernel must forget a flow.
+func (f flows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+	if flow.Forward.Protocol != unix.IPPROTO_UDP {
+		return false
+	}
+	dialled, ok := netip.AddrFromSlice(flow.Forward.DstIP)
+	if !ok {
+		return false
+	}
+	may, ours := f[netip.AddrPortFrom(dialled.Unmap(), flow.Forward.DstPort)]
+	if !ours {
+		return false
+	}
+	answers, _ := netip.AddrFromSlice(flow.Reverse.SrcIP)
+	_, there := may[netip.AddrPortFrom(answers.Unmap(), flow.Reverse.SrcPort)]
+	return !there
+}

@@ -1,0 +1,331 @@
+package nftables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	nft "github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"k8s.io/apimachinery/pkg/types"
+
+	"segno/agents/proxy"
+)
+
+// Config of a Plane.
+type Config struct {
+	// Table is the name of the plane's tables, "segno" by default. Whatever is
+	// in a table of this name is the plane's own.
+	Table  string
+	Logger *slog.Logger
+}
+
+// Plane keeps the tables.
+type Plane struct {
+	cfg     Config
+	conn    *nft.Conn
+	layouts [2]layout
+
+	mu       sync.Mutex
+	told     map[types.NamespacedName]proxy.Rules // as the kernel has them
+	classes  map[class]struct{}                   // whose chains the kernel has
+	hairpins map[netip.Addr]int                   // frontends that lead to each backend on this node
+	pods     []netip.Prefix
+}
+
+// New answers a plane in the network namespace of the caller's thread. It fails
+// where the kernel has no nftables, or this process may not use them.
+func New(cfg Config) (*Plane, error) {
+	if cfg.Table == "" {
+		cfg.Table = "segno"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	large := func(c *netlink.Conn) error {
+		return errors.Join(c.SetReadBuffer(buffers), c.SetWriteBuffer(buffers))
+	}
+	conn, err := nft.New(nft.AsLasting(), nft.WithSockOptions(large))
+	if err != nil {
+		return nil, fmt.Errorf("open a socket to nftables: %w", err)
+	}
+	p := &Plane{cfg: cfg, conn: conn, classes: map[class]struct{}{}}
+	for i, f := range families(cfg.Table) {
+		p.layouts[i] = newLayout(f)
+	}
+	if _, err := conn.ListTables(); err != nil {
+		return nil, errors.Join(fmt.Errorf("list the tables of nftables (the kernel needs CONFIG_NF_TABLES, this process CAP_NET_ADMIN): %w", err), conn.CloseLasting())
+	}
+	return p, nil
+}
+
+// Run waits until ctx ends: the kernel needs nobody. The tables stay.
+func (p *Plane) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Remove deletes both tables.
+func (p *Plane) Remove(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told, p.hairpins, p.classes = nil, nil, map[class]struct{}{}
+	for i := range p.layouts {
+		p.drop(i)
+	}
+	if err := p.conn.Flush(); err != nil {
+		return fmt.Errorf("delete the tables %s: %w", p.cfg.Table, err)
+	}
+	return nil
+}
+
+// drop deletes a table, there or not.
+func (p *Plane) drop(family int) {
+	p.conn.AddTable(p.layouts[family].table)
+	p.conn.DelTable(p.layouts[family].table)
+}
+
+// Sync compares the tables with the state and changes what differs. If that is
+// refused, it makes them anew, a Service at a time, to find out whose fault it is.
+func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pods = state.Inside
+	err := p.compare(state)
+	if err == nil {
+		return nil, p.endFlows(state.Services)
+	}
+	p.cfg.Logger.Warn("the tables of Services are made anew", "table", p.cfg.Table, "error", err)
+	if err := p.anew(); err != nil {
+		return nil, err
+	}
+	failures := proxy.Failures{}
+	for i := range state.Services {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := p.change(state.Services[i : i+1]); err != nil {
+			failures[state.Services[i].Service] = err
+		}
+	}
+	return failures, p.endFlows(state.Services)
+}
+
+// compare brings the kernel from what it has to the state.
+func (p *Plane) compare(state proxy.State) error {
+	have, err := p.read()
+	if err != nil {
+		return err
+	}
+	told, want, classes, pins := map[types.NamespacedName]proxy.Rules{}, elements{}, map[class]struct{}{}, map[netip.Addr]int{}
+	b := &batch{conn: p.conn}
+	for i := range p.layouts {
+		if have.foreign[i] {
+			p.drop(i)
+		}
+		if err := p.layouts[i].base(b, podsOf(p.pods, i)); err != nil {
+			return err
+		}
+	}
+	limited := map[string]proxy.Dial{}
+	for i := range state.Services {
+		rules := &state.Services[i]
+		told[rules.Service] = *rules
+		want.add(rules, classes)
+		count(pins, rules, p.pods, 1)
+		for j := range rules.Frontends {
+			if f := &rules.Frontends[j]; f.Limited {
+				p.layouts[of(f.Dial.Address)].limit(b, f)
+				limited[limitChain(f.Dial)] = f.Dial
+			}
+		}
+	}
+	for a := range pins {
+		want[hairpin(a)] = ""
+	}
+	for c := range classes {
+		for i := range p.layouts {
+			p.layouts[i].class(b, c)
+		}
+	}
+	b.apply(&p.layouts, have.elements, want)
+	p.prune(b, have, classes, limited)
+	if b.flush(); b.err != nil {
+		return fmt.Errorf("bring the tables %s up to date: %w", p.cfg.Table, b.err)
+	}
+	p.told, p.classes, p.hairpins = told, classes, pins
+	return nil
+}
+
+// prune removes what leads to chains that no Service needs, and the chains.
+func (p *Plane) prune(b *batch, have *kernel, classes map[class]struct{}, limited map[string]proxy.Dial) {
+	keys, names := map[string]struct{}{}, map[string]struct{}{}
+	for c := range classes {
+		keys[setClasses+string(c.bytes())], names[c.chain()] = struct{}{}, struct{}{}
+	}
+	for name, dial := range limited {
+		keys[setLimits+string(dialBytes(dial))], names[name] = struct{}{}, struct{}{}
+	}
+	for i := range p.layouts {
+		l := &p.layouts[i]
+		for _, v := range have.verdicts[i] {
+			if _, wanted := keys[v.in+string(v.key)]; !wanted {
+				b.remove(l.sets[v.in], nft.SetElement{Key: v.key})
+			}
+		}
+		for _, name := range have.chains[i] {
+			_, wanted := names[name]
+			if !wanted && (strings.HasPrefix(name, classPrefix) || strings.HasPrefix(name, limitPrefix)) {
+				p.conn.DelChain(&nft.Chain{Name: name, Table: l.table})
+			}
+		}
+	}
+}
+
+// anew makes empty tables.
+func (p *Plane) anew() error {
+	p.told, p.classes, p.hairpins = map[types.NamespacedName]proxy.Rules{}, map[class]struct{}{}, map[netip.Addr]int{}
+	b := &batch{conn: p.conn}
+	for i := range p.layouts {
+		p.drop(i)
+		if err := p.layouts[i].base(b, podsOf(p.pods, i)); err != nil {
+			return err
+		}
+	}
+	if b.flush(); b.err != nil {
+		return fmt.Errorf("make the tables %s: %w", p.cfg.Table, b.err)
+	}
+	return nil
+}
+
+// Set changes the elements of these Services, in one transaction; if that is
+// refused, in one each.
+func (p *Plane) Set(_ context.Context, changed []proxy.Rules) (proxy.Failures, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told == nil {
+		return nil, errors.New("nftables: nothing was synced yet")
+	}
+	touched := p.touched(changed)
+	failures := proxy.Failures{}
+	if p.change(changed) != nil {
+		for i := range changed {
+			if err := p.change(changed[i : i+1]); err != nil {
+				failures[changed[i].Service] = err
+			}
+		}
+	}
+	return failures, p.endFlows(touched)
+}
+
+// change brings the kernel from what these Services were to what they are.
+func (p *Plane) change(changed []proxy.Rules) error {
+	have, want, classes, pins := elements{}, elements{}, map[class]struct{}{}, map[netip.Addr]int{}
+	b := &batch{conn: p.conn}
+	for i := range changed {
+		before := p.told[changed[i].Service]
+		have.add(&before, map[class]struct{}{})
+		want.add(&changed[i], classes)
+		count(pins, &before, p.pods, -1)
+		count(pins, &changed[i], p.pods, 1)
+		p.limits(b, &before, &changed[i])
+	}
+	for a, more := range pins {
+		if p.hairpins[a] > 0 {
+			have[hairpin(a)] = ""
+		}
+		if p.hairpins[a]+more > 0 {
+			want[hairpin(a)] = ""
+		}
+	}
+	for c := range classes {
+		if _, known := p.classes[c]; !known {
+			for i := range p.layouts {
+				p.layouts[i].class(b, c)
+			}
+		}
+	}
+	b.apply(&p.layouts, have, want)
+	if b.flush(); b.err != nil {
+		return fmt.Errorf("change %d Services in the tables %s: %w", len(changed), p.cfg.Table, b.err)
+	}
+	p.changed(changed, classes, pins)
+	return nil
+}
+
+// changed notes what the kernel has now.
+func (p *Plane) changed(changed []proxy.Rules, classes map[class]struct{}, pins map[netip.Addr]int) {
+	for i := range changed {
+		if len(changed[i].Frontends) == 0 {
+			delete(p.told, changed[i].Service)
+		} else {
+			p.told[changed[i].Service] = changed[i]
+		}
+	}
+	for c := range classes {
+		p.classes[c] = struct{}{}
+	}
+	for a, more := range pins {
+		if p.hairpins[a] += more; p.hairpins[a] == 0 {
+			delete(p.hairpins, a)
+		}
+	}
+}
+
+// limits makes the chains of frontends that only some may use, and removes those
+// that are no more.
+func (p *Plane) limits(b *batch, before, after *proxy.Rules) {
+	find := func(in *proxy.Rules, d proxy.Dial) *proxy.Frontend {
+		i := slices.IndexFunc(in.Frontends, func(f proxy.Frontend) bool { return f.Limited && f.Dial == d })
+		if i < 0 {
+			return nil
+		}
+		return &in.Frontends[i]
+	}
+	for i := range after.Frontends {
+		f := &after.Frontends[i]
+		if was := find(before, f.Dial); f.Limited && (was == nil || !slices.Equal(was.Sources, f.Sources)) {
+			p.layouts[of(f.Dial.Address)].limit(b, f)
+		}
+	}
+	for i := range before.Frontends {
+		f := &before.Frontends[i]
+		if f.Limited && find(after, f.Dial) == nil {
+			l := &p.layouts[of(f.Dial.Address)]
+			b.remove(l.sets[setLimits], limitElement(f.Dial))
+			p.conn.DelChain(&nft.Chain{Name: limitChain(f.Dial), Table: l.table})
+		}
+	}
+}
+
+// count counts the frontends that lead to each backend on this node.
+func count(pins map[netip.Addr]int, rules *proxy.Rules, pods []netip.Prefix, by int) {
+	for i := range rules.Frontends {
+		for _, b := range rules.Frontends[i].Inside.Backends {
+			a := b.Address.Addr()
+			if b.Local || slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Contains(a) }) {
+				pins[a] += by
+			}
+		}
+	}
+}
+
+func hairpin(a netip.Addr) element {
+	return element{uint8(of(a)), hairpins, string(slices.Concat(bytesOf(a), bytesOf(a)))}
+}
+
+// podsOf are the ranges of a family.
+func podsOf(all []netip.Prefix, family int) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range all {
+		if of(p.Addr()) == family {
+			out = append(out, p)
+		}
+	}
+	return out
+}
