@@ -1,0 +1,348 @@
+package userspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"segno/agents/proxy"
+)
+
+// sweepEvery is how often clients that did not come back are forgotten.
+const sweepEvery = 10 * time.Second
+
+// Config of a Plane.
+type Config struct {
+	Logger *slog.Logger
+}
+
+// Plane listens and copies.
+type Plane struct {
+	cfg Config
+	net surroundings
+
+	mu    sync.Mutex
+	told  map[types.NamespacedName][]proxy.Dial
+	ports map[proxy.Dial]*port
+	uses  map[netip.Addr]int // ports on each address that had to be made local
+	// leaving still carry connections.
+	leaving map[*port]struct{}
+}
+
+// port is a frontend with what listens for it; without a backend nothing does,
+// and the kernel refuses.
+type port struct {
+	*front
+	tcp     *tcp
+	udp     *udp
+	made    bool // its address is local because of it
+	claimed bool
+}
+
+// New answers a plane in the network namespace of this process.
+func New(cfg Config) (*Plane, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Plane{cfg: cfg}
+	p.reset()
+	return p, nil
+}
+
+func (p *Plane) reset() {
+	p.told, p.ports = map[types.NamespacedName][]proxy.Dial{}, map[proxy.Dial]*port{}
+	p.uses, p.leaving = map[netip.Addr]int{}, map[*port]struct{}{}
+}
+
+// Run forgets clients that did not come back. When ctx ends, so does all that
+// is carried.
+func (p *Plane) Run(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.mu.Lock()
+			p.cut()
+			p.mu.Unlock()
+			return ctx.Err()
+		case now := <-tick.C:
+			p.sweep(now)
+		}
+	}
+}
+
+func (p *Plane) sweep(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, at := range p.ports {
+		at.sweep(now)
+	}
+	for at := range p.leaving {
+		if at.tcp.idle() {
+			delete(p.leaving, at)
+		}
+	}
+}
+
+// cut ends everything that is carried, and all listening.
+func (p *Plane) cut() {
+	for _, at := range p.ports {
+		at.cut()
+	}
+	for at := range p.leaving {
+		at.cut()
+	}
+	p.reset()
+}
+
+// Remove ends everything and takes the addresses from this node.
+func (p *Plane) Remove(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut()
+	return p.prune()
+}
+
+// prune takes addresses from this node that no port has, also those that
+// another process left.
+func (p *Plane) prune() error {
+	all, err := locals()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, a := range all {
+		if p.uses[a] == 0 {
+			failed = append(failed, dropLocal(a))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Sync makes the ports exactly these.
+func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	own, err := ownAddresses()
+	if err != nil {
+		return nil, err
+	}
+	p.net.set(state.Inside, own)
+	wanted := map[types.NamespacedName]struct{}{}
+	for i := range state.Services {
+		wanted[state.Services[i].Service] = struct{}{}
+	}
+	for name := range p.told {
+		if _, ok := wanted[name]; !ok {
+			p.forget(name, nil)
+		}
+	}
+	failures := p.set(ctx, state.Services)
+	return failures, p.prune()
+}
+
+// Set makes the ports of these Services what they should be.
+func (p *Plane) Set(ctx context.Context, changed []proxy.Rules) (proxy.Failures, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.set(ctx, changed), nil
+}
+
+func (p *Plane) set(ctx context.Context, changed []proxy.Rules) proxy.Failures {
+	for i := range changed { // first what goes: another may want the address
+		keep := map[proxy.Dial]struct{}{}
+		for j := range changed[i].Frontends {
+			keep[changed[i].Frontends[j].Dial] = struct{}{}
+		}
+		p.forget(changed[i].Service, keep)
+	}
+	failures := proxy.Failures{}
+	for i := range changed {
+		if err := p.setOne(ctx, &changed[i]); err != nil {
+			failures[changed[i].Service] = err
+		}
+	}
+	return failures
+}
+
+// forget closes a Service's ports save those to keep.
+func (p *Plane) forget(service types.NamespacedName, keep map[proxy.Dial]struct{}) {
+	var left []proxy.Dial
+	for _, dial := range p.told[service] {
+		if _, ok := keep[dial]; ok {
+			left = append(left, dial)
+			continue
+		}
+		p.close(p.ports[dial])
+		if err := p.disown(p.ports[dial]); err != nil {
+			p.cfg.Logger.Warn("an address stays on this node for now", "error", err)
+		}
+		delete(p.ports, dial)
+	}
+	if p.told[service] = left; len(left) == 0 {
+		delete(p.told, service)
+	}
+}
+
+func (p *Plane) setOne(ctx context.Context, rules *proxy.Rules) error {
+	var failed []error
+	dials := make([]proxy.Dial, 0, len(rules.Frontends))
+	for i := range rules.Frontends {
+		f := &rules.Frontends[i]
+		dials = append(dials, f.Dial)
+		at := p.ports[f.Dial]
+		if at == nil {
+			at = &port{front: newFront(f, &p.net)}
+			p.ports[f.Dial] = at
+		}
+		at.set(f)
+		if err := p.fit(ctx, at, f); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(dials) > 0 {
+		p.told[rules.Service] = dials
+	}
+	return errors.Join(failed...)
+}
+
+// fit makes a port listen if it has a backend, and not if it has none.
+func (p *Plane) fit(ctx context.Context, at *port, f *proxy.Frontend) error {
+	if err := p.own(at, f); err != nil {
+		return err
+	}
+	if len(f.Outside.Backends) == 0 && len(f.Inside.Backends) == 0 {
+		p.close(at)
+		return nil
+	}
+	if at.udp != nil {
+		at.udp.settle()
+	}
+	if at.tcp != nil || at.udp != nil {
+		return nil
+	}
+	switch f.Dial.Protocol {
+	case corev1.ProtocolTCP:
+		return listenTCP(ctx, at, f.Dial)
+	case corev1.ProtocolUDP:
+		return listenUDP(ctx, at, f.Dial)
+	default:
+		return fmt.Errorf("%s: the userspace proxy cannot carry %s; the modes ipvs and nftables can", f.Dial, f.Dial.Protocol)
+	}
+}
+
+// own makes the port's address this node's.
+func (p *Plane) own(at *port, f *proxy.Frontend) error {
+	if at.claimed || f.Kind == proxy.NodePort {
+		return nil
+	}
+	made, err := makeLocal(f.Dial.Address)
+	if err != nil {
+		return err
+	}
+	at.claimed, at.made = true, made
+	if made {
+		p.uses[f.Dial.Address]++
+	}
+	return nil
+}
+
+// disown gives the address back with its last port.
+func (p *Plane) disown(at *port) error {
+	a := at.rules.Dial.Address
+	if !at.made {
+		return nil
+	}
+	at.made, at.claimed = false, false
+	if p.uses[a]--; p.uses[a] > 0 {
+		return nil
+	}
+	delete(p.uses, a)
+	return dropLocal(a)
+}
+
+// close stops listening. Connections go on, flows of UDP do not.
+func (p *Plane) close(at *port) {
+	if at.udp != nil {
+		at.udp.cut()
+		at.udp = nil
+	}
+	if at.tcp != nil {
+		at.tcp.close()
+		p.leaving[&port{front: at.front, tcp: at.tcp}] = struct{}{}
+		at.tcp = nil
+	}
+}
+
+func (at *port) cut() {
+	if at.tcp != nil {
+		at.tcp.cut()
+	}
+	if at.udp != nil {
+		at.udp.cut()
+	}
+}
+
+func listenTCP(ctx context.Context, at *port, d proxy.Dial) error {
+	lc := net.ListenConfig{Control: at.control}
+	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(d.Address, d.Port).String())
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", d, err)
+	}
+	at.tcp = &tcp{front: at.front, listener: l.(*net.TCPListener), conns: map[net.Conn]struct{}{}}
+	go at.tcp.serve()
+	return nil
+}
+
+func listenUDP(ctx context.Context, at *port, d proxy.Dial) error {
+	lc := net.ListenConfig{Control: at.control}
+	c, err := lc.ListenPacket(ctx, "udp", netip.AddrPortFrom(d.Address, d.Port).String())
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", d, err)
+	}
+	at.udp = &udp{front: at.front, conn: c.(*net.UDPConn), local: d.Address, flows: map[netip.AddrPort]*flow{}}
+	go at.udp.serve()
+	return nil
+}
+
+// control lets a socket have an address that only a route makes local.
+func (at *port) control(network, _ string, raw syscall.RawConn) error {
+	if !at.made {
+		return nil
+	}
+	level, option := unix.SOL_IP, unix.IP_FREEBIND
+	if network == "tcp6" || network == "udp6" {
+		level, option = unix.SOL_IPV6, unix.IPV6_FREEBIND
+	}
+	var failed error
+	err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), level, option, 1) })
+	return errors.Join(err, failed)
+}
+
+// ownAddresses are those of this node's links.
+func ownAddresses() (map[netip.Addr]struct{}, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("list this node's addresses: %w", err)
+	}
+	out := map[netip.Addr]struct{}{}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(n.IP); ok {
+				out[ip.Unmap()] = struct{}{}
+			}
+		}
+	}
+	return out, nil
+}
