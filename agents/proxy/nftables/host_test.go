@@ -11,6 +11,8 @@ import (
 
 func TestMain(m *testing.M) { proxytest.Main(m) }
 
+func BenchmarkPlane(b *testing.B) { proxytest.Bench(b, newPlane) }
+
 func newPlane(t testing.TB) proxy.Plane {
 	t.Helper()
 	p, err := New(Config{})
@@ -20,8 +22,8 @@ func newPlane(t testing.TB) proxy.Plane {
 	return p
 }
 
-func TestS3NftablesIsAPlane(t *testing.T) {
-	proxytest.Run(t, proxytest.Harness{New: newPlane, Can: proxytest.Abilities{
-		KeepsSource: true, Drops: true, TellsInside: true, Forgets: true, Outlives: true,
-	}})
-}
+var harness = proxytest.Harness{New: newPlane, Can: proxytest.Abilities{
+	KeepsSource: true, Drops: true, TellsInside: true, Forgets: true, Outlives: true,
+}}
+
+func TestS3NftablesIsAPlane(t *testing.T) { proxytest.Run(t, harness) }

@@ -2,6 +2,7 @@ package proxytest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,8 +38,8 @@ type Abilities struct {
 	TriesNext bool
 }
 
-// Run tries all that a plane must do.
-func Run(t *testing.T, h Harness) {
+// Run tries all that a plane must do, or only what is named.
+func Run(t *testing.T, h Harness, only ...string) {
 	for _, c := range []struct {
 		name string
 		test func(*bench)
@@ -65,6 +66,9 @@ func Run(t *testing.T, h Harness) {
 		{"TestS5ExternalTrafficPolicyLocal", localOutside},
 		{"TestS5InternalTrafficPolicyLocal", localInside},
 	} {
+		if len(only) > 0 && !slices.Contains(only, c.name) {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			b := &bench{T: t, h: h, machine: newMachine(t)}
 			b.plane = b.start()

@@ -11,6 +11,8 @@ import (
 
 func TestMain(m *testing.M) { proxytest.Main(m) }
 
+func BenchmarkPlane(b *testing.B) { proxytest.Bench(b, newPlane) }
+
 func newPlane(t testing.TB) proxy.Plane {
 	t.Helper()
 	p, err := New(Config{})
