@@ -19,6 +19,7 @@ import (
 	"segno/events"
 	"segno/events/kinds"
 	"segno/proto"
+	"segno/reconcilers/dns"
 	"segno/reconcilers/namespace"
 )
 
@@ -174,14 +175,20 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 	return nil
 }
 
-// bootstrap makes what every cluster has.
+// bootstrap makes what every cluster has, in one transaction.
 func (c *Cluster) bootstrap(ctx context.Context) error {
-	cmd, missing, err := namespace.Bootstrap(c.View())
-	if err != nil || !missing {
+	view := c.View()
+	namespaces, err := namespace.Bootstrap(view)
+	if err != nil {
 		return err
 	}
-	if _, err := c.Submit(ctx, cmd); err != nil {
-		return fmt.Errorf("make the first namespaces: %w", err)
+	services, err := dns.Bootstrap(view)
+	missing := append(namespaces, services...)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if _, err := c.Submit(ctx, events.Command{Actor: "system:bootstrap", Via: "bootstrap", Reason: "Bootstrap", Action: missing}); err != nil {
+		return fmt.Errorf("make what every cluster has: %w", err)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package kinds
 import (
 	"slices"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // TestS1BandGivesEverything: whatever the seed, a range is given out to its
@@ -36,5 +38,21 @@ func TestS1Addresses(t *testing.T) {
 	}
 	if got := clusterIP(clusterIPs.size - 1); got != "10.96.255.254" {
 		t.Errorf("last is %s", got)
+	}
+}
+
+// TestS7TheAddressOfTheDNSIsNotGivenOut: not even when it is the last.
+func TestS7TheAddressOfTheDNSIsNotGivenOut(t *testing.T) {
+	u := &used{ips: map[string]bool{}}
+	for n := range clusterIPs.size {
+		u.ips[clusterIP(n)] = clusterIP(n) != ClusterDNS.String()
+	}
+	if errs := u.assignIP(&corev1.Service{}, nil); len(errs) != 1 {
+		t.Errorf("%v", errs)
+	}
+	u.ips["10.96.0.9"] = false
+	service := &corev1.Service{}
+	if errs := u.assignIP(service, nil); len(errs) != 0 || service.Spec.ClusterIP != "10.96.0.9" {
+		t.Errorf("%s, %v", service.Spec.ClusterIP, errs)
 	}
 }

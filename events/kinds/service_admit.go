@@ -9,15 +9,24 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"segno/events"
 )
 
 // serviceNetwork is where cluster IPs come from. The lowest ones are kept for
-// people who choose an address themselves (10.96.0.1 is the API, 10.96.0.10 by
-// custom the DNS); the others are given out.
+// people who choose an address themselves (10.96.0.1 is the API); the others are
+// given out.
 var serviceNetwork = netip.MustParsePrefix("10.96.0.0/16")
+
+// ClusterDNS is where every node answers for the cluster's names: by custom the
+// tenth address. No Service but DNSService has it, even when all others are taken.
+var ClusterDNS = netip.MustParseAddr("10.96.0.10")
+
+// DNSService is by which name tools find the cluster's DNS.
+var DNSService = types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "kube-dns"}
 
 const (
 	firstNodePort = 30000
@@ -94,7 +103,10 @@ func (u *used) assignIP(service, old *corev1.Service) field.ErrorList {
 	}
 	path := specPath.Child("clusterIPs")
 	if spec.ClusterIP == "" {
-		n, ok := clusterIPs.find(seed(service, "clusterIP"), func(n uint32) bool { return u.ips[clusterIP(n)] })
+		n, ok := clusterIPs.find(seed(service, "clusterIP"), func(n uint32) bool {
+			ip := clusterIP(n)
+			return u.ips[ip] || ip == ClusterDNS.String() // which even DNSService asks for by name
+		})
 		if !ok {
 			return field.ErrorList{field.InternalError(path, errors.New("failed to allocate a serviceIP: range is full"))}
 		}
@@ -102,14 +114,14 @@ func (u *used) assignIP(service, old *corev1.Service) field.ErrorList {
 		spec.ClusterIPs = []string{spec.ClusterIP}
 		return nil
 	}
-	if err := u.chosenIP(spec.ClusterIP); err != nil {
+	if err := u.chosenIP(spec.ClusterIP, service); err != nil {
 		return field.ErrorList{field.Invalid(path, spec.ClusterIPs, fmt.Sprintf("failed to allocate IP %s: %v", spec.ClusterIP, err))}
 	}
 	return nil
 }
 
 // chosenIP tells what is wrong with an address that somebody asked for.
-func (u *used) chosenIP(ip string) error {
+func (u *used) chosenIP(ip string, service *corev1.Service) error {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return err
@@ -121,6 +133,8 @@ func (u *used) chosenIP(ip string) error {
 		return fmt.Errorf("the provided IP (%s) is not in the valid range. The range of valid IPs is %s", ip, serviceNetwork)
 	case u.ips[ip]:
 		return errors.New("provided IP is already allocated")
+	case addr.Unmap() == ClusterDNS && DNSService != types.NamespacedName{Namespace: service.Namespace, Name: service.Name}:
+		return fmt.Errorf("it is the address of the cluster's DNS, which only the Service %s can have", DNSService)
 	}
 	return nil
 }

@@ -72,6 +72,20 @@ func TestS1ChosenClusterIP(t *testing.T) {
 	c.service("again", "clusterIP: 10.96.0.1, ports: [{port: 443}]")
 }
 
+// TestS7TheAddressOfTheDNS: no other Service gets it by asking.
+func TestS7TheAddressOfTheDNS(t *testing.T) {
+	c := newCluster(t)
+	const spec = "clusterIP: 10.96.0.10, ports: [{port: 53, protocol: UDP}]"
+	_, err := c.try(serviceDoc("mine", spec))
+	c.refused(err, `Service "mine" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.10"]: failed to allocate IP 10.96.0.10: `+
+		`it is the address of the cluster's DNS, which only the Service kube-system/kube-dns can have`)
+	c.create("{apiVersion: v1, kind: Namespace, metadata: {name: kube-system}}")
+	_, obj := load(t, []byte("{apiVersion: v1, kind: Service, metadata: {name: kube-dns, namespace: kube-system}, spec: {"+spec+"}}"))
+	if _, err := c.do(events.Create{Key: proto.Resource{Name: "services"}.Key("kube-system", "kube-dns"), Object: obj, UID: "dns"}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestS6NoClusterIP: headless and external services have none.
 func TestS6NoClusterIP(t *testing.T) {
 	c := newCluster(t)

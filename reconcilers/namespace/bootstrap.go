@@ -15,16 +15,15 @@ var First = []string{
 	metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, reconcilers.NamespaceNodeLease,
 }
 
-// Bootstrap answers the command that makes the first namespaces as far as they
-// are missing; ok is false when none is. Whoever starts a cluster submits it
-// before anything else.
-func Bootstrap(view events.View) (cmd events.Command, ok bool, err error) {
+// Bootstrap answers what makes the first namespaces, as far as they are missing.
+// Whoever starts a cluster does it before anything else.
+func Bootstrap(view events.View) (events.Batch, error) {
 	var creations events.Batch
 	for _, name := range First {
 		key := reconcilers.Namespaces.Key("", name)
 		found, err := view.Get(key)
 		if err != nil {
-			return cmd, false, fmt.Errorf("look for %s: %w", key, err)
+			return nil, fmt.Errorf("look for %s: %w", key, err)
 		}
 		if found == nil {
 			creations = append(creations, events.Create{
@@ -33,7 +32,5 @@ func Bootstrap(view events.View) (cmd events.Command, ok bool, err error) {
 			})
 		}
 	}
-	return events.Command{
-		Actor: "system:namespace", Via: "bootstrap", Reason: "Bootstrap", Action: creations,
-	}, len(creations) > 0, nil
+	return creations, nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"segno/events"
 	"segno/events/kinds"
 	"segno/reconcilers"
 	"segno/reconcilers/internal/world"
@@ -21,15 +22,12 @@ func TestO3BootstrapMakesWhatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New()
 		for _, missing := range []int{4, 0, 1} {
-			cmd, ok, err := namespace.Bootstrap(w.View())
-			if err != nil || ok != (missing > 0) {
-				t.Fatalf("with %d missing: ok %v, err %v", missing, ok, err)
+			creations, err := namespace.Bootstrap(w.View())
+			if err != nil || len(creations) != missing {
+				t.Fatalf("with %d missing: makes %d, %v", missing, len(creations), err)
 			}
-			if ok {
-				if n := len(reconcilers.Targets(cmd.Action)); n != missing {
-					t.Errorf("makes %d namespaces, want %d", n, missing)
-				}
-				if _, err := w.Submit(context.Background(), cmd); err != nil {
+			if missing > 0 {
+				if _, err := w.Submit(context.Background(), events.Command{Actor: "system:bootstrap", Action: creations}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -1,0 +1,58 @@
+// Package dns makes the Service by which tools find the cluster's DNS.
+//
+// What comes in: the state at a cluster's start. What goes out: what makes the
+// Service, if it is missing.
+//
+// What never happens here: an answer. Each node answers by itself at the
+// Service's address (agents/dns), so that it has no endpoints, and a label
+// keeps the proxies from refusing its traffic for want of them.
+//
+// All of it is in this file.
+package dns
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"segno/events"
+	"segno/events/kinds"
+	"segno/reconcilers"
+)
+
+// Bootstrap answers what makes the Service of the cluster's DNS: nothing when it
+// is there, or when its address is a Service's of before it was kept for it.
+func Bootstrap(view events.View) (events.Batch, error) {
+	key := reconcilers.Services.Key(kinds.DNSService.Namespace, kinds.DNSService.Name)
+	all, err := events.ListAs[*corev1.Service](view, events.Query{Resource: reconcilers.Services})
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", key, err)
+	}
+	for _, service := range all {
+		if service.Namespace == key.Namespace && service.Name == key.Name || service.Spec.ClusterIP == kinds.ClusterDNS.String() {
+			return nil, nil
+		}
+	}
+	return events.Batch{events.Create{Key: key, Object: service(), UID: reconcilers.UID("service", key.String(), view.Seq())}}, nil
+}
+
+func service() *corev1.Service {
+	port := func(name string, protocol corev1.Protocol) corev1.ServicePort {
+		return corev1.ServicePort{Name: name, Protocol: protocol, Port: 53, TargetPort: intstr.FromInt32(53)}
+	}
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: kinds.DNSService.Namespace, Name: kinds.DNSService.Name,
+			Labels: map[string]string{
+				"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "segno-dns",
+				"service.kubernetes.io/service-proxy-name": "segno-dns",
+			},
+		},
+		Spec: corev1.ServiceSpec{
+			ClusterIP: kinds.ClusterDNS.String(),
+			Ports:     []corev1.ServicePort{port("dns", corev1.ProtocolUDP), port("dns-tcp", corev1.ProtocolTCP)},
+		},
+	}
+}
