@@ -75,7 +75,7 @@ func (a *Agent) assemble() (err error) {
 	a.health = startingHealth(&a.info)
 	a.pods, err = pod.New(pod.Config{
 		Node:    pod.Node{Name: cfg.Node, Address: cfg.Address, Memory: a.info.capacity.Memory().Value()},
-		Runtime: cfg.Runtime, Network: cfg.Network, VolumeDir: cfg.below("volumes"), Concurrency: cfg.Concurrency,
+		Runtime: cfg.Runtime, Network: cfg.Network, VolumeDir: cfg.below("volumes"), DNS: cfg.DNS, Concurrency: cfg.Concurrency,
 		AlwaysHealthy: a.info.simulated,
 		Tell:          a.tell, Note: a.outbox.Note, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,
 	})

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/agents/pod"
+	"segno/agents/resolv"
 	"segno/agents/runtime"
 	"segno/proto"
 )
@@ -36,6 +37,8 @@ type Config struct {
 	// Listener is where the control plane asks for logs, exec and the like;
 	// nil serves none.
 	Listener net.Listener
+	// DNS is what pods are told of names; unset leaves that to the engine.
+	DNS resolv.Cluster
 	// StateDir keeps what should run and what is not yet told, so that both
 	// outlive the agent; empty keeps it in memory.
 	StateDir string

@@ -23,12 +23,16 @@ const mostConnections = 32
 // listen serves an address until ctx ends, also when it takes time until it can
 // be had.
 func (s *Server) listen(ctx context.Context, network string, address netip.AddrPort) error {
+	said := ""
 	for failures := 0; ; failures++ {
-		err := s.serve(ctx, network, address)
+		err := explained(s.serve(ctx, network, address))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		s.cfg.Logger.Warn("no DNS at this address", "error", explained(err))
+		if err.Error() != said { // once is enough
+			s.cfg.Logger.Warn("no DNS at this address", "error", err)
+			said = err.Error()
+		}
 		if err := wait.For(ctx, wait.Doubled(time.Second, 30*time.Second, failures)); err != nil {
 			return err
 		}
@@ -39,11 +43,11 @@ func (s *Server) listen(ctx context.Context, network string, address netip.AddrP
 func explained(err error) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("%w: another program listens there; stop it, or give the cluster's DNS another address with --cluster-dns", err)
+		return fmt.Errorf("serve DNS: %w: another program listens there; stop it, or give the cluster's DNS another address with --cluster-dns", err)
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w: ports below 1024 need root, or CAP_NET_BIND_SERVICE", err)
+		return fmt.Errorf("serve DNS: %w: ports below 1024 need root, or CAP_NET_BIND_SERVICE", err)
 	}
-	return err
+	return fmt.Errorf("serve DNS: %w", err)
 }
 
 func (s *Server) serve(ctx context.Context, network string, address netip.AddrPort) error {
@@ -61,7 +65,7 @@ func (s *Server) serve(ctx context.Context, network string, address netip.AddrPo
 		server.Listener = &fair{Listener: server.Listener, clients: map[netip.Addr]int{}}
 	}
 	if err != nil {
-		return fmt.Errorf("listen for DNS: %w", err)
+		return err
 	}
 	var started sync.WaitGroup // who stops it must not come first
 	started.Add(1)

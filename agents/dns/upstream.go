@@ -56,10 +56,13 @@ func (u *upstreams) set(servers []netip.AddrPort) {
 
 // returned notes a question that this server itself had sent out.
 func (u *upstreams) returned(q mdns.Question) bool {
+	if q.Qtype != mdns.TypeHINFO {
+		return false
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	server, ours := u.probes[strings.ToLower(q.Name)]
-	if !ours || q.Qtype != mdns.TypeHINFO {
+	if !ours {
 		return false
 	}
 	if !u.loops[server] {

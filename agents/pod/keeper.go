@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"segno/agents/resolv"
 	"segno/agents/runtime"
 	"segno/proto"
 )
@@ -29,6 +30,8 @@ type Config struct {
 	Network Network
 	// VolumeDir is where the pods' own volumes live; empty makes none.
 	VolumeDir string
+	// DNS is what pods are told of names; unset leaves that to the engine.
+	DNS resolv.Cluster
 	// AlwaysHealthy takes every probe as passed, for simulated containers.
 	AlwaysHealthy bool
 	// Concurrency bounds the pods that are worked on at once, but for those

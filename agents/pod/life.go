@@ -287,6 +287,9 @@ func (k *Keeper) createContainer(ctx context.Context, l *life, want Want, action
 	if err != nil {
 		return err
 	}
+	if err := k.giveNames(&spec, want.Pod, *l.state.Runtime.Sandbox); err != nil {
+		return err
+	}
 	if name := action.Ref.Container; imageDecidesUser(want.Pod, containerNamed(want.Pod, name)) {
 		image, err := k.cfg.Runtime.Image(ctx, spec.Image)
 		if err != nil {

@@ -4,7 +4,7 @@
 // pods of the cluster's DNS, and a pod's spec. What goes out: the text of the
 // pod's file, and what had to be left out of it.
 //
-// What never happens here: a file is read or written, a question is asked.
+// What never happens here: a file is written, a question is asked.
 //
-// Start with pod.go; conf.go reads and writes the format.
+// Start with pod.go; conf.go knows the format, file.go reads the node's.
 package resolv

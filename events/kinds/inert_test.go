@@ -23,7 +23,7 @@ func TestO10EveryFieldIsHonouredOrSaid(t *testing.T) {
 			"pod spec", corev1.PodSpec{}, pathsOf(inertPodFields),
 			"volumes initContainers containers restartPolicy terminationGracePeriodSeconds activeDeadlineSeconds nodeSelector " +
 				"serviceAccount nodeName hostNetwork hostPID hostIPC shareProcessNamespace securityContext hostname schedulerName " +
-				"tolerations hostAliases readinessGates preemptionPolicy overhead schedulingGates " +
+				"tolerations hostAliases dnsPolicy dnsConfig subdomain readinessGates preemptionPolicy overhead schedulingGates " +
 				"ephemeralContainers enableServiceLinks", // refused; a default that every pod has
 		},
 		{"affinity", corev1.Affinity{}, below("affinity.", pathsOf(inertPodFields)), "nodeAffinity"},

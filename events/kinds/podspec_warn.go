@@ -84,17 +84,6 @@ var inertPodFields = []inert[*corev1.PodSpec]{
 	{path: "evictionResponders", set: func(s *corev1.PodSpec) bool { return len(s.EvictionResponders) > 0 }},
 	{path: "os.name", set: func(s *corev1.PodSpec) bool { return s.OS != nil && s.OS.Name != corev1.Linux }},
 	{path: "hostUsers", set: func(s *corev1.PodSpec) bool { return !deref(s.HostUsers, true) }},
-	{
-		path: "dnsPolicy", says: "there is no DNS of the cluster in this version, pods use their node's",
-		set: func(s *corev1.PodSpec) bool {
-			return s.DNSPolicy == corev1.DNSNone || s.DNSPolicy == corev1.DNSClusterFirstWithHostNet
-		},
-	},
-	{path: "dnsConfig", set: func(s *corev1.PodSpec) bool { return s.DNSConfig != nil }},
-	{
-		path: "subdomain", says: "there is no DNS of the cluster in this version",
-		set: func(s *corev1.PodSpec) bool { return s.Subdomain != "" },
-	},
 	{path: "setHostnameAsFQDN", set: func(s *corev1.PodSpec) bool { return deref(s.SetHostnameAsFQDN, false) }},
 	{path: "hostnameOverride", set: func(s *corev1.PodSpec) bool { return deref(s.HostnameOverride, "") != "" }},
 }
