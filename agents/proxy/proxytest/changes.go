@@ -11,7 +11,7 @@ import (
 // draining: twenty conversations go on while the backends change a hundred times
 // below them, and new clients only meet those that there are.
 func draining(b *bench) {
-	sets := [][]string{{"a", "b", "c"}, {"b", "c"}, {"c"}, {"a"}, {"a", "x"}, {"x", "y"}, {"b"}, {"y", "a", "b"}}
+	sets := [][]string{{"a", "b", "c"}, {"b", "c"}, {"c"}, {"a"}, {"a", "x"}, {"x", "y"}, {"b"}, {}, {"y", "a", "b"}}
 	b.sync(b.web(sets[0]...))
 	var (
 		talking sync.WaitGroup
@@ -52,8 +52,12 @@ func draining(b *bench) {
 		} else {
 			b.set(b.web(now...))
 		}
-		if by, _ := b.client.ask(b, "", vipTCP); !slices.Contains(now, by) {
-			b.Errorf("change %d: a new client met %s, there are only %v", i, by, now)
+		if c, err := b.client.dial("", vipTCP, patience); err != nil && len(now) > 0 {
+			b.Fatalf("change %d: a new client among %v: %v", i, now, err)
+		} else if err == nil && !slices.Contains(now, c.by) {
+			b.Errorf("change %d: a new client met %s, there are only %v", i, c.by, now)
+		} else if err == nil {
+			_ = c.Close()
 		}
 		// Every change lasts until the conversations went on below it.
 		enough := said.Load() + 20
