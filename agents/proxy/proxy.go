@@ -38,6 +38,9 @@ const (
 
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
+
+	// doubtAfter attempts at one Service everything is compared, once.
+	doubtAfter = 3
 )
 
 // Proxy follows a catalog and tells a plane.
@@ -234,6 +237,9 @@ func (r *round) settle(ctx context.Context, told []Rules, failures Failures) {
 		before := r.retries[name].failed
 		r.retries[name] = retry{before + 1, time.Now().Add(wait.Spread(firstRetry, lastRetry, before))}
 		r.cfg.Logger.Warn("a Service does not work on this node", "service", name, "error", all[name], "attempt", before+1)
+		if failures[name] != nil && before+1 == doubtAfter {
+			r.syncAt = time.Time{} // perhaps what is there is not what the plane believes
+		}
 	}
 }
 

@@ -179,9 +179,13 @@ func TestS3AServiceThatFailsIsTriedAgainAlone(t *testing.T) {
 		if calls[0] != "sync bad web" || len(calls) < 8 || len(calls) > 14 {
 			t.Errorf("%d calls in the first minute: %v", len(calls), calls)
 		}
-		for _, call := range calls[1:] {
-			if call != "set bad" {
-				t.Errorf("unasked: %s", call)
+		for i, call := range calls {
+			want := "set bad"
+			if i == 0 || i == doubtAfter { // at start, and once in doubt
+				want = "sync bad web"
+			}
+			if call != want {
+				t.Errorf("call %d: %s, want %s", i, call, want)
 			}
 		}
 		m.failing(nil)

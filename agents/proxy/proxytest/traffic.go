@@ -113,6 +113,10 @@ func udpMoves(b *bench) {
 	b.until("the flow goes to b", patience, func() bool { by, _, _ := f.ask(brief); return by == "b" })
 	b.sync(b.web("c"))
 	b.until("the flow goes to c", patience, func() bool { by, _, _ := f.ask(brief); return by == "c" })
+	gone := b.web("c")
+	gone.Spec.ClusterIP = "None"
+	b.set(gone)
+	b.until("the flow ends with its Service", patience, func() bool { _, _, err := f.ask(brief); return err != nil })
 }
 
 // udpFinds: a client that never stops sending, from before there was a backend.

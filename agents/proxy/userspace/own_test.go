@@ -176,6 +176,11 @@ func TestS3IdleServicesCostTheirListeners(t *testing.T) {
 	if all, err := locals(); len(all) != services || err != nil {
 		t.Errorf("%d addresses were made local, %v", len(all), err)
 	}
+	p.cut() // as if the process had died
+	p, _ = started(t, rules[:2]...)
+	if all, err := locals(); len(all) != 1 || err != nil {
+		t.Errorf("%d addresses are local after a restart, %v", len(all), err)
+	}
 	if err := p.Remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
