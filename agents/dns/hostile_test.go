@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -52,7 +51,7 @@ func FuzzPacket(f *testing.F) {
 		if query.Unpack(packet) != nil {
 			return
 		}
-		out, err := packed(s.respond(context.Background(), query), query, udp)
+		out, err := packed(s.respond(t.Context(), query), query, udp)
 		if err != nil {
 			return // as when the question itself could not be written again
 		}

@@ -47,15 +47,13 @@ func run(t testing.TB, cfg Config) (*Server, netip.AddrPort) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := s.Run(ctx); !errors.Is(err, context.Canceled) {
+		if err := s.Run(t.Context()); !errors.Is(err, context.Canceled) {
 			t.Errorf("Run: %v", err)
 		}
 	})
 	t.Cleanup(running.Wait)
-	t.Cleanup(cancel)
 	for _, address := range cfg.Addresses {
 		answers(t, "udp", address)
 		answers(t, "tcp", address)
