@@ -213,8 +213,12 @@ func (f *testFold) Watch(ctx context.Context, after proto.Seq, resources ...prot
 			f.mu.Unlock()
 			next += len(behind)
 			for i, c := range behind {
-				if i+1 < len(behind) && behind[i+1].Seq == c.Seq && behind[i+1].Event.Key == c.Event.Key {
+				same := func(o events.Change) bool { return o.Seq == c.Seq && o.Event.Key == c.Event.Key }
+				if i+1 < len(behind) && same(behind[i+1]) {
 					continue
+				}
+				for first := i - 1; first >= 0 && same(behind[first]); first-- {
+					c.Before = behind[first].Before
 				}
 				if c.Seq > after && slices.Contains(resources, c.Event.Key.Resource) && !yield(c, nil) {
 					return

@@ -64,7 +64,7 @@ func (i Identity) permissions() *natsd.Permissions {
 		node := proto.NodeName(i.Name)
 		return &natsd.Permissions{
 			Publish:   only(proto.NodeReports(node)),
-			Subscribe: only(inbox, proto.NodeCalls(node)),
+			Subscribe: only(inbox, proto.NodeCalls(node), proto.SharedWant),
 			Response:  &natsd.ResponsePermission{MaxMsgs: 1, Expires: 2 * time.Minute},
 		}
 	case RoleJoin:

@@ -40,7 +40,7 @@ func TestN5ForgedSubjectsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := make(chan *nats.Msg, 100)
-	for _, subject := range []string{"cmd.>", "sts.>", "node.>", "join.>", "ev.>", "nt.>", "ls.>", "feed.>"} {
+	for _, subject := range []string{"cmd.>", "sts.>", "node.>", "join.>", "ev.>", "nt.>", "ls.>", "feed.>", "shared.>"} {
 		if _, err := spy.nc.ChanSubscribe(subject, seen); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestN5ForgedSubjectsAreRefused(t *testing.T) {
 		"ev.-.configmaps.default", "nt.-.events.default", "ls.-.leases.x",
 		"$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.MSG.DELETE.EVENTS", "$JS.API.STREAM.CREATE.X",
 		"$JS.API.DIRECT.GET.EVENTS", "$SYS.REQ.SERVER.PING", "feed.-.pods.default.x", "forged.x",
-		"cmd.bob.dial", "cmd.*.dial", "sts.n2.report", "node.n1_example.want", "node.n2.dial", "join.0123456789", "_INBOX_user:bob.x", "_INBOX_system:bus.x",
+		"cmd.bob.dial", "cmd.*.dial", "sts.n2.report", "node.n1_example.want", "node.n2.dial", "sts.n2.shared", "shared.want", "join.0123456789", "_INBOX_user:bob.x", "_INBOX_system:bus.x",
 	}
 	for _, who := range []struct {
 		role Role

@@ -33,12 +33,14 @@ type RelayConfig struct {
 }
 
 // Relay tells each node what concerns it, as it becomes durable: its own Node
-// object, and the pods that are bound to it. One subscription to the log serves
-// all nodes. Messages to a node are counted: a node that misses one asks for
-// everything (Sync), and so does one that connects anew.
+// object, and the pods that are bound to it; and all nodes at once what each has
+// to know (shared.go). One subscription to the log serves all nodes. Messages
+// are counted: a node that misses one asks for everything (Sync), and so does
+// one that connects anew.
 type Relay struct {
-	cfg RelayConfig
-	log *slog.Logger
+	cfg    RelayConfig
+	log    *slog.Logger
+	shared shared
 
 	mu    sync.Mutex // held across publish: order must match the counter
 	base  uint64     // of counters: rises with each start
@@ -55,25 +57,29 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 	if cfg.Conn == nil || cfg.Events == nil || cfg.Table == nil {
 		return nil, errors.New("relay: Conn, Events and Table are needed")
 	}
+	base := uint64(time.Now().UnixMilli())
 	return &Relay{
-		cfg:   cfg,
-		log:   orDefault(cfg.Log),
-		base:  uint64(time.Now().UnixMilli()),
-		nodes: map[proto.NodeName]*relayed{},
+		cfg: cfg, log: orDefault(cfg.Log), shared: shared{counter: base},
+		base: base, nodes: map[proto.NodeName]*relayed{},
 	}, nil
 }
 
 // Run relays until ctx ends.
 func (r *Relay) Run(ctx context.Context) error {
 	from := r.cfg.Events.View().Seq()
-	sub, err := r.cfg.Conn.nc.Subscribe(proto.AnyNode("sync"), r.sync)
-	if err != nil {
-		return fmt.Errorf("relay to nodes: %w", err)
+	for what, answer := range map[string]nats.MsgHandler{"sync": r.sync, "shared": r.syncShared} {
+		sub, err := r.cfg.Conn.nc.Subscribe(proto.AnyNode(what), answer)
+		if err != nil {
+			return fmt.Errorf("relay to nodes: %w", err)
+		}
+		defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
 	}
-	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
-	for change, err := range r.cfg.Events.Watch(ctx, from, podResource, nodeResource) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go r.repeatShared(ctx)
+	for change, err := range r.cfg.Events.Watch(ctx, from, podResource, nodeResource, serviceResource, sliceResource) {
 		if err == nil {
-			err = r.change(change)
+			err = errors.Join(r.change(change), r.changeShared(change))
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -114,10 +120,7 @@ func (r *Relay) change(c events.Change) error {
 	if c.Event.Section == proto.SectionStatus && c.Actor == proto.NodeActor(node) {
 		return nil // the node's own words
 	}
-	want := proto.WantPod{Key: c.After.Key, UID: c.After.UID, Seq: c.Seq, Gone: c.After.Deleted}
-	if !want.Gone {
-		want.Body = bodyOf(c.After)
-	}
+	want := wantOf(c)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	to := r.of(node)
@@ -137,6 +140,9 @@ func (r *Relay) concerned(record *events.Record) (proto.NodeName, error) {
 	if record.Key.Resource == nodeResource {
 		return proto.NodeName(record.Key.Name), nil
 	}
+	if record.Key.Resource != podResource {
+		return "", nil
+	}
 	object, err := r.cfg.Table.Decode(record)
 	if err != nil {
 		return "", err
@@ -146,87 +152,4 @@ func (r *Relay) concerned(record *events.Record) (proto.NodeName, error) {
 		return "", nil
 	}
 	return proto.NodeName(pod.Spec.NodeName), nil
-}
-
-// bodyOf is the object's protobuf: its sections, one behind the other.
-func bodyOf(record *events.Record) []byte {
-	body := make([]byte, 0, len(record.Spec)+len(record.Status))
-	return append(append(body, record.Spec...), record.Status...)
-}
-
-// syncPart is how many bytes of objects one message of a sync carries, unless
-// it is a single larger one: far below what the server takes in one message.
-const syncPart = 1 << 20
-
-// sync answers everything that the node should know, in parts, and from which
-// message on it goes on from there.
-func (r *Relay) sync(msg *nats.Msg) {
-	node := proto.NodeName(proto.Pinned(msg.Subject))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	view := r.cfg.Events.View()
-	to := r.of(node)
-	s := syncing{
-		want: proto.Want{Counter: to.counter, Full: true},
-		send: func(part proto.Want) error { return r.cfg.Conn.answer(msg, proto.NodeActor(node), part) },
-	}
-	if err := s.everything(view, node); err != nil {
-		r.log.Warn("a node was not told what to run; it will ask again", "node", node, "error", err)
-		return
-	}
-	to.synced = view.Seq()
-}
-
-// syncing is a full sync under way.
-type syncing struct {
-	send func(part proto.Want) error
-	want proto.Want // the next part
-	size int        // of its bodies
-}
-
-// everything sends the node's own object first, then its pods.
-func (s *syncing) everything(view events.View, node proto.NodeName) error {
-	own, found, err := events.GetAs[*corev1.Node](view, nodeResource.Key("", string(node)))
-	if err != nil {
-		return fmt.Errorf("read node %s: %w", node, err)
-	}
-	if found {
-		if err := s.add(nodeResource, own); err != nil {
-			return err
-		}
-	}
-	pods, err := events.ListAs[*corev1.Pod](view, events.Query{Resource: podResource, Node: node})
-	if err != nil {
-		return fmt.Errorf("list the pods of node %s: %w", node, err)
-	}
-	for _, pod := range pods {
-		if err := s.add(podResource, pod); err != nil {
-			return err
-		}
-	}
-	return s.send(s.want)
-}
-
-// add puts an object into the part, or into the next one when this one is full.
-func (s *syncing) add(resource proto.Resource, object events.Object) error {
-	key := resource.Key(object.GetNamespace(), object.GetName())
-	seq, err := proto.ParseSeq(object.GetResourceVersion())
-	if err != nil {
-		return fmt.Errorf("version of %s: %w", key, err)
-	}
-	body, err := object.(interface{ Marshal() ([]byte, error) }).Marshal()
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", key, err)
-	}
-	if s.size > 0 && s.size+len(body) > syncPart {
-		s.want.More = true
-		if err := s.send(s.want); err != nil {
-			return err
-		}
-		s.want = proto.Want{Counter: s.want.Counter, Full: true, Part: s.want.Part + 1}
-		s.size = 0
-	}
-	s.want.Pods = append(s.want.Pods, proto.WantPod{Key: key, UID: string(object.GetUID()), Seq: seq, Body: body})
-	s.size += len(body)
-	return nil
 }

@@ -119,7 +119,7 @@ func TestN6WantsCloseWhenSomethingMayBeMissed(t *testing.T) {
 		}
 
 		slow := hear(t, link)
-		for range linkBuffer + 10 {
+		for range hearingBuffer + 10 {
 			if err := w.control.nc.Publish(proto.NodeWant("n1"), proto.Pack(proto.Want{})); err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestN6WantsCloseWhenSomethingMayBeMissed(t *testing.T) {
 		for range slow {
 			n++
 		}
-		if n != linkBuffer {
+		if n != hearingBuffer {
 			t.Errorf("heard %d messages before the end", n)
 		}
 
@@ -170,7 +170,7 @@ func TestN6ALargeSyncComesInParts(t *testing.T) {
 		parts = append(parts, part)
 		return nil
 	}}
-	if err := s.everything(w.View(), "n1"); err != nil {
+	if err := s.everythingOf(w.View(), "n1"); err != nil {
 		t.Fatal(err)
 	}
 	if len(parts) < 10 {

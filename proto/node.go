@@ -6,8 +6,11 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Want is what the control plane relays to one node: pods that it should run.
-// Counter rises by one a message; a gap, or a reconnect, asks for a full sync.
+// Want is what the control plane relays to one node: pods that it should run; or
+// to all: Services, what is behind them, and where the nodes are. Counter rises
+// by one a message; a gap, or a reconnect, asks for a full sync. One without
+// Pods changes nothing and does not count: it says the Counter again, so that
+// who missed the last message finds out.
 //
 // A full sync comes in parts, one message each: all have the same Counter and
 // are numbered from 0. It is everything once the part without More is there;
@@ -18,15 +21,19 @@ type Want struct {
 	Pods    []WantPod `msgpack:"p"`
 	Part    uint32    `msgpack:"a,omitempty"` // of a full sync
 	More    bool      `msgpack:"m,omitempty"` // further parts follow
+	// Seq of a full sync of what all nodes are told: it has everything up to
+	// here. What is told after it may be older, for others' sake.
+	Seq Seq `msgpack:"q,omitempty"`
 }
 
-// WantPod is one pod as it should be, or the word that it is gone.
+// WantPod is one pod, or another object that nodes are told of, as it should
+// be, or the word that it is gone.
 type WantPod struct {
 	Key  ObjectKey `msgpack:"k"`
 	UID  string    `msgpack:"u"`
 	Seq  Seq       `msgpack:"s"` // newest event: the cause of what the node does next
 	Gone bool      `msgpack:"g"` // the object no longer exists: clean up without a report
-	Body []byte    `msgpack:"b"` // protobuf of the whole v1.Pod
+	Body []byte    `msgpack:"b"` // protobuf of the whole object
 }
 
 // Report carries statuses from a node to the control plane. It is acknowledged

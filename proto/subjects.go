@@ -24,8 +24,9 @@ const (
 //	au.requests                                 what was asked, for the audit
 //	feed.<group>.<resource>.<namespace>.<name>  durable events, for plain NATS clients
 //	cmd.<user>.dial                             a person opens a connection to the API
-//	sts.<node>.report | sync | beat | register  a node calls the control plane
+//	sts.<node>.report | sync | shared | beat | register  a node calls the control plane
 //	node.<node>.dial | want                     the control plane calls a node
+//	shared.want                                 the control plane tells all nodes
 //	cmd.<user>.tunnel.<id>                      frames of an open connection: to the API,
 //	node.<node>.tunnel.<id>                     to a node,
 //	sts.<node>.tunnel.<id>                      and back from it
@@ -171,13 +172,16 @@ func NodeReport(n NodeName) string { return "sts." + token(string(n)) + ".report
 // NodeSync is where a node asks for everything that it should run.
 func NodeSync(n NodeName) string { return "sts." + token(string(n)) + ".sync" }
 
+// NodeShared is where a node asks for everything that all nodes are told.
+func NodeShared(n NodeName) string { return "sts." + token(string(n)) + ".shared" }
+
 // NodeBeat is where a node says that it is alive.
 func NodeBeat(n NodeName) string { return "sts." + token(string(n)) + ".beat" }
 
 // NodeRegister is where a node says what it is: the Node object.
 func NodeRegister(n NodeName) string { return "sts." + token(string(n)) + ".register" }
 
-// AnyNode matches the given last token ("report", "sync", "beat", "register") of all
+// AnyNode matches the given last token ("report", "sync", "shared", "beat", "register") of all
 // nodes; the node is token 1.
 func AnyNode(what string) string { return "sts.*." + what }
 
@@ -186,6 +190,9 @@ func NodeDial(n NodeName) string { return "node." + token(string(n)) + ".dial" }
 
 // NodeWant is where the control plane relays what a node should run.
 func NodeWant(n NodeName) string { return "node." + token(string(n)) + ".want" }
+
+// SharedWant is where the control plane tells all nodes at once.
+const SharedWant = "shared.want"
 
 // TunnelSubjects answers where the frames of one connection go that was asked
 // for at the dial subject: forth to who accepted, and back to who dialled. Both

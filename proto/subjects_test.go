@@ -99,6 +99,7 @@ func TestSubjectsAsDocumented(t *testing.T) {
 		UserDial("ann@example.com"):                                                                    "cmd.ann@example_com.dial",
 		NodeReport("n1.local"):                                                                         "sts.n1_local.report",
 		NodeSync("n1"):                                                                                 "sts.n1.sync",
+		NodeShared("n1.local"):                                                                         "sts.n1_local.shared",
 		NodeBeat("n1"):                                                                                 "sts.n1.beat",
 		AnyNode("beat"):                                                                                "sts.*.beat",
 		NodeDial("n1"):                                                                                 "node.n1.dial",
