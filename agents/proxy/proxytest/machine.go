@@ -1,9 +1,12 @@
 package proxytest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -88,7 +91,40 @@ func newMachine(t testing.TB) *machine {
 	for _, p := range m.pods {
 		p.serve(t)
 	}
+	m.ready(t)
 	return m
+}
+
+// ready waits until neighbours know each other: links that were just made lose
+// packets.
+func (m *machine) ready(t testing.TB) {
+	t.Helper()
+	reach := func(from *space, to string) {
+		t.Helper()
+		for end := time.Now().Add(4 * patience); ; {
+			c, err := from.dial("", to, patience)
+			if err == nil {
+				_ = c.Close()
+				return
+			}
+			if errors.Is(err, syscall.ECONNREFUSED) { // there is somebody
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the network of the test does not work: %v", err)
+			}
+		}
+	}
+	reach(m.client, at(farIP, 1))
+	reach(m.client, at(farIP6, 1))
+	for _, from := range []*space{m.client, m.far} {
+		reach(from, at(nodeIP, 1))
+		reach(from, at(nodeIP6, 1))
+	}
+	for _, p := range m.pods {
+		reach(m.node, at(p.ip, tcpPort))
+		reach(m.node, at(p.ip6, tcpPort))
+	}
 }
 
 // tidy leaves the node's namespace as it was.
