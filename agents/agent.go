@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -29,7 +28,8 @@ type Agent struct {
 	told   disk.Folder // their newest status: where a restarted agent goes on
 	self   disk.Folder // the Node object as it last was
 
-	counter atomic.Uint64 // of the newest Want that was applied
+	own     ear           // hears what this node should run
+	shared  *shared       // hears what all nodes know; nil does not
 	behind  chan struct{} // a Want was missed: sync
 	changed chan struct{} // the node's health changed: tell
 
@@ -50,6 +50,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
 	}
 	a := &Agent{cfg: cfg, unlock: unlock, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	a.own.feed, a.own.all, a.own.one = cfg.Link, a.applyAll, a.applyOne
 	if err := a.assemble(); err != nil {
 		unlock()
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
@@ -71,6 +72,9 @@ func (a *Agent) assemble() (err error) {
 	if err != nil {
 		return err
 	}
+	if a.shared, err = newShared(cfg); err != nil {
+		return err
+	}
 	a.info = readFacts(&a.cfg)
 	a.health = startingHealth(&a.info)
 	a.pods, err = pod.New(pod.Config{
@@ -88,6 +92,7 @@ func (a *Agent) assemble() (err error) {
 // Run keeps the node until ctx ends, once. Its containers go on without it.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.unlock()
+	defer a.shared.close()
 	if err := a.run(ctx); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -103,6 +108,11 @@ func (a *Agent) run(ctx context.Context) error {
 	group.Go(func() error { return a.watchEngine(ctx) })
 	group.Go(func() error { return a.follow(ctx) })
 	group.Go(func() error { return a.beat(ctx) })
+	if a.shared != nil {
+		group.Go(func() error {
+			return a.keepOn(ctx, "nothing new is known of Services; traffic goes as before", a.shared.followOnce)
+		})
+	}
 	if a.cfg.Listener != nil {
 		group.Go(func() error {
 			return server.Run(ctx, server.Config{

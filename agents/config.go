@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"segno/agents/catalog"
 	"segno/agents/pod"
 	"segno/agents/resolv"
 	"segno/agents/runtime"
@@ -37,6 +38,10 @@ type Config struct {
 	// Listener is where the control plane asks for logs, exec and the like;
 	// nil serves none.
 	Listener net.Listener
+	// Shared tells what all nodes know, for the Catalog; nil tells nothing.
+	Shared Feed
+	// Catalog of what all nodes know: the agent fills it; nil is one of its own.
+	Catalog *catalog.Catalog
 	// DNS is what pods are told of names; unset leaves that to the engine.
 	DNS resolv.Cluster
 	// StateDir keeps what should run and what is not yet told, so that both
@@ -79,6 +84,9 @@ func (c *Config) complete() error {
 	}
 	if c.StatusPeriod <= 0 {
 		c.StatusPeriod = 5 * time.Minute
+	}
+	if c.Catalog == nil {
+		c.Catalog = &catalog.Catalog{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -17,11 +17,16 @@ import (
 // person asked for no grace, the node gives the process a moment.
 const goneGrace = 2 * time.Second
 
-// follow registers the node and applies what is relayed to it, for ever. A
-// failure means only that nothing new is known: pods go on.
+// follow registers the node and applies what is relayed to it, for ever.
 func (a *Agent) follow(ctx context.Context) error {
+	return a.keepOn(ctx, "nothing new is known from the control plane; pods go on", a.followOnce)
+}
+
+// keepOn follows a feed for ever, by one connection after the other. A failure
+// means only that nothing new is known.
+func (a *Agent) keepOn(ctx context.Context, failed string, once func(context.Context) (synced bool, err error)) error {
 	for failures := 0; ; {
-		synced, err := a.followOnce(ctx)
+		synced, err := once(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -29,7 +34,7 @@ func (a *Agent) follow(ctx context.Context) error {
 			failures = 0
 		}
 		if err != nil && failures == 0 {
-			a.cfg.Logger.Warn("nothing new is known from the control plane; pods go on", "error", err)
+			a.cfg.Logger.Warn(failed, "error", err)
 		}
 		if err := again(ctx, failures); err != nil {
 			return err
@@ -59,7 +64,7 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 	if err := a.register(ctx); err != nil {
 		return false, err
 	}
-	if err := a.sync(ctx); err != nil {
+	if err := a.own.sync(ctx); err != nil {
 		return false, err
 	}
 	register := time.NewTimer(a.registerAgain())
@@ -70,16 +75,16 @@ func (a *Agent) followOnce(ctx context.Context) (synced bool, err error) {
 			return true, ctx.Err()
 		case <-register.C:
 			if err = a.register(ctx); err == nil {
-				err = a.sync(ctx) // also finds an end that was told and not taken
+				err = a.own.sync(ctx) // also finds an end that was told and not taken
 			}
 			register.Reset(a.registerAgain())
 		case <-a.behind:
-			err = a.sync(ctx)
+			err = a.own.sync(ctx)
 		case want, open := <-wants:
 			if !open {
 				return true, nil
 			}
-			err = a.relayed(ctx, want)
+			err = a.own.relayed(ctx, want)
 		}
 		if err != nil {
 			return true, err
@@ -97,34 +102,6 @@ func (a *Agent) registerAgain() time.Duration {
 		return time.Second
 	}
 	return a.cfg.StatusPeriod
-}
-
-// relayed applies the next Want, and asks for everything when one is missing.
-func (a *Agent) relayed(ctx context.Context, want proto.Want) error {
-	newest := a.counter.Load()
-	switch {
-	case want.Full:
-		a.applyAll(ctx, want)
-		return nil
-	case want.Counter <= newest:
-		return nil
-	case want.Counter > newest+1:
-		return a.sync(ctx)
-	}
-	for i := range want.Pods {
-		a.applyOne(ctx, &want.Pods[i])
-	}
-	a.counter.Store(want.Counter)
-	return nil
-}
-
-func (a *Agent) sync(ctx context.Context) error {
-	want, err := a.cfg.Link.Sync(ctx)
-	if err != nil {
-		return fmt.Errorf("sync: %w", err)
-	}
-	a.applyAll(ctx, want)
-	return nil
 }
 
 // applyAll makes what the node should run exactly what the message has. A pod
@@ -145,7 +122,6 @@ func (a *Agent) applyAll(ctx context.Context, all proto.Want) {
 		}
 	}
 	a.pods.WantAll(wants, unread...)
-	a.counter.Store(all.Counter)
 }
 
 // applyOne does not fail: what is wrong with one object must not keep others

@@ -16,18 +16,19 @@ import (
 var (
 	Services = proto.Resource{Name: "services"}
 	Slices   = proto.Resource{Group: discoveryv1.GroupName, Name: "endpointslices"}
+	Nodes    = proto.Resource{Name: "nodes"}
 )
 
-// Holds says whether a catalog takes objects of the resource.
-func Holds(resource proto.Resource) bool { return resource == Services || resource == Slices }
-
-// Catalog holds the Services of a cluster with their EndpointSlices. The zero
-// Catalog is empty and ready. It is safe for concurrent use.
+// Catalog holds the Services of a cluster with their EndpointSlices, and where
+// its nodes are. The zero Catalog is empty and ready. It is safe for concurrent
+// use.
 type Catalog struct {
 	mu        sync.RWMutex
 	services  map[types.NamespacedName]*entry
 	owners    map[types.NamespacedName]types.NamespacedName // of each slice: its Service
 	followers map[*Follower]struct{}
+	nodes     map[string]*corev1.Node
+	moved     chan struct{} // closed when nodes change; nil while nobody waits
 }
 
 // entry is a Service with its slices; either may be there before the other.
@@ -101,6 +102,7 @@ func (c *Catalog) Replace(objects []proto.WantPod) error {
 	defer c.mu.Unlock()
 	before := c.services
 	c.services, c.owners = next.services, next.owners
+	c.setNodes(next.nodes)
 	for name := range before {
 		c.changed(name)
 	}
@@ -122,6 +124,7 @@ func read(object *proto.WantPod) (func(*Catalog), error) {
 		if err := service.Unmarshal(object.Body); err != nil {
 			return nil, fmt.Errorf("decode %s: %w", object.Key, err)
 		}
+		service.ManagedFields = nil // nobody asks a node for them
 		return func(c *Catalog) { c.setService(name, service) }, nil
 	case Slices:
 		if object.Gone {
@@ -131,9 +134,19 @@ func read(object *proto.WantPod) (func(*Catalog), error) {
 		if err := slice.Unmarshal(object.Body); err != nil {
 			return nil, fmt.Errorf("decode %s: %w", object.Key, err)
 		}
+		slice.ManagedFields = nil // nobody asks a node for them
 		return func(c *Catalog) { c.setSlice(name, slice) }, nil
+	case Nodes:
+		if object.Gone {
+			return func(c *Catalog) { c.setNode(name.Name, nil) }, nil
+		}
+		node := &corev1.Node{}
+		if err := node.Unmarshal(object.Body); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", object.Key, err)
+		}
+		return func(c *Catalog) { c.setNode(name.Name, node) }, nil
 	}
-	return nil, fmt.Errorf("%s: a catalog holds Services and EndpointSlices only", object.Key)
+	return nil, fmt.Errorf("%s: a catalog holds Services, EndpointSlices and Nodes only", object.Key)
 }
 
 func (c *Catalog) setService(name types.NamespacedName, service *corev1.Service) {

@@ -113,3 +113,48 @@ func TestS2AReplacedCatalogTellsWhatWentToo(t *testing.T) {
 		t.Errorf("a closed follower was told, or %v", err)
 	}
 }
+
+func node(t *testing.T, name, cidr string) proto.WantPod {
+	t.Helper()
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDR: cidr}}
+	body, err := n.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proto.WantPod{Key: Nodes.Key("", name), Body: body}
+}
+
+func TestS8ACatalogSaysWhereTheNodesAre(t *testing.T) {
+	c := &Catalog{}
+	told := func(what, want string, changes bool, apply func() error) {
+		t.Helper()
+		_, moved := c.Nodes()
+		if err := apply(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		changed := false
+		select {
+		case <-moved:
+			changed = true
+		default:
+		}
+		var have []string
+		nodes, _ := c.Nodes()
+		for _, n := range nodes {
+			have = append(have, n.Name+" "+n.Spec.PodCIDR)
+		}
+		slices.Sort(have)
+		if got := strings.Join(have, ", "); got != want || changed != changes {
+			t.Errorf("%s: %q, changed %t, want %q, %t", what, got, changed, want, changes)
+		}
+	}
+	one := func(p proto.WantPod) func() error { return func() error { return c.Apply(&p) } }
+	all := func(p ...proto.WantPod) func() error { return func() error { return c.Replace(p) } }
+	a, b := node(t, "a", "10.244.0.0/24"), node(t, "b", "10.244.1.0/24")
+	told("the first", "a 10.244.0.0/24", true, one(a))
+	told("another", "a 10.244.0.0/24, b 10.244.1.0/24", true, one(b))
+	told("the same", "a 10.244.0.0/24, b 10.244.1.0/24", false, all(a, b, service(t, web, "10.96.0.7")))
+	told("a Service", "a 10.244.0.0/24, b 10.244.1.0/24", false, one(service(t, api, "10.96.0.8")))
+	told("another network", "a 10.244.9.0/24, b 10.244.1.0/24", true, all(node(t, "a", "10.244.9.0/24"), b))
+	told("one goes", "b 10.244.1.0/24", true, one(gone(a)))
+}

@@ -5,7 +5,8 @@
 // record that is half old and half new, or an invented one; a torn file is
 // reported and left out.
 //
-// Start with this file; lock.go keeps a second agent away.
+// Start with this file; journal.go keeps many records in one file, lock.go keeps
+// a second agent away.
 package disk
 
 import (

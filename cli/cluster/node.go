@@ -204,7 +204,7 @@ func (n *node) agent(conn *bus.Conn, address netip.Addr, log *slog.Logger) (*age
 		return nil, err
 	}
 	return agents.New(agents.Config{
-		Node: n.name, Link: bus.NewLink(conn, n.name), Runtime: n.runtime, Network: n.network, Listener: listener,
+		Node: n.name, Link: bus.NewLink(conn, n.name), Shared: bus.NewShared(conn, n.name), Runtime: n.runtime, Network: n.network, Listener: listener,
 		StateDir: n.dir, Version: version.API().GitVersion, Address: address, Logger: log,
 	})
 }
