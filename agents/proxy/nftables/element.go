@@ -2,7 +2,6 @@ package nftables
 
 import (
 	"slices"
-	"time"
 
 	"segno/agents/proxy"
 )
@@ -13,17 +12,16 @@ import (
 type set uint8
 
 const (
-	members    set = iota // frontend, backend: who may keep a sticky client
-	hairpins              // backend, backend: who may come back to itself
+	hairpins   set = iota // backend, backend: who may come back to itself
 	masquerade            // frontend: whose clients from outside appear as the node
 	backends              // frontend, index → backend
-	inside                // frontend → class, for clients on this node, where it differs
-	frontends             // frontend → class
+	inside                // frontend, class: for clients on this node, where it differs
+	frontends             // frontend, class
 	sets
 )
 
 func (s set) String() string {
-	return [...]string{"members", "hairpins", "masquerade", "backends", "inside", "frontends"}[s]
+	return [...]string{"hairpins", "masqueraded", "backends", "inside", "frontends"}[s]
 }
 
 // element is a place in a set of a family.
@@ -36,41 +34,36 @@ type element struct {
 // elements are what is in the sets, and with it its value in maps.
 type elements map[element]string
 
-// class says how a frontend chooses a backend. It is all that the map of
-// frontends holds; what a class does is a chain, made once for all.
-type class struct {
-	count  uint32 // of backends; or one of the verdicts
-	inside bool   // takes the backends for those inside
-	sticky time.Duration
-}
+// class says what becomes of new connections to a frontend: a number of
+// backends, one of which is taken, or one of those below. What a class does is
+// one rule for all its frontends.
+type class uint32
 
-// verdicts are counts that no frontend has.
 const (
-	dropping  = 1<<32 - 1
-	rejecting = 1<<32 - 2
+	// insideFlag marks classes of the set inside, and the indexes of backends
+	// for those inside.
+	insideFlag class = 1 << 20
+
+	dropping  class = 1<<32 - 1 - iota
+	rejecting       // nobody answers
+	special         // has its own line in the set inside
+	sticky          // has a chain of its own
 )
 
-func classOf(f *proxy.Frontend, c proxy.Choice, inside bool) class {
+func classOf(f *proxy.Frontend, c proxy.Choice) class {
 	switch {
+	case len(c.Backends) > 0 && f.Affinity > 0:
+		return sticky
 	case len(c.Backends) > 0:
-		return class{uint32(len(c.Backends)), inside, f.Affinity}
+		return class(len(c.Backends))
 	case c.Drop:
-		return class{count: dropping}
+		return dropping
 	}
-	return class{count: rejecting}
+	return rejecting
 }
 
-// insideFlag is beside the seconds of a class, and added to the indexes of
-// backends for those inside.
-const insideFlag = 1 << 20
-
-func (c class) bytes() []byte {
-	second := uint32(c.sticky / time.Second)
-	if c.inside {
-		second |= insideFlag
-	}
-	return append(word(c.count), word(second)...)
-}
+// counts says that a class is a number of backends.
+func (c class) counts() bool { return c < sticky }
 
 func dialBytes(d proxy.Dial) []byte {
 	return append(append(bytesOf(d.Address), protocols[string(d.Protocol)], 0, 0, 0), port(d.Port)...)
@@ -90,27 +83,26 @@ func (e elements) add(rules *proxy.Rules, classes map[class]struct{}) {
 
 func (e elements) addFrontend(f *proxy.Frontend, classes map[class]struct{}) {
 	v6, dial := uint8(of(f.Dial.Address)), dialBytes(f.Dial)
-	put := func(s set, key []byte, value []byte) { e[element{v6, s, string(key)}] = string(value) }
-	choice := func(s set, c proxy.Choice, in bool) {
-		k := classOf(f, c, in)
-		classes[k] = struct{}{}
-		put(s, dial, k.bytes())
-		first := uint32(0)
-		if in {
-			first = insideFlag
+	put := func(s set, value []byte, key ...[]byte) {
+		e[element{v6, s, string(slices.Concat(append([][]byte{dial}, key...)...))}] = string(value)
+	}
+	choice := func(s set, c proxy.Choice, flag class) {
+		k := classOf(f, c)
+		put(s, nil, word(uint32(k)))
+		if !k.counts() {
+			return
 		}
+		classes[k|flag] = struct{}{}
 		for i, b := range c.Backends {
-			put(backends, slices.Concat(dial, word(first+uint32(i))), backendBytes(b))
-			if f.Affinity > 0 {
-				put(members, slices.Concat(dial, backendBytes(b)), nil)
-			}
+			put(backends, backendBytes(b), word(uint32(flag)+uint32(i)))
 		}
 	}
-	choice(frontends, f.Outside, false)
+	choice(frontends, f.Outside, 0)
 	if f.Split() {
-		choice(inside, f.Inside, true)
+		choice(inside, f.Inside, insideFlag)
+		put(inside, nil, word(uint32(special)))
 	}
 	if f.Masquerade {
-		put(masquerade, dial, nil)
+		put(masquerade, nil)
 	}
 }

@@ -67,6 +67,15 @@ func translated() []expr.Any {
 	}
 }
 
+// setMark changes bits of the packet's mark.
+func setMark(mask, flip uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg(0)},
+		&expr.Bitwise{SourceRegister: reg(0), DestRegister: reg(0), Len: 4, Mask: word(mask), Xor: word(flip)},
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg(0), SourceRegister: true},
+	}
+}
+
 func and(at uint32, mask []byte) expr.Any {
 	return &expr.Bitwise{SourceRegister: reg(at), DestRegister: reg(at), Len: uint32(len(mask)), Mask: mask, Xor: make([]byte, len(mask))}
 }
@@ -77,4 +86,8 @@ func equal(at uint32, to []byte) expr.Any {
 
 func gotoChain(name string) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: expr.VerdictGoto, Chain: name}}
+}
+
+func constant(at uint32, data []byte) expr.Any {
+	return &expr.Immediate{Register: reg(at), Data: data}
 }

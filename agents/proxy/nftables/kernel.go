@@ -70,7 +70,7 @@ func (p *Plane) readFamily(family int, into *kernel) error {
 }
 
 func (p *Plane) readVerdicts(family int, into *kernel) error {
-	for _, name := range []string{setClasses, setLimits} {
+	for _, name := range []string{setLimits, setSticky, setStickyInner} {
 		all, err := p.conn.GetSetElements(p.layouts[family].sets[name])
 		if err != nil {
 			return fmt.Errorf("map %s: %w", name, err)

@@ -7,51 +7,52 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	nft "github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
-
-	"segno/agents/proxy"
 )
 
 // The way of a packet that begins a connection (dial is its destination
 // address, protocol and destination port):
 //
-//	check-in, check-out   limits:    dial → a chain that drops whom the Service does not want
-//	                      frontends: dial → class; no backend: dropped or refused
-//	nat-in, nat-out       frontends: dial → class → classes → its chain, which
-//	                      takes a random backend, or the one in sticky
+//	check-in, check-out   limits: dial → a chain that drops whom the Service does not want
+//	                      dial . class in frontends: dropped or refused
+//	nat-in, nat-out       sticky: dial → a chain of the frontend's own
+//	                      dial . class in frontends: the chain of the class, which
+//	                      sends to dial . a random index → backends
 //	nat-back              masquerades whom the answers would miss
 //
-// Clients on this node first look into the map inside.
+// Clients on this node first look into the set inside.
 //
-// A verdict map is walked whole by the kernel whenever anything in it changes.
-// So frontends holds plain data, and the verdict map classes is small.
+// The kernel walks a verdict map whole whenever anything in it changes. So only
+// what is rare has one; the others are found by a rule for each class. And no
+// lookup takes what another one found: the tool nft could not show that.
 const (
-	checkIn, checkOut        = "check-in", "check-out"
-	checkInside, checkAll    = "check-inside", "check-all"
-	natIn, natOut, natBack   = "nat-in", "nat-out", "nat-back"
-	natInside, natAll        = "nat-inside", "nat-all"
-	natBackInside            = "nat-back-inside"
-	refuse                   = "refuse"
-	setSticky, setClasses    = "sticky", "classes"
-	setLimits, setVerdicts   = "limits", "verdicts"
-	classPrefix, limitPrefix = "class-", "limit-"
+	checkIn, checkOut         = "check-in", "check-out"
+	checkInside, checkAll     = "check-inside", "check-all"
+	natIn, natOut, natBack    = "nat-in", "nat-out", "nat-back"
+	natInside, natInsideOnly  = "nat-inside", "nat-inside-only"
+	natAll                    = "nat-all"
+	natBackInside             = "nat-back-inside"
+	refuse                    = "refuse"
+	setClients, setLimits     = "clients", "limits"
+	setSticky, setStickyInner = "sticky", "sticky-inside"
+	classPrefix               = "class-"
 
 	// layoutMark is a chain that says which layout a table has.
-	layoutMark = "layout-1"
+	layoutMark = "layout-2"
 
 	// mostSticky clients are remembered in each family.
 	mostSticky = 1 << 18
 
 	ctNew     = 1 << 3 // IP_CT_NEW as a bit of the state
 	ctDNAT    = 1 << 5 // IPS_DST_NAT
-	opAdd     = unix.NFT_DYNSET_OP_ADD
-	opUpdate  = unix.NFT_DYNSET_OP_UPDATE
-	opDelete  = 2 // NFT_DYNSET_OP_DELETE
-	registers = 8 // NFT_REG32_00
+	registers = 8      // NFT_REG32_00
+
+	// masqueradeMark is a bit of the packet's mark, between the choice of a
+	// backend and the end of the way through this node.
+	masqueradeMark = 1 << 21
 )
 
 // layout is the part of a table that does not depend on Services.
@@ -71,22 +72,21 @@ func concat(types ...nft.SetDatatype) nft.SetDatatype {
 func newLayout(f family) layout {
 	l := layout{f, map[string]*nft.Set{}}
 	address, proto, service := f.address, nft.TypeInetProto, nft.TypeInetService
-	kind := concat(nft.TypeMark, nft.TypeMark)
 	dial, to := concat(address, proto, service), concat(address, service)
+	classified := concat(address, proto, service, nft.TypeMark)
 	for i, s := range []nft.Set{
-		{Name: members.String(), KeyType: concat(address, proto, service, address, service)},
 		{Name: hairpins.String(), KeyType: concat(address, address)},
 		{Name: masquerade.String(), KeyType: dial},
-		{Name: backends.String(), KeyType: concat(address, proto, service, nft.TypeMark), IsMap: true, DataType: to},
-		{Name: inside.String(), KeyType: dial, IsMap: true, DataType: kind},
-		{Name: frontends.String(), KeyType: dial, IsMap: true, DataType: kind},
+		{Name: backends.String(), KeyType: classified, IsMap: true, DataType: to},
+		{Name: inside.String(), KeyType: classified},
+		{Name: frontends.String(), KeyType: classified},
 		{
-			Name: setSticky, KeyType: concat(address, address, proto, service), IsMap: true, DataType: to,
+			Name: setClients, KeyType: concat(address, address, proto, service, nft.TypeMark),
 			Dynamic: true, HasTimeout: true, Size: mostSticky,
 		},
-		{Name: setClasses, KeyType: kind, IsMap: true, DataType: nft.TypeVerdict},
-		{Name: setVerdicts, KeyType: kind, IsMap: true, DataType: nft.TypeVerdict},
 		{Name: setLimits, KeyType: dial, IsMap: true, DataType: nft.TypeVerdict},
+		{Name: setSticky, KeyType: dial, IsMap: true, DataType: nft.TypeVerdict},
+		{Name: setStickyInner, KeyType: dial, IsMap: true, DataType: nft.TypeVerdict},
 	} {
 		s.Table, s.ID = f.table, uint32(i+1)
 		l.sets[s.Name] = &s
@@ -105,7 +105,7 @@ func (l *layout) base(to *batch, pods []netip.Prefix) error {
 	}
 	to.conn.AddChain(&nft.Chain{Name: layoutMark, Table: l.table})
 	before := nft.ChainPriorityRef(*nft.ChainPriorityNATDest - 10)
-	for _, name := range []string{refuse, checkInside, checkAll, natInside, natAll, natBackInside} {
+	for _, name := range []string{refuse, checkInside, checkAll, natInside, natInsideOnly, natAll, natBackInside} {
 		l.chain(to, nft.Chain{Name: name})
 	}
 	l.chain(to, nft.Chain{Name: checkIn, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookPrerouting, Priority: before})
@@ -113,7 +113,7 @@ func (l *layout) base(to *batch, pods []netip.Prefix) error {
 	l.chain(to, nft.Chain{Name: natIn, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPrerouting, Priority: nft.ChainPriorityNATDest})
 	l.chain(to, nft.Chain{Name: natOut, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookOutput, Priority: nft.ChainPriorityNATDest})
 	l.chain(to, nft.Chain{Name: natBack, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPostrouting, Priority: nft.ChainPriorityNATSource})
-	l.verdicts(to)
+	l.refuse(to)
 	l.checks(to, pods)
 	l.nats(to, pods)
 	return nil
@@ -130,9 +130,7 @@ func (l *layout) rule(to *batch, chain string, of ...[]expr.Any) {
 	to.conn.AddRule(&nft.Rule{Table: l.table, Chain: &nft.Chain{Name: chain, Table: l.table}, Exprs: slices.Concat(of...)})
 }
 
-func (l *layout) verdicts(to *batch) {
-	to.add(l.sets[setVerdicts], nft.SetElement{Key: class{count: dropping}.bytes(), VerdictData: &expr.Verdict{Kind: expr.VerdictDrop}})
-	to.add(l.sets[setVerdicts], nft.SetElement{Key: class{count: rejecting}.bytes(), VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: refuse}})
+func (l *layout) refuse(to *batch) {
 	tcp := []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(0)}, equal(0, []byte{unix.IPPROTO_TCP})}
 	l.rule(to, refuse, tcp, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
 	l.rule(to, refuse, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: l.unreachable}})
@@ -152,11 +150,19 @@ func (l *layout) checks(to *batch, pods []netip.Prefix) {
 	}
 	l.rule(to, checkIn, gotoChain(checkAll))
 	l.rule(to, checkOut, gotoChain(checkInside))
+	drop, accept := []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}, []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}
+	l.rule(to, checkInside, l.is(inside, dropping), drop)
+	l.rule(to, checkInside, l.is(inside, rejecting), gotoChain(refuse))
 	// One that has its own line in inside must not come to that of the others.
-	l.rule(to, checkInside, l.dial(0), []expr.Any{l.lookup(inside.String(), 0, 8), l.verdict(setVerdicts, 8)})
-	l.rule(to, checkInside, l.dial(0), []expr.Any{l.lookup(inside.String(), 0, 8), &expr.Verdict{Kind: expr.VerdictAccept}})
+	l.rule(to, checkInside, l.is(inside, special), accept)
 	l.rule(to, checkInside, gotoChain(checkAll))
-	l.rule(to, checkAll, l.dial(0), []expr.Any{l.lookup(frontends.String(), 0, 8), l.verdict(setVerdicts, 8)})
+	l.rule(to, checkAll, l.is(frontends, dropping), drop)
+	l.rule(to, checkAll, l.is(frontends, rejecting), gotoChain(refuse))
+}
+
+// is goes on if the packet's frontend is of a class.
+func (l *layout) is(s set, c class) []expr.Any {
+	return append(l.dial(0), constant(l.words+2, word(uint32(c))), l.in(s.String(), 0))
 }
 
 func (l *layout) nats(to *batch, pods []netip.Prefix) {
@@ -164,11 +170,15 @@ func (l *layout) nats(to *batch, pods []netip.Prefix) {
 		l.rule(to, natIn, l.from(p), gotoChain(natInside))
 		l.rule(to, natBack, translated(), l.from(p), gotoChain(natBackInside))
 	}
+	for _, chain := range []string{natIn, natOut} {
+		l.rule(to, chain, l.dial(0), []expr.Any{l.in(masquerade.String(), 0)}, setMark(^uint32(masqueradeMark), masqueradeMark))
+	}
 	l.rule(to, natIn, gotoChain(natAll))
 	l.rule(to, natOut, gotoChain(natInside))
-	l.rule(to, natInside, l.dial(0), []expr.Any{l.lookup(inside.String(), 0, 8), l.verdict(setClasses, 8)})
+	l.rule(to, natInside, l.dial(0), []expr.Any{l.verdict(setStickyInner, 0)})
+	l.rule(to, natInside, l.is(inside, special), gotoChain(natInsideOnly))
 	l.rule(to, natInside, gotoChain(natAll))
-	l.rule(to, natAll, l.dial(0), []expr.Any{l.lookup(frontends.String(), 0, 8), l.verdict(setClasses, 8)})
+	l.rule(to, natAll, l.dial(0), []expr.Any{l.verdict(setSticky, 0)})
 
 	masq := []expr.Any{&expr.Masq{FullyRandom: true}}
 	l.rule(to, natBackInside, l.load(l.source, 0), l.load(l.destination, l.words), []expr.Any{l.in(hairpins.String(), 0)}, masq)
@@ -178,12 +188,10 @@ func (l *layout) nats(to *batch, pods []netip.Prefix) {
 			l.rule(to, natBackInside, l.to(p), masq)
 		}
 	}
-	original := []expr.Any{
-		&expr.Ct{Key: expr.CtKeyDST, Register: reg(0)},
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(l.words)},
-		&expr.Ct{Key: expr.CtKeyPROTODST, Register: reg(l.words + 1)},
-	}
-	l.rule(to, natBack, translated(), original, []expr.Any{l.in(masquerade.String(), 0)}, masq)
+	l.rule(to, natBack, translated(), []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg(0)}, and(0, word(masqueradeMark)),
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg(0), Data: word(0)},
+	}, setMark(^uint32(masqueradeMark), 0), masq)
 }
 
 // bridged says that the kernel shows us packets that a bridge only passes on.
@@ -192,70 +200,27 @@ func bridged(path string) bool {
 	return err == nil && strings.TrimSpace(string(data)) == "1"
 }
 
-// class makes the chain of a class.
+// class makes the chain of a class, and the rule that leads there.
 func (l *layout) class(to *batch, c class) {
-	if c.count == dropping || c.count == rejecting {
-		return
-	}
 	name := c.chain()
 	l.chain(to, nft.Chain{Name: name})
-	first := uint32(0)
-	if c.inside {
-		first = insideFlag
+	first, count := c&insideFlag, c&^insideFlag
+	index := l.words + 2 // after the dial
+	backend := index + 1
+	l.rule(to, name, l.dial(0), []expr.Any{
+		&expr.Numgen{Register: reg(index), Modulus: uint32(count), Type: unix.NFT_NG_RANDOM, Offset: uint32(first)},
+		l.lookup(backends.String(), 0, backend),
+	}, l.send(backend))
+	if first != 0 {
+		l.rule(to, natInsideOnly, l.is(inside, count), gotoChain(name))
+	} else {
+		l.rule(to, natAll, l.is(frontends, count), gotoChain(name))
 	}
-	// Registers: the client, the dial, then the backend; a dial with a backend
-	// is a member, a client with a dial is sticky.
-	client, dial := uint32(0), l.words
-	backend := dial + l.words + 2
-	random := []expr.Any{
-		&expr.Numgen{Register: reg(backend), Modulus: c.count, Type: unix.NFT_NG_RANDOM, Offset: first},
-		l.lookup(backends.String(), dial, backend),
-	}
-	if c.sticky > 0 {
-		key := slices.Concat(l.load(l.source, client), l.dial(dial))
-		remember := func(op uint32) []expr.Any {
-			s := l.sets[setSticky]
-			d := &expr.Dynset{SrcRegKey: reg(client), SrcRegData: reg(backend), SetName: s.Name, SetID: s.ID, Operation: op}
-			if op != opDelete {
-				d.Timeout = c.sticky
-			}
-			return []expr.Any{d}
-		}
-		known, still := []expr.Any{l.lookup(setSticky, client, backend)}, []expr.Any{l.in(members.String(), dial)}
-		l.rule(to, name, key, known, still, remember(opUpdate), l.send(backend))
-		l.rule(to, name, key, known, remember(opDelete)) // its backend is gone
-		l.rule(to, name, key, random, remember(opAdd), l.send(backend))
-	}
-	l.rule(to, name, l.dial(dial), random, l.send(backend))
-	to.add(l.sets[setClasses], nft.SetElement{Key: c.bytes(), VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: name}})
 }
 
 func (c class) chain() string {
-	name := fmt.Sprintf("%s%d", classPrefix, c.count)
-	if c.inside {
-		name += "-" + inside.String()
+	if c&insideFlag != 0 {
+		return fmt.Sprintf("%s%d-%s", classPrefix, c&^insideFlag, inside)
 	}
-	if c.sticky > 0 {
-		name += fmt.Sprintf("-%ds", c.sticky/time.Second)
-	}
-	return name
-}
-
-// limit makes the chain of a frontend that only some may use.
-func (l *layout) limit(to *batch, f *proxy.Frontend) {
-	name := limitChain(f.Dial)
-	l.chain(to, nft.Chain{Name: name})
-	for _, p := range f.Sources {
-		l.rule(to, name, l.from(p), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}})
-	}
-	l.rule(to, name, []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}})
-	to.add(l.sets[setLimits], limitElement(f.Dial))
-}
-
-func limitElement(d proxy.Dial) nft.SetElement {
-	return nft.SetElement{Key: dialBytes(d), VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: limitChain(d)}}
-}
-
-func limitChain(d proxy.Dial) string {
-	return fmt.Sprintf("%s%s-%s-%d", limitPrefix, d.Protocol, strings.ReplaceAll(d.Address.String(), ":", "_"), d.Port)
+	return fmt.Sprintf("%s%d", classPrefix, c)
 }

@@ -5,6 +5,7 @@ package nftables
 import (
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +112,7 @@ func TestS3StepsAndOneSyncLeadToTheSame(t *testing.T) {
 		t.Errorf("kept: %v %v %v", p.told, p.hairpins, p.classes)
 	}
 	for _, line := range strings.Split(dump(t, p), "\n") {
-		if strings.Contains(line, "|") || strings.HasPrefix(line, classPrefix) || strings.HasPrefix(line, limitPrefix) {
+		if strings.Contains(line, "|") || strings.HasPrefix(line, classPrefix) || owned(line) {
 			t.Errorf("left: %q", line)
 		}
 	}
@@ -167,7 +168,7 @@ func TestS3AChangeThatTheKernelRefuses(t *testing.T) {
 	p := newPlane(t).(*Plane)
 	defer func() { _ = p.Remove(t.Context()) }()
 	web, bad := rulesOf("web", "10.96.0.1", "10.244.1.2:80"), rulesOf("bad", "10.96.0.2", "10.244.1.3:80")
-	bad.Frontends[0].Outside.Backends = append(slices.Clone(bad.Frontends[0].Outside.Backends), proxy.Backend{Address: netip.MustParseAddrPort("[fd00::1]:80")})
+	bad.Frontends[1].Outside.Backends = append(slices.Clone(bad.Frontends[1].Outside.Backends), proxy.Backend{Address: netip.MustParseAddrPort("[fd00::1]:80")})
 	f, err := p.Sync(t.Context(), state(bad, web))
 	if err != nil || len(f) != 1 || f[bad.Service] == nil {
 		t.Errorf("sync: %v, %v", f, err)
@@ -196,4 +197,21 @@ func TestS3PodsOfOneBridgeThatTheKernelDoesNotShow(t *testing.T) {
 		defer func() { _ = os.WriteFile(path, before, 0o644) }()
 	}
 	proxytest.Run(t, harness, "TestS3FromPodsAndTheNode", "TestS3IPv6", "TestS3Hairpin")
+}
+
+// TestS3AdministratorsCanReadTheTables with the tool that they have.
+func TestS3AdministratorsCanReadTheTables(t *testing.T) {
+	p := newPlane(t).(*Plane)
+	defer func() { _ = p.Remove(t.Context()) }()
+	f, err := p.Sync(t.Context(), state(rulesOf("web", "10.96.0.1", "10.244.1.2:80", "10.244.1.3:80"), rulesOf("web6", "fd00:96::1", "[fd00:244:1::2]:80")))
+	must(t, f, err)
+	out, err := exec.Command("nft", "list", "ruleset").CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft (setup/packages.sh nftables installs it): %v: %s", err, out)
+	}
+	for _, want := range []string{"10.96.0.1 . tcp . 81 . 0x00000001 : 10.244.1.3 . 80", "dnat ip6 to ip6 daddr . meta l4proto", "reject with tcp reset"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("nothing like %q in\n%s", want, out)
+		}
+	}
 }

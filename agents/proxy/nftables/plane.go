@@ -98,7 +98,7 @@ func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, er
 	p.pods = state.Inside
 	err := p.compare(state)
 	if err == nil {
-		return nil, p.endFlows(state.Services)
+		return nil, errors.Join(p.endFlows(state.Services), p.forgetAllBut(state.Services))
 	}
 	p.cfg.Logger.Warn("the tables of Services are made anew", "table", p.cfg.Table, "error", err)
 	if err := p.anew(); err != nil {
@@ -132,17 +132,17 @@ func (p *Plane) compare(state proxy.State) error {
 			return err
 		}
 	}
-	limited := map[string]proxy.Dial{}
+	chains := map[own]struct{}{}
 	for i := range state.Services {
 		rules := &state.Services[i]
 		told[rules.Service] = *rules
 		want.add(rules, classes)
 		count(pins, rules, p.pods, 1)
 		for j := range rules.Frontends {
-			if f := &rules.Frontends[j]; f.Limited {
-				p.layouts[of(f.Dial.Address)].limit(b, f)
-				limited[limitChain(f.Dial)] = f.Dial
-			}
+			ownOf(&rules.Frontends[j], func(o own, fill func(*layout, *batch, string)) {
+				chains[o] = struct{}{}
+				p.make(b, o, fill)
+			})
 		}
 	}
 	for a := range pins {
@@ -154,7 +154,7 @@ func (p *Plane) compare(state proxy.State) error {
 		}
 	}
 	b.apply(&p.layouts, have.elements, want)
-	p.prune(b, have, classes, limited)
+	p.prune(b, have, classes, chains)
 	if b.flush(); b.err != nil {
 		return fmt.Errorf("bring the tables %s up to date: %w", p.cfg.Table, b.err)
 	}
@@ -162,25 +162,36 @@ func (p *Plane) compare(state proxy.State) error {
 	return nil
 }
 
+// make makes a chain of a frontend's own, and what leads there.
+func (p *Plane) make(b *batch, o own, fill func(*layout, *batch, string)) {
+	l := &p.layouts[o.family]
+	l.chain(b, nft.Chain{Name: o.chain()})
+	fill(l, b, o.chain())
+	b.add(l.sets[o.of], o.element())
+}
+
 // prune removes what leads to chains that no Service needs, and the chains.
-func (p *Plane) prune(b *batch, have *kernel, classes map[class]struct{}, limited map[string]proxy.Dial) {
-	keys, names := map[string]struct{}{}, map[string]struct{}{}
-	for c := range classes {
-		keys[setClasses+string(c.bytes())], names[c.chain()] = struct{}{}, struct{}{}
+func (p *Plane) prune(b *batch, have *kernel, classes map[class]struct{}, chains map[own]struct{}) {
+	var keys, names [2]map[string]struct{}
+	for i := range p.layouts {
+		keys[i], names[i] = map[string]struct{}{}, map[string]struct{}{}
+		for c := range classes {
+			names[i][c.chain()] = struct{}{}
+		}
 	}
-	for name, dial := range limited {
-		keys[setLimits+string(dialBytes(dial))], names[name] = struct{}{}, struct{}{}
+	for o := range chains {
+		keys[o.family][o.of+string(dialBytes(o.dial))], names[o.family][o.chain()] = struct{}{}, struct{}{}
 	}
 	for i := range p.layouts {
 		l := &p.layouts[i]
 		for _, v := range have.verdicts[i] {
-			if _, wanted := keys[v.in+string(v.key)]; !wanted {
+			if _, wanted := keys[i][v.in+string(v.key)]; !wanted {
 				b.remove(l.sets[v.in], nft.SetElement{Key: v.key})
 			}
 		}
 		for _, name := range have.chains[i] {
-			_, wanted := names[name]
-			if !wanted && (strings.HasPrefix(name, classPrefix) || strings.HasPrefix(name, limitPrefix)) {
+			_, wanted := names[i][name]
+			if !wanted && (strings.HasPrefix(name, classPrefix) || owned(name)) {
 				p.conn.DelChain(&nft.Chain{Name: name, Table: l.table})
 			}
 		}
@@ -211,7 +222,7 @@ func (p *Plane) Set(_ context.Context, changed []proxy.Rules) (proxy.Failures, e
 	if p.told == nil {
 		return nil, errors.New("nftables: nothing was synced yet")
 	}
-	touched := p.touched(changed)
+	touched, left := p.touched(changed), p.left(changed)
 	failures := proxy.Failures{}
 	if p.change(changed) != nil {
 		for i := range changed {
@@ -220,7 +231,7 @@ func (p *Plane) Set(_ context.Context, changed []proxy.Rules) (proxy.Failures, e
 			}
 		}
 	}
-	return failures, p.endFlows(touched)
+	return failures, errors.Join(p.endFlows(touched), p.forgetLeft(left))
 }
 
 // change brings the kernel from what these Services were to what they are.
@@ -233,7 +244,7 @@ func (p *Plane) change(changed []proxy.Rules) error {
 		want.add(&changed[i], classes)
 		count(pins, &before, p.pods, -1)
 		count(pins, &changed[i], p.pods, 1)
-		p.limits(b, &before, &changed[i])
+		p.chains(b, &before, &changed[i])
 	}
 	for a, more := range pins {
 		if p.hairpins[a] > 0 {
@@ -277,28 +288,28 @@ func (p *Plane) changed(changed []proxy.Rules, classes map[class]struct{}, pins 
 	}
 }
 
-// limits makes the chains of frontends that only some may use, and removes those
+// chains makes the chains that frontends have for themselves, and removes those
 // that are no more.
-func (p *Plane) limits(b *batch, before, after *proxy.Rules) {
-	find := func(in *proxy.Rules, d proxy.Dial) *proxy.Frontend {
-		i := slices.IndexFunc(in.Frontends, func(f proxy.Frontend) bool { return f.Limited && f.Dial == d })
-		if i < 0 {
-			return nil
-		}
-		return &in.Frontends[i]
+func (p *Plane) chains(b *batch, before, after *proxy.Rules) {
+	was, is := map[own]*proxy.Frontend{}, map[own]struct{}{}
+	for i := range before.Frontends {
+		f := &before.Frontends[i]
+		ownOf(f, func(o own, _ func(*layout, *batch, string)) { was[o] = f })
 	}
 	for i := range after.Frontends {
 		f := &after.Frontends[i]
-		if was := find(before, f.Dial); f.Limited && (was == nil || !slices.Equal(was.Sources, f.Sources)) {
-			p.layouts[of(f.Dial.Address)].limit(b, f)
-		}
+		ownOf(f, func(o own, fill func(*layout, *batch, string)) {
+			is[o] = struct{}{}
+			if old := was[o]; old == nil || !old.Equal(f) {
+				p.make(b, o, fill)
+			}
+		})
 	}
-	for i := range before.Frontends {
-		f := &before.Frontends[i]
-		if f.Limited && find(after, f.Dial) == nil {
-			l := &p.layouts[of(f.Dial.Address)]
-			b.remove(l.sets[setLimits], limitElement(f.Dial))
-			p.conn.DelChain(&nft.Chain{Name: limitChain(f.Dial), Table: l.table})
+	for o := range was {
+		if _, still := is[o]; !still {
+			l := &p.layouts[o.family]
+			b.remove(l.sets[o.of], o.element())
+			p.conn.DelChain(&nft.Chain{Name: o.chain(), Table: l.table})
 		}
 	}
 }
