@@ -199,7 +199,7 @@ func (p *planner) readAffinity() time.Duration {
 		return 0
 	}
 	const byDefault, most = corev1.DefaultClientIPServiceAffinitySeconds, 86400
-	seconds := int32(byDefault)
+	seconds := byDefault
 	if c := p.service.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
 		seconds = *c.ClientIP.TimeoutSeconds
 	}

@@ -1,10 +1,10 @@
 package userspace
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,8 +80,8 @@ func addrPort(s unix.Sockaddr) netip.AddrPort {
 func (s *udp) serve() {
 	for {
 		err := receive(s.conn, func(data []byte, from netip.AddrPort) { s.pass(data, from) })
-		if _, refused := err.(syscall.Errno); err != nil && !refused {
-			return // closed
+		if errors.Is(err, net.ErrClosed) {
+			return
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (s *udp) back(f *flow) {
 			_, _ = s.conn.WriteToUDPAddrPort(data, f.client)
 		})
 		if err != nil {
-			if _, refused := err.(syscall.Errno); refused {
+			if errors.Is(err, unix.ECONNREFUSED) {
 				s.silent(f.backend)
 			}
 			return
