@@ -21,10 +21,10 @@ import (
 // Network is what the agent asks of a network beside what pods do.
 type Network interface {
 	pod.Network
-	// Setup readies the node for pods of the CIDR; held are the addresses of
-	// pods that run already, by UID. It is safe to repeat, and fails while pods
-	// hold addresses of another CIDR; then none gets a new one.
-	Setup(ctx context.Context, cidr netip.Prefix, held map[string]netip.Addr) error
+	// Setup readies the node for pods of the CIDRs, one of a family; held are the
+	// first addresses of pods that run already, by UID. It is safe to repeat, and
+	// fails while pods hold addresses of other CIDRs; then none gets a new one.
+	Setup(ctx context.Context, cidrs []netip.Prefix, held map[string]netip.Addr) error
 	// Dial connects to a TCP port inside a sandbox.
 	Dial(ctx context.Context, sandbox runtime.Sandbox, port int32) (net.Conn, error)
 }

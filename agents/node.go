@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -84,7 +85,7 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 	a.mu.Unlock()
 	if data, err := node.Marshal(); err != nil {
 		return fmt.Errorf("encode node %s: %w", a.cfg.Node, err)
-	} else if before == nil || before.UID != node.UID || before.Spec.PodCIDR != node.Spec.PodCIDR {
+	} else if before == nil || before.UID != node.UID || cidrsOf(before) != cidrsOf(node) {
 		if err := a.self.Put("node", data); err != nil {
 			a.cfg.Logger.Error("the Node object is not durable on this node", "error", err)
 		}
@@ -153,7 +154,7 @@ func (a *Agent) setUpNetworkOf(ctx context.Context, node *corev1.Node) {
 	if node == nil || node.Spec.PodCIDR == "" {
 		return
 	}
-	cidr := node.Spec.PodCIDR
+	cidr := cidrsOf(node)
 	a.mu.Lock()
 	up := a.health.cidr == cidr
 	a.mu.Unlock()
@@ -169,14 +170,26 @@ func (a *Agent) setUpNetworkOf(ctx context.Context, node *corev1.Node) {
 	}
 }
 
+// cidrsOf are the ranges of a node, the first one before a comma.
+func cidrsOf(node *corev1.Node) string {
+	if len(node.Spec.PodCIDRs) == 0 {
+		return node.Spec.PodCIDR
+	}
+	return strings.Join(node.Spec.PodCIDRs, ",")
+}
+
 func (a *Agent) setUp(ctx context.Context, text string) error {
-	cidr, err := netip.ParsePrefix(text)
-	if err != nil {
-		return fmt.Errorf("pod CIDR of node %s: %w", a.cfg.Node, err)
+	var cidrs []netip.Prefix
+	for one := range strings.SplitSeq(text, ",") {
+		cidr, err := netip.ParsePrefix(one)
+		if err != nil {
+			return fmt.Errorf("pod CIDR of node %s: %w", a.cfg.Node, err)
+		}
+		cidrs = append(cidrs, cidr)
 	}
 	held, err := a.held(ctx)
 	if err != nil {
 		return err
 	}
-	return a.cfg.Network.Setup(ctx, cidr, held)
+	return a.cfg.Network.Setup(ctx, cidrs, held)
 }

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"segno/agents/runtime"
 )
@@ -26,8 +27,14 @@ type Config struct {
 	// Cluster whose bridge it is: another's is not taken over, and what a
 	// cluster leaves behind is found by it. Empty is nobody's.
 	Cluster string
-	// MTU of the pods' links; 0 is 1500.
-	MTU    int
+	// MTU of the pods' links; 0 is worked out from the link that has Address.
+	MTU int
+	// Address of the node, by which others reach its pods.
+	Address netip.Addr
+	// Backend is how; empty is VXLAN.
+	Backend Backend
+	// Port is VXLAN's, of UDP; 0 is DefaultPort. All nodes need the same.
+	Port   int
 	Logger *slog.Logger
 }
 
@@ -54,13 +61,17 @@ func digest(text string, length int) string {
 	return hex.EncodeToString(sum[:])[:length]
 }
 
-// Bridge cables the pods of a node to a bridge whose address, the first of
-// the CIDR, is their gateway.
+// Bridge cables the pods of a node to a bridge whose addresses, the first of
+// each CIDR, are their gateways, and leads to the pods of other nodes.
 type Bridge struct {
 	cfg Config
 
-	mu   sync.Mutex // held while links are made: a name is looked up, then taken
-	pool *pool
+	mu    sync.Mutex // held while links are made: a name is looked up, then taken
+	pool  *pool
+	mtu   int
+	peers []Peer
+	told  bool // who the peers are
+	rules bool // the tables are there
 }
 
 // NewBridge answers a network that waits for its CIDR.
@@ -71,8 +82,16 @@ func NewBridge(cfg Config) (*Bridge, error) {
 	if len(cfg.Name) > longestName {
 		return nil, fmt.Errorf("bridge name %q: longer than %d characters", cfg.Name, longestName)
 	}
-	if cfg.MTU <= 0 {
-		cfg.MTU = defaultMTU
+	backend, err := ParseBackend(string(cfg.Backend))
+	if err != nil {
+		return nil, err
+	}
+	cfg.Backend, cfg.Address = backend, cfg.Address.Unmap()
+	if cfg.Port == 0 {
+		cfg.Port = DefaultPort
+	}
+	if cfg.Port < 1 || cfg.Port > math.MaxUint16 {
+		return nil, fmt.Errorf("VXLAN port %d: must be from 1 to 65535", cfg.Port)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -83,37 +102,83 @@ func NewBridge(cfg Config) (*Bridge, error) {
 // Setup makes the bridge, or takes over the one that is there, and removes
 // the links of pods that are no more. It fails while pods hold addresses of
 // another CIDR.
-func (b *Bridge) Setup(_ context.Context, cidr netip.Prefix, held map[string]netip.Addr) error {
+func (b *Bridge) Setup(_ context.Context, cidrs []netip.Prefix, held map[string]netip.Addr) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	pool, err := renew(b.pool, cidr, held)
+	pool, err := renew(b.pool, cidrs, held)
 	if err != nil {
+		return err
+	}
+	if b.mtu, err = b.workOutMTU(); err != nil {
 		return err
 	}
 	bridge, err := b.ensureBridge()
 	if err != nil {
 		return err
 	}
-	gateway := netip.PrefixFrom(pool.gateway, pool.cidr.Bits())
-	if err := checkOverlap(bridge, pool.cidr); err != nil {
+	if err := b.address(bridge, pool.cidrs); err != nil {
 		return err
 	}
-	if err := setAddress(bridge, gateway); err != nil {
-		return fmt.Errorf("give bridge %s the address %s: %w", b.cfg.Name, gateway, err)
+	if pool != b.pool { // else what is held was known, and pods may have come since it was read
+		if err := b.adopt(bridge, pool, held); err != nil {
+			return err
+		}
+	}
+	if err := b.join(); err != nil {
+		b.cfg.Logger.Warn("pods of other nodes may not be reached", "error", err)
+	}
+	return nil
+}
+
+// address readies the bridge for packets of these networks.
+func (b *Bridge) address(bridge netlink.Link, cidrs []netip.Prefix) error {
+	for _, cidr := range cidrs {
+		if err := checkOverlap(bridge, cidr); err != nil {
+			return err
+		}
+	}
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		gateway := netip.Prefix{}
+		for _, cidr := range cidrs {
+			if familyOf(cidr.Addr()) == family {
+				gateway = netip.PrefixFrom(gatewayOf(cidr), cidr.Bits())
+			}
+		}
+		if err := setAddress(bridge, family, gateway); err != nil {
+			return fmt.Errorf("give bridge %s the address %s: %w", b.cfg.Name, gateway, err)
+		}
 	}
 	if err := netlink.LinkSetUp(bridge); err != nil {
 		return fmt.Errorf("bring up bridge %s: %w", b.cfg.Name, err)
 	}
-	if err := forward(); err != nil {
-		b.cfg.Logger.Warn("pods reach only their own node", "error", err)
+	for _, cidr := range cidrs {
+		if err := forward(cidr.Addr().Is6()); err != nil {
+			b.cfg.Logger.Warn("pods reach only their own node", "error", err)
+		}
 	}
-	if pool == b.pool {
-		return nil // what is held was known, and pods may have come since it was read
-	}
+	return nil
+}
+
+// adopt takes over the links and ports of pods that are held, and removes those
+// of others.
+func (b *Bridge) adopt(bridge netlink.Link, pool *pool, held map[string]netip.Addr) error {
 	if err := b.removeOrphans(bridge, held); err != nil {
 		return err
 	}
 	b.pool = pool
+	pods := map[netip.Addr]bool{}
+	for _, address := range pool.byUID {
+		for _, a := range pool.all(address) {
+			pods[a] = true
+		}
+	}
+	err := b.tables().declare(pool.cidrs)
+	if err == nil {
+		b.rules, err = true, b.tables().keepOnly(pods)
+	}
+	if err != nil {
+		b.cfg.Logger.Warn("pods may have no host ports", "error", err)
+	}
 	return nil
 }
 
@@ -126,13 +191,18 @@ func (b *Bridge) ensureBridge() (netlink.Link, error) {
 		if owner := ownerOf(link); owner != b.cfg.Cluster {
 			return nil, fmt.Errorf("bridge %s: it is cluster %q's", b.cfg.Name, owner)
 		}
+		if link.Attrs().MTU != b.mtu { // pods that run keep theirs; the kernel tells them of the difference
+			if err := netlink.LinkSetMTU(link, b.mtu); err != nil {
+				return nil, fmt.Errorf("set the MTU of bridge %s to %d: %w", b.cfg.Name, b.mtu, err)
+			}
+		}
 		return link, nil
 	}
 	if !errors.As(err, &netlink.LinkNotFoundError{}) {
 		return nil, fmt.Errorf("look for bridge %s: %w", b.cfg.Name, err)
 	}
 	attributes := netlink.NewLinkAttrs()
-	attributes.Name, attributes.MTU = b.cfg.Name, b.cfg.MTU
+	attributes.Name, attributes.MTU = b.cfg.Name, b.mtu
 	made := &netlink.Bridge{LinkAttrs: attributes}
 	if err := netlink.LinkAdd(made); err != nil {
 		return nil, fmt.Errorf("make bridge %s: %w", b.cfg.Name, err)
@@ -161,12 +231,9 @@ func checkOverlap(bridge netlink.Link, cidr netip.Prefix) error {
 	return nil
 }
 
-// setAddress makes the address the only one of its family on the link.
-func setAddress(link netlink.Link, address netip.Prefix) error {
-	family := netlink.FAMILY_V4
-	if address.Addr().Is6() {
-		family = netlink.FAMILY_V6
-	}
+// setAddress makes the address the only one of its family on the link; none is
+// an invalid one.
+func setAddress(link netlink.Link, family int, address netip.Prefix) error {
 	old, err := netlink.AddrList(link, family)
 	if err != nil {
 		return err
@@ -183,19 +250,19 @@ func setAddress(link netlink.Link, address netip.Prefix) error {
 			}
 		}
 	}
-	if found {
+	if found || !address.IsValid() {
 		return nil
 	}
-	return netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(address)})
+	return netlink.AddrAdd(link, addressOf(address))
 }
 
-// forward lets the kernel pass packets on between pods and other networks.
-func forward() error {
-	const path = "/proc/sys/net/ipv4/ip_forward"
-	if data, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(data)) == "1" {
-		return nil
+// addressOf is good at once: nobody else gives out addresses of the range.
+func addressOf(address netip.Prefix) *netlink.Addr {
+	out := &netlink.Addr{IPNet: ipNet(address)}
+	if address.Addr().Is6() {
+		out.Flags = unix.IFA_F_NODAD
 	}
-	return os.WriteFile(path, []byte("1"), 0o644)
+	return out
 }
 
 // removeOrphans deletes links on our bridge whose pod holds no address.
@@ -220,18 +287,19 @@ func (b *Bridge) removeOrphans(bridge netlink.Link, held map[string]netip.Addr) 
 	return nil
 }
 
-// Allocate reserves an address for the pod.
-func (b *Bridge) Allocate(uid string) (netip.Addr, error) {
+// Allocate reserves addresses for the pod, one in each of the node's CIDRs.
+func (b *Bridge) Allocate(uid string) ([]netip.Addr, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.pool == nil {
-		return netip.Addr{}, ErrNotSetUp
+		return nil, ErrNotSetUp
 	}
-	return b.pool.take(uid)
+	return b.pool.allocate(uid)
 }
 
-// Attach cables the sandbox, unless it is.
-func (b *Bridge) Attach(_ context.Context, uid string, sandbox runtime.Sandbox) error {
+// Attach cables the sandbox, unless it is, and makes the ports of the node lead
+// to it.
+func (b *Bridge) Attach(_ context.Context, uid string, sandbox runtime.Sandbox, ports []HostPort) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.pool == nil {
@@ -244,14 +312,29 @@ func (b *Bridge) Attach(_ context.Context, uid string, sandbox runtime.Sandbox) 
 	if err != nil {
 		return fmt.Errorf("look for bridge %s: %w", b.cfg.Name, err)
 	}
-	c := cable{
-		name: cableName(uid), bridge: bridge.Attrs().Index, mtu: b.cfg.MTU,
-		address: netip.PrefixFrom(sandbox.Address, b.pool.cidr.Bits()), gateway: b.pool.gateway, pid: sandbox.PID,
+	c := cable{name: cableName(uid), bridge: bridge.Attrs().Index, mtu: b.mtu, pid: sandbox.PID}
+	pod := b.pool.all(b.pool.byUID[uid])
+	for i, address := range pod {
+		cidr := b.pool.cidrs[i]
+		c.ends = append(c.ends, end{netip.PrefixFrom(address, cidr.Bits()), gatewayOf(cidr)})
 	}
 	if err := c.plug(); err != nil {
 		return fmt.Errorf("cable pod %s with address %s to bridge %s: %w", uid, sandbox.Address, b.cfg.Name, err)
 	}
-	return nil
+	return b.publish(pod, ports)
+}
+
+func (b *Bridge) publish(pod []netip.Addr, ports []HostPort) error {
+	if !b.rules {
+		if len(ports) == 0 {
+			return nil
+		}
+		if err := b.tables().declare(b.pool.cidrs); err != nil {
+			return err
+		}
+		b.rules = true
+	}
+	return b.tables().publish(pod, ports)
 }
 
 // Release removes the link and gives the address back.
@@ -261,16 +344,26 @@ func (b *Bridge) Release(_ context.Context, uid string) error {
 	if err := unplug(cableName(uid)); err != nil {
 		return fmt.Errorf("remove the link of pod %s: %w", uid, err)
 	}
-	if b.pool != nil {
-		b.pool.free(uid)
+	if b.pool == nil {
+		return nil
 	}
+	if address, has := b.pool.byUID[uid]; has && b.rules {
+		if err := b.tables().withdraw(b.pool.all(address)); err != nil {
+			return err
+		}
+	}
+	b.pool.free(uid)
 	return nil
 }
 
-// Remove deletes the bridge and every link on it, for a node that is no more.
+// Remove deletes the bridge, every link on it and the node's tables, for a node
+// that is no more. The tunnel is its cluster's: RemoveOf takes it.
 func (b *Bridge) Remove() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := b.tables().remove(); err != nil {
+		b.cfg.Logger.Warn("the tables of a former node may be left", "error", err)
+	}
 	link, err := netlink.LinkByName(b.cfg.Name)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
 		return nil
@@ -284,7 +377,7 @@ func (b *Bridge) Remove() error {
 	if err := netlink.LinkDel(link); err != nil {
 		return fmt.Errorf("remove bridge %s: %w", b.cfg.Name, err)
 	}
-	b.pool = nil
+	b.pool, b.rules = nil, false
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -15,12 +16,17 @@ const inside = "eth0"
 
 // cable is a pair of virtual links: one end on the bridge, one in a sandbox.
 type cable struct {
-	name    string // of the end on the bridge
-	bridge  int    // index
-	mtu     int
+	name   string // of the end on the bridge
+	bridge int    // index
+	mtu    int
+	ends   []end // in the sandbox, one of a family
+	pid    int   // a process in the sandbox
+}
+
+// end is what the pod has in one network.
+type end struct {
 	address netip.Prefix
 	gateway netip.Addr
-	pid     int // a process in the sandbox
 }
 
 // plug makes the cable, unless a good one is there. A half-made one is made anew.
@@ -35,14 +41,26 @@ func (c cable) plug() error {
 		return fmt.Errorf("enter the network namespace of process %d: %w", c.pid, err)
 	}
 	defer pod.Close()
-	if c.good(pod) {
-		return nil
+	if !c.good(pod) {
+		if err := unplug(c.name); err != nil {
+			return err
+		}
+		if err := c.make(space, pod); err != nil {
+			return errors.Join(err, unplug(c.name))
+		}
 	}
-	if err := unplug(c.name); err != nil {
-		return err
+	return c.turn()
+}
+
+// turn lets the bridge send a packet back by the link that it came by: a pod
+// that asks for a Service may be the one that answers.
+func (c cable) turn() error {
+	outer, err := netlink.LinkByName(c.name)
+	if err == nil {
+		err = netlink.LinkSetHairpin(outer, true)
 	}
-	if err := c.make(space, pod); err != nil {
-		return errors.Join(err, unplug(c.name))
+	if err != nil {
+		return fmt.Errorf("set link %s to hairpin mode: %w", c.name, err)
 	}
 	return nil
 }
@@ -61,40 +79,37 @@ func (c cable) good(pod *netlink.Handle) bool {
 	if err != nil {
 		return false
 	}
-	has := false
-	for _, a := range addresses {
-		is, ok := prefixOf(a.IPNet)
-		has = has || (ok && is == c.address)
+	for _, e := range c.ends {
+		has := slices.ContainsFunc(addresses, func(a netlink.Addr) bool {
+			is, ok := prefixOf(a.IPNet)
+			return ok && is == e.address
+		})
+		if !has || !e.routed(pod, inner) {
+			return false
+		}
 	}
-	return has && c.routed(pod, inner)
+	return true
 }
 
 // routed says that the default route is there: it is the last thing made.
-func (c cable) routed(pod *netlink.Handle, inner netlink.Link) bool {
-	routes, err := pod.RouteList(inner, c.family())
+func (e end) routed(pod *netlink.Handle, inner netlink.Link) bool {
+	routes, err := pod.RouteList(inner, familyOf(e.gateway))
 	if err != nil {
 		return false
 	}
 	for _, r := range routes {
-		if gateway, ok := netip.AddrFromSlice(r.Gw); ok && gateway.Unmap() == c.gateway {
+		if gateway, ok := netip.AddrFromSlice(r.Gw); ok && gateway.Unmap() == e.gateway {
 			return true
 		}
 	}
 	return false
 }
 
-func (c cable) family() int {
-	if c.address.Addr().Is6() {
-		return netlink.FAMILY_V6
-	}
-	return netlink.FAMILY_V4
-}
-
 func (c cable) make(space netns.NsHandle, pod *netlink.Handle) error {
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.MTU, attributes.MasterIndex = c.name, c.mtu, c.bridge
 	pair := &netlink.Veth{
-		LinkAttrs: attributes, PeerName: inside, PeerNamespace: netlink.NsFd(space), PeerHardwareAddr: hardwareOf(c.address.Addr()),
+		LinkAttrs: attributes, PeerName: inside, PeerNamespace: netlink.NsFd(space), PeerHardwareAddr: hardwareOf(c.ends[0].address.Addr()),
 	}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("make the pair of links %s: %w", c.name, err)
@@ -115,15 +130,19 @@ func (c cable) make(space netns.NsHandle, pod *netlink.Handle) error {
 	if err != nil {
 		return fmt.Errorf("look for %s: %w", inside, err)
 	}
-	if err := pod.AddrReplace(inner, &netlink.Addr{IPNet: ipNet(c.address)}); err != nil {
-		return fmt.Errorf("give %s the address %s: %w", inside, c.address, err)
+	for _, e := range c.ends {
+		if err := pod.AddrReplace(inner, addressOf(e.address)); err != nil {
+			return fmt.Errorf("give %s the address %s: %w", inside, e.address, err)
+		}
 	}
 	if err := pod.LinkSetUp(inner); err != nil {
 		return fmt.Errorf("bring up %s: %w", inside, err)
 	}
-	route := &netlink.Route{LinkIndex: inner.Attrs().Index, Gw: c.gateway.AsSlice(), Family: c.family()}
-	if err := pod.RouteReplace(route); err != nil {
-		return fmt.Errorf("route by %s: %w", c.gateway, err)
+	for _, e := range c.ends {
+		route := &netlink.Route{LinkIndex: inner.Attrs().Index, Gw: e.gateway.AsSlice(), Family: familyOf(e.gateway)}
+		if err := pod.RouteReplace(route); err != nil {
+			return fmt.Errorf("route by %s: %w", e.gateway, err)
+		}
 	}
 	return nil
 }

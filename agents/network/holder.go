@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 
@@ -105,8 +106,8 @@ func bridgeOfOurs(name string) bool {
 	return ours && len(hex) == bridgeDigits && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
-// RemoveOf deletes the bridges of a cluster with the links on them, and answers
-// their names: for a cluster that is no more.
+// RemoveOf deletes the bridges of a cluster with the links on them, its tunnel
+// and its nodes' tables, and answers the links' names: for a cluster that is no more.
 func RemoveOf(cluster string) (removed []string, err error) {
 	if cluster == "" {
 		return nil, nil // that would be everything that is nobody's
@@ -116,14 +117,22 @@ func RemoveOf(cluster string) (removed []string, err error) {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	for _, link := range links {
-		if ownerOf(link) != cluster || link.Type() != "bridge" {
+		name := link.Attrs().Name
+		switch {
+		case ownerOf(link) != cluster:
+			continue
+		case link.Type() == "bridge":
+			b := &Bridge{cfg: Config{Name: name, Logger: slog.New(slog.DiscardHandler)}}
+			err = b.Remove()
+		case name == tunnelName(cluster):
+			err = unplug(name)
+		default:
 			continue
 		}
-		b := &Bridge{cfg: Config{Name: link.Attrs().Name}}
-		if err := b.Remove(); err != nil {
+		if err != nil {
 			return removed, err
 		}
-		removed = append(removed, b.cfg.Name)
+		removed = append(removed, name)
 	}
 	return removed, nil
 }

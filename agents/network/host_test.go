@@ -126,7 +126,7 @@ func newTestBridge(t *testing.T, name, cidr string, held map[string]netip.Addr) 
 	t.Helper()
 	b, err := NewBridge(Config{Name: name})
 	if err == nil {
-		err = b.Setup(t.Context(), netip.MustParsePrefix(cidr), held)
+		err = b.Setup(t.Context(), []netip.Prefix{netip.MustParsePrefix(cidr)}, held)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -136,14 +136,14 @@ func newTestBridge(t *testing.T, name, cidr string, held map[string]netip.Addr) 
 
 func (p *fakePod) attach(b *Bridge, uid string) netip.Addr {
 	p.t.Helper()
-	address, err := b.Allocate(uid)
+	addresses, err := b.Allocate(uid)
 	if err == nil {
-		err = b.Attach(p.t.Context(), uid, runtime.Sandbox{PID: p.pid, Address: address})
+		err = b.Attach(p.t.Context(), uid, runtime.Sandbox{PID: p.pid, Address: addresses[0]}, nil)
 	}
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return address
+	return addresses[0]
 }
 
 func links(t *testing.T) []string {
@@ -238,7 +238,7 @@ func TestN3TheBridgeMovesToAnotherCIDR(t *testing.T) {
 		t.Fatal(got)
 	}
 	other := netip.MustParsePrefix("10.78.0.0/24")
-	if err := b.Setup(t.Context(), other, map[string]netip.Addr{"one": first}); err == nil || !strings.Contains(err.Error(), "10.77.0.0/24") {
+	if err := b.Setup(t.Context(), []netip.Prefix{other}, map[string]netip.Addr{"one": first}); err == nil || !strings.Contains(err.Error(), "10.77.0.0/24") {
 		t.Errorf("while a pod holds an address: %v", err)
 	}
 	if address, err := b.Allocate("two"); err == nil {
@@ -251,7 +251,7 @@ func TestN3TheBridgeMovesToAnotherCIDR(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := b.Setup(t.Context(), other, nil); err != nil {
+		if err := b.Setup(t.Context(), []netip.Prefix{other}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -260,7 +260,7 @@ func TestN3TheBridgeMovesToAnotherCIDR(t *testing.T) {
 	if got := two.tell("listen 0.0.0.0:80"); got != "ok" {
 		t.Fatal(got)
 	}
-	if err := b.Setup(t.Context(), other, nil); err != nil { // a list from before the pod came
+	if err := b.Setup(t.Context(), []netip.Prefix{other}, nil); err != nil { // a list from before the pod came
 		t.Fatal(err)
 	}
 	if got := play("dial", second.String()+":80"); second.String() != "10.78.0.2" || got != "from 10.78.0.1" {
@@ -342,7 +342,7 @@ func TestTwoNodesOfOneMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = third.Setup(t.Context(), netip.MustParsePrefix("10.77.0.0/16"), nil)
+	err = third.Setup(t.Context(), []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}, nil)
 	if err == nil || !strings.Contains(err.Error(), "10.77.0.1/24 on interface "+NameFor("c", "left")+", the bridge of another segno cluster; if that is no more: ip link delete "+NameFor("c", "left")) {
 		t.Errorf("a CIDR that is in use: %v", err)
 	}
@@ -359,7 +359,7 @@ func TestAForeignInterfaceIsNotTakenOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Setup(t.Context(), netip.MustParsePrefix("10.77.0.0/24"), nil); err == nil || !strings.Contains(err.Error(), "veth") {
+	if err := b.Setup(t.Context(), []netip.Prefix{netip.MustParsePrefix("10.77.0.0/24")}, nil); err == nil || !strings.Contains(err.Error(), "veth") {
 		t.Errorf("set up over a foreign interface: %v", err)
 	}
 }
@@ -372,7 +372,7 @@ func TestTwoClustersOnOneMachine(t *testing.T) {
 		t.Helper()
 		b, err := NewBridge(Config{Name: NameFor(cluster, "node"), Cluster: cluster})
 		if err == nil {
-			err = b.Setup(t.Context(), netip.MustParsePrefix(cidr), nil)
+			err = b.Setup(t.Context(), []netip.Prefix{netip.MustParsePrefix(cidr)}, nil)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -408,7 +408,7 @@ func TestTwoClustersOnOneMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := taken.Setup(t.Context(), netip.MustParsePrefix("10.246.0.0/24"), nil); err == nil || !strings.Contains(err.Error(), `cluster "aaaa"'s`) {
+	if err := taken.Setup(t.Context(), []netip.Prefix{netip.MustParsePrefix("10.246.0.0/24")}, nil); err == nil || !strings.Contains(err.Error(), `cluster "aaaa"'s`) {
 		t.Errorf("another cluster's bridge was taken over: %v", err)
 	}
 	for range 2 {

@@ -20,15 +20,17 @@ type HostOnly struct{ Reason string }
 func (h HostOnly) refuse() error { return fmt.Errorf("%w: %s", ErrHostOnly, h.Reason) }
 
 // Setup reports that there is no pod network.
-func (h HostOnly) Setup(context.Context, netip.Prefix, map[string]netip.Addr) error {
+func (h HostOnly) Setup(context.Context, []netip.Prefix, map[string]netip.Addr) error {
 	return h.refuse()
 }
 
 // Allocate refuses.
-func (h HostOnly) Allocate(string) (netip.Addr, error) { return netip.Addr{}, h.refuse() }
+func (h HostOnly) Allocate(string) ([]netip.Addr, error) { return nil, h.refuse() }
 
 // Attach refuses.
-func (h HostOnly) Attach(context.Context, string, runtime.Sandbox) error { return h.refuse() }
+func (h HostOnly) Attach(context.Context, string, runtime.Sandbox, []HostPort) error {
+	return h.refuse()
+}
 
 // Release has nothing to give back.
 func (h HostOnly) Release(context.Context, string) error { return nil }

@@ -10,7 +10,7 @@ import (
 
 func mustPool(t *testing.T, cidr string, held map[string]netip.Addr) *pool {
 	t.Helper()
-	p, err := newPool(netip.MustParsePrefix(cidr), held)
+	p, err := newPool([]netip.Prefix{netip.MustParsePrefix(cidr)}, held)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestPoolTakesOverWhatIsHeld(t *testing.T) {
 		t.Errorf("253 pods in a /24 and one more: %s", a)
 	}
 	held["z"] = held["x"]
-	if _, err := newPool(netip.MustParsePrefix("10.1.0.0/24"), held); err == nil || !strings.Contains(err.Error(), "10.1.0.2") {
+	if _, err := newPool([]netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}, held); err == nil || !strings.Contains(err.Error(), "10.1.0.2") {
 		t.Errorf("two pods with one address: %v", err)
 	}
 }
@@ -118,7 +118,7 @@ func TestAPoolIsRenewedWhenNobodyHoldsTheOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := renew(old, second, nil); err == nil || !strings.Contains(err.Error(), "10.1.0.0/24") {
+	if _, err := renew(old, []netip.Prefix{second}, nil); err == nil || !strings.Contains(err.Error(), "10.1.0.0/24") {
 		t.Errorf("while it is held: %v", err)
 	}
 	if again, err := old.take("a"); err != nil || again != before {
@@ -127,7 +127,7 @@ func TestAPoolIsRenewedWhenNobodyHoldsTheOld(t *testing.T) {
 	if a, err := old.take("b"); err == nil {
 		t.Errorf("%s was handed out of a pool that is to go", a)
 	}
-	if same, err := renew(old, first, nil); err != nil || same != old {
+	if same, err := renew(old, []netip.Prefix{first}, nil); err != nil || same != old {
 		t.Errorf("the CIDR it has: %v, %v", same, err)
 	}
 	if _, err := old.take("b"); err != nil {
@@ -135,17 +135,17 @@ func TestAPoolIsRenewedWhenNobodyHoldsTheOld(t *testing.T) {
 	}
 	old.free("a")
 	old.free("b")
-	if p, err := renew(old, second, nil); err != nil || p.cidr != second {
+	if p, err := renew(old, []netip.Prefix{second}, nil); err != nil || p.cidr != second {
 		t.Errorf("nobody holds it: %v, %v", p, err)
 	}
-	if _, err := renew(nil, second, map[string]netip.Addr{"a": before}); err == nil || !strings.Contains(err.Error(), before.String()) {
+	if _, err := renew(nil, []netip.Prefix{second}, map[string]netip.Addr{"a": before}); err == nil || !strings.Contains(err.Error(), before.String()) {
 		t.Errorf("an earlier agent's pod holds one of another CIDR: %v", err)
 	}
 }
 
 func TestPoolRefusesACIDRWithoutRoom(t *testing.T) {
 	for _, cidr := range []string{"10.0.0.0/32", "10.0.0.0/31"} {
-		if _, err := newPool(netip.MustParsePrefix(cidr), nil); err == nil {
+		if _, err := newPool([]netip.Prefix{netip.MustParsePrefix(cidr)}, nil); err == nil {
 			t.Errorf("%s was taken", cidr)
 		}
 	}

@@ -19,12 +19,12 @@ type Simulated struct {
 // NewSimulated answers a network that waits for its CIDR.
 func NewSimulated() *Simulated { return &Simulated{} }
 
-// Setup sets the CIDR; held are the addresses of pods that run already. It
+// Setup sets the CIDRs; held are the addresses of pods that run already. It
 // fails while they are of another CIDR.
-func (s *Simulated) Setup(_ context.Context, cidr netip.Prefix, held map[string]netip.Addr) error {
+func (s *Simulated) Setup(_ context.Context, cidrs []netip.Prefix, held map[string]netip.Addr) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pool, err := renew(s.pool, cidr, held)
+	pool, err := renew(s.pool, cidrs, held)
 	if err != nil {
 		return err
 	}
@@ -32,18 +32,18 @@ func (s *Simulated) Setup(_ context.Context, cidr netip.Prefix, held map[string]
 	return nil
 }
 
-// Allocate reserves an address for the pod.
-func (s *Simulated) Allocate(uid string) (netip.Addr, error) {
+// Allocate reserves addresses for the pod.
+func (s *Simulated) Allocate(uid string) ([]netip.Addr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pool == nil {
-		return netip.Addr{}, ErrNotSetUp
+		return nil, ErrNotSetUp
 	}
-	return s.pool.take(uid)
+	return s.pool.allocate(uid)
 }
 
 // Attach does nothing.
-func (s *Simulated) Attach(context.Context, string, runtime.Sandbox) error { return nil }
+func (s *Simulated) Attach(context.Context, string, runtime.Sandbox, []HostPort) error { return nil }
 
 // Release frees the address.
 func (s *Simulated) Release(_ context.Context, uid string) error {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"segno/agents/network"
 	"segno/agents/resolv"
 	"segno/agents/runtime"
 	"segno/proto"
@@ -15,11 +16,13 @@ import (
 
 // Network gives sandboxes their addresses. Each call is safe to repeat.
 type Network interface {
-	// Allocate reserves an address for the pod; the same one when asked again.
-	Allocate(uid string) (netip.Addr, error)
-	// Attach cables a running sandbox to the network.
-	Attach(ctx context.Context, uid string, sandbox runtime.Sandbox) error
-	// Release removes the cable and gives the address back.
+	// Allocate reserves the pod's addresses, one of each family that the node
+	// has; the same when asked again.
+	Allocate(uid string) ([]netip.Addr, error)
+	// Attach cables a running sandbox to the network, and makes just these ports
+	// of the node lead to it.
+	Attach(ctx context.Context, uid string, sandbox runtime.Sandbox, ports []network.HostPort) error
+	// Release removes the cable and the ports, and gives the addresses back.
 	Release(ctx context.Context, uid string) error
 }
 

@@ -241,7 +241,7 @@ func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) 
 	case CreateSandbox:
 		return k.createSandbox(ctx, want, action)
 	case AttachNetwork:
-		if err := k.cfg.Network.Attach(ctx, l.uid, *l.state.Runtime.Sandbox); err != nil {
+		if err := k.cfg.Network.Attach(ctx, l.uid, *l.state.Runtime.Sandbox, hostPorts(want.Pod)); err != nil {
 			return err
 		}
 		l.state.Memory.Attached = l.state.Runtime.Sandbox.ID
@@ -273,11 +273,13 @@ func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) 
 func (k *Keeper) createSandbox(ctx context.Context, want Want, action Action) error {
 	spec := sandboxSpec(want, action.Sandbox, k.cfg.Node.Address)
 	if !spec.HostNetwork {
-		address, err := k.cfg.Network.Allocate(spec.UID)
+		addresses, err := k.cfg.Network.Allocate(spec.UID)
 		if err != nil {
 			return fmt.Errorf("address of pod %s: %w", want.Pod.Name, err)
 		}
-		spec.Address = address
+		if spec.Address = addresses[0]; len(addresses) > 1 {
+			spec.Second = addresses[1]
+		}
 	}
 	return k.cfg.Runtime.CreateSandbox(ctx, spec)
 }

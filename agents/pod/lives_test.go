@@ -56,7 +56,7 @@ func play(t *testing.T, cfg simulated.Config) *stage {
 func (s *stage) start() {
 	s.t.Helper()
 	net := network.NewSimulated()
-	if err := net.Setup(s.t.Context(), netip.MustParsePrefix("10.0.0.0/24"), nil); err != nil {
+	if err := net.Setup(s.t.Context(), []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}, nil); err != nil {
 		s.t.Fatal(err)
 	}
 	keeper, err := pod.New(pod.Config{

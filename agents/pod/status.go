@@ -44,8 +44,15 @@ func addresses(out *corev1.PodStatus, want Want, have State) {
 	case want.ending() || terminal(have.Memory.Status.Phase):
 		out.PodIP = have.Memory.Status.PodIP
 	}
-	if out.PodIP != "" {
-		out.PodIPs = []corev1.PodIP{{IP: out.PodIP}}
+	if out.PodIP == "" {
+		return
+	}
+	out.PodIPs = []corev1.PodIP{{IP: out.PodIP}}
+	switch last := have.Memory.Status; {
+	case s != nil && s.Second.IsValid() && out.PodIP == s.Address.String():
+		out.PodIPs = append(out.PodIPs, corev1.PodIP{IP: s.Second.String()})
+	case s == nil && out.PodIP == last.PodIP && len(last.PodIPs) > 1:
+		out.PodIPs = last.PodIPs
 	}
 }
 

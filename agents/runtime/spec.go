@@ -13,6 +13,7 @@ type SandboxSpec struct {
 	Hostname             string
 	Hosts                []Host     // further lines of /etc/hosts
 	Address              netip.Addr // that the network will give it; invalid with HostNetwork
+	Second               netip.Addr // of the other family; invalid where the node has one
 	HostNetwork          bool
 	HostPID, HostIPC     bool
 }

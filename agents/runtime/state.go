@@ -74,6 +74,7 @@ type Sandbox struct {
 	PID         int // of the process that holds the namespaces; 0 when simulated
 	HostNetwork bool
 	Address     netip.Addr // that it was created with
+	Second      netip.Addr // of the other family, if any
 	CreatedAt   time.Time
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,8 +52,8 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 	n.engine = simulated.New(simulated.Config{Now: cfg.Now, NoImage: cfg.Fates.noImage, Script: cfg.Fates.script})
 	cables := network.NewSimulated()
 	held := n.adopt(cfg)
-	if cidr, err := netip.ParsePrefix(cfg.Node.Spec.PodCIDR); err == nil {
-		if err := cables.Setup(ctx, cidr, within(cidr, held)); err != nil {
+	if cidrs := cidrsOf(cfg.Node); len(cidrs) > 0 {
+		if err := cables.Setup(ctx, cidrs, within(cidrs[0], held)); err != nil {
 			return nil, fmt.Errorf("simulate node %s: %w", n.name, err)
 		}
 	}
@@ -110,6 +111,15 @@ func (n *Node) adopt(cfg Config) (held map[string]netip.Addr) {
 		}
 	}
 	return held
+}
+
+func cidrsOf(node *corev1.Node) (out []netip.Prefix) {
+	for _, text := range append([]string{node.Spec.PodCIDR}, node.Spec.PodCIDRs...) {
+		if cidr, err := netip.ParsePrefix(text); err == nil && !slices.Contains(out, cidr) {
+			out = append(out, cidr)
+		}
+	}
+	return out
 }
 
 // within leaves out addresses of an earlier network of the node.

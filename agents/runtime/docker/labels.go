@@ -24,6 +24,7 @@ const (
 	labelSeq       = "segno.seq"
 	labelImage     = "segno.image"
 	labelAddress   = "segno.address"
+	labelSecond    = "segno.second-address"
 	labelHost      = "segno.host-network"
 )
 
@@ -45,6 +46,9 @@ func (e *Engine) sandboxLabels(spec runtime.SandboxSpec) map[string]string {
 	labels[labelHost] = strconv.FormatBool(spec.HostNetwork)
 	if spec.Address.IsValid() {
 		labels[labelAddress] = spec.Address.String()
+	}
+	if spec.Second.IsValid() {
+		labels[labelSecond] = spec.Second.String()
 	}
 	return labels
 }
@@ -71,7 +75,7 @@ func seqOf(labels map[string]string) proto.Seq {
 	return proto.Seq(n)
 }
 
-func addressOf(labels map[string]string) netip.Addr {
-	address, _ := netip.ParseAddr(labels[labelAddress])
+func addressOf(labels map[string]string, label string) netip.Addr {
+	address, _ := netip.ParseAddr(labels[label])
 	return address
 }

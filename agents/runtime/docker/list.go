@@ -74,7 +74,8 @@ func sandboxOf(c *container.InspectResponse) *runtime.Sandbox {
 	labels := c.Config.Labels
 	return &runtime.Sandbox{
 		ID: c.ID, Attempt: number(labels, labelAttempt), State: stateOf(c.State), PID: c.State.Pid,
-		HostNetwork: labels[labelHost] == "true", Address: addressOf(labels), CreatedAt: at(c.Created),
+		HostNetwork: labels[labelHost] == "true",
+		Address:     addressOf(labels, labelAddress), Second: addressOf(labels, labelSecond), CreatedAt: at(c.Created),
 	}
 }
 

@@ -71,6 +71,9 @@ func (e *Engine) sandboxHost(spec runtime.SandboxSpec) *container.HostConfig {
 		host.NetworkMode = "host"
 	} else if spec.Address.IsValid() {
 		host.ExtraHosts = append(host.ExtraHosts, spec.Hostname+":"+spec.Address.String())
+		if spec.Second.IsValid() {
+			host.ExtraHosts = append(host.ExtraHosts, spec.Hostname+":"+spec.Second.String())
+		}
 	}
 	if spec.HostIPC {
 		host.IpcMode = "host"

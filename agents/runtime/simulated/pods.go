@@ -83,7 +83,7 @@ func (e *Engine) CreateSandbox(_ context.Context, spec runtime.SandboxSpec) erro
 	}
 	p.sandbox = &runtime.Sandbox{
 		ID: e.id(), Attempt: spec.Attempt, State: runtime.Running, HostNetwork: spec.HostNetwork,
-		Address: spec.Address, CreatedAt: e.now(),
+		Address: spec.Address, Second: spec.Second, CreatedAt: e.now(),
 	}
 	return nil
 }

@@ -1,0 +1,151 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	nft "github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// HostPort is a port of the node that leads to a pod.
+type HostPort struct {
+	// Address of the node; invalid or unspecified is all of them.
+	Address  netip.Addr
+	Protocol string // TCP, UDP or SCTP, as in a pod
+	Port     uint16
+	Target   uint16 // of the pod
+}
+
+var protocols = map[string]byte{"TCP": unix.IPPROTO_TCP, "UDP": unix.IPPROTO_UDP, "SCTP": unix.IPPROTO_SCTP}
+
+// publish makes the ports lead to the pod, and no others to it. What a later pod
+// asks for it gets: the scheduler sees to it that no two do.
+func (t tables) publish(pod []netip.Addr, ports []HostPort) error {
+	return t.change(pod, func(h half, address netip.Addr) (on, all []nft.SetElement, err error) {
+		for _, p := range ports {
+			protocol, known := protocols[p.Protocol]
+			if !known || p.Port == 0 || p.Target == 0 {
+				return nil, nil, fmt.Errorf("host port %d to port %d by %q: the protocol must be TCP, UDP or SCTP, and ports from 1", p.Port, p.Target, p.Protocol)
+			}
+			key := slices.Concat([]byte{protocol, 0, 0, 0}, portBytes(p.Port))
+			value := slices.Concat(address.AsSlice(), portBytes(p.Target))
+			switch a := p.Address.Unmap(); {
+			case !a.IsValid() || a.IsUnspecified():
+				all = append(all, nft.SetElement{Key: key, Val: value})
+			case a.Is6() == h.v6:
+				on = append(on, nft.SetElement{Key: slices.Concat(a.AsSlice(), key), Val: value})
+			}
+		}
+		return on, all, nil
+	})
+}
+
+// withdraw takes the ports of the pods back.
+func (t tables) withdraw(pod []netip.Addr) error { return t.publish(pod, nil) }
+
+// change brings the ports of pods from what they are to what want says.
+func (t tables) change(pod []netip.Addr, want func(h half, address netip.Addr) (on, all []nft.SetElement, err error)) error {
+	conn, err := connect()
+	if err != nil {
+		return err
+	}
+	var flows []netip.Addr
+	for _, address := range pod {
+		h := t.half(address.Is6())
+		on, all, err := want(h, address)
+		if err != nil {
+			return err
+		}
+		for set, wanted := range map[*nft.Set][]nft.SetElement{h.on: on, h.ports: all} {
+			udp, err := h.exchange(conn, set, wanted, func(a netip.Addr) bool { return a == address })
+			if err != nil {
+				return fmt.Errorf("host ports of the pod %s: %w", address, err)
+			}
+			if udp {
+				flows = append(flows, address)
+			}
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("write the host ports of the pod %v: %w", pod, err)
+	}
+	return endFlows(flows)
+}
+
+// exchange removes the elements that lead to pods of which is said so, and adds
+// those that are wanted. It tells whether UDP ports went.
+func (h half) exchange(conn *nft.Conn, set *nft.Set, wanted []nft.SetElement, of func(netip.Addr) bool) (udp bool, err error) {
+	have, err := conn.GetSetElements(set)
+	if errors.Is(err, unix.ENOENT) && len(wanted) == 0 {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	keys := make(map[string]bool, len(wanted))
+	for _, e := range wanted {
+		keys[string(e.Key)] = true
+	}
+	var gone []nft.SetElement
+	for _, e := range have {
+		address, _ := netip.AddrFromSlice(e.Val[:4*h.words])
+		if !of(address) && !keys[string(e.Key)] {
+			continue
+		}
+		gone = append(gone, nft.SetElement{Key: e.Key})
+		udp = udp || !keys[string(e.Key)] && e.Key[len(e.Key)-8] == unix.IPPROTO_UDP
+	}
+	if len(gone) > 0 {
+		if err := conn.SetDeleteElements(set, gone); err != nil {
+			return false, err
+		}
+	}
+	if len(wanted) > 0 {
+		err = conn.SetAddElements(set, wanted)
+	}
+	return udp, err
+}
+
+// keepOnly takes the ports of all but these pods back: those that ended while no
+// agent ran.
+func (t tables) keepOnly(pods map[netip.Addr]bool) error {
+	conn, err := connect()
+	if err != nil {
+		return err
+	}
+	for _, v6 := range []bool{false, true} {
+		h := t.half(v6)
+		for _, set := range []*nft.Set{h.on, h.ports} {
+			if _, err := h.exchange(conn, set, nil, func(a netip.Addr) bool { return !pods[a] }); err != nil {
+				return fmt.Errorf("host ports of former pods: %w", err)
+			}
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("remove the host ports of former pods: %w", err)
+	}
+	return nil
+}
+
+// endFlows ends what the kernel remembers of UDP to these pods: a client that
+// goes on sending would go on to a pod that is no more.
+func endFlows(pods []netip.Addr) error {
+	var errs []error
+	for _, pod := range pods {
+		filter := &netlink.ConntrackFilter{}
+		if err := filter.AddIP(netlink.ConntrackReplySrcIP, net.IP(pod.AsSlice())); err != nil {
+			return fmt.Errorf("find the flows of pod %s: %w", pod, err)
+		}
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(familyOf(pod)), filter); err != nil {
+			errs = append(errs, fmt.Errorf("end the flows of pod %s: %w", pod, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func portBytes(p uint16) []byte { return []byte{byte(p >> 8), byte(p), 0, 0} }

@@ -1,0 +1,315 @@
+package network
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	nft "github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// The names in a node's tables, one for IPv4 and one for IPv6:
+//
+//	inside    the ranges of all pods of the cluster; who leaves them is masqueraded
+//	ports     protocol and port of the node, any of its addresses → a pod
+//	ports-on  the same for one address of the node
+//
+// Chains in and out translate the destination of what comes to such a port,
+// chain leave the source of pods.
+const (
+	setInside, setPorts, setPortsOn = "inside", "ports", "ports-on"
+	chainIn, chainOut, chainLeave   = "in", "out", "leave"
+	tablePrefix                     = "segno-pods-"
+)
+
+// tables are this node's own in nftables. Nothing else is touched.
+type tables struct{ name string }
+
+func (b *Bridge) tables() tables { return tables{tablePrefix + b.cfg.Name} }
+
+// half is the table of one family.
+type half struct {
+	table               *nft.Table
+	v6                  bool
+	words               uint32 // of an address
+	source, destination uint32 // offsets in the header
+	inside, ports, on   *nft.Set
+}
+
+func (t tables) half(v6 bool) half {
+	h := half{table: &nft.Table{Name: t.name, Family: nft.TableFamilyIPv4}, words: 1, source: 12, destination: 16}
+	address := nft.TypeIPAddr
+	if v6 {
+		h = half{table: &nft.Table{Name: t.name, Family: nft.TableFamilyIPv6}, v6: true, words: 4, source: 8, destination: 24}
+		address = nft.TypeIP6Addr
+	}
+	concat := func(types ...nft.SetDatatype) nft.SetDatatype {
+		is, err := nft.ConcatSetType(types...)
+		if err != nil {
+			panic(err) // constant arguments
+		}
+		return is
+	}
+	to := concat(address, nft.TypeInetService)
+	h.inside = &nft.Set{Table: h.table, Name: setInside, KeyType: address, Interval: true, ID: 1}
+	h.ports = &nft.Set{Table: h.table, Name: setPorts, KeyType: concat(nft.TypeInetProto, nft.TypeInetService), IsMap: true, DataType: to, ID: 2}
+	h.on = &nft.Set{Table: h.table, Name: setPortsOn, KeyType: concat(address, nft.TypeInetProto, nft.TypeInetService), IsMap: true, DataType: to, ID: 3}
+	return h
+}
+
+func connect() (*nft.Conn, error) {
+	conn, err := nft.New()
+	if err != nil {
+		return nil, fmt.Errorf("open a socket to nftables (the kernel needs CONFIG_NF_TABLES, this process CAP_NET_ADMIN): %w", err)
+	}
+	return conn, nil
+}
+
+// declare makes the tables that are not there yet. What an earlier agent wrote
+// goes on until it is known who the peers are.
+func (t tables) declare(cidrs []netip.Prefix) error {
+	conn, err := connect()
+	if err != nil {
+		return err
+	}
+	there, err := conn.ListTables()
+	if err != nil {
+		return fmt.Errorf("list the tables of nftables (the kernel needs CONFIG_NF_TABLES): %w", err)
+	}
+	for _, v6 := range []bool{false, true} {
+		h := t.half(v6)
+		is := slices.ContainsFunc(there, func(x *nft.Table) bool { return x.Name == t.name && x.Family == h.table.Family })
+		if is || len(ofFamily(cidrs, v6)) == 0 {
+			continue
+		}
+		if err := h.base(conn, ofFamily(cidrs, v6), nil, false); err != nil {
+			return err
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("make the tables %s: %w", t.name, err)
+	}
+	return nil
+}
+
+// masquerade writes the tables: pods of the CIDRs keep their address on the way
+// to the ranges inside, and get the node's on the way out. One transaction, which
+// established connections do not notice.
+func (t tables) masquerade(cidrs, inside []netip.Prefix) error {
+	conn, err := connect()
+	if err != nil {
+		return err
+	}
+	for _, v6 := range []bool{false, true} {
+		h, own := t.half(v6), ofFamily(cidrs, v6)
+		if len(own) == 0 {
+			conn.AddTable(h.table)
+			conn.DelTable(h.table)
+			continue
+		}
+		if err := h.base(conn, own, ofFamily(inside, v6), true); err != nil {
+			return err
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("write the tables %s: %w", t.name, err)
+	}
+	return nil
+}
+
+// base writes a table but for its ports, with or without the rules for what
+// leaves.
+func (h half) base(conn *nft.Conn, own, inside []netip.Prefix, leave bool) error {
+	conn.AddTable(h.table)
+	for _, s := range []*nft.Set{h.inside, h.ports, h.on} {
+		if err := conn.AddSet(s, nil); err != nil {
+			return fmt.Errorf("declare set %s: %w", s.Name, err)
+		}
+	}
+	conn.FlushSet(h.inside)
+	if err := conn.SetAddElements(h.inside, intervals(inside)); err != nil {
+		return fmt.Errorf("write set %s: %w", setInside, err)
+	}
+	early := nft.ChainPriorityRef(*nft.ChainPriorityNATDest - 5)
+	for _, c := range []*nft.Chain{
+		{Name: chainIn, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPrerouting, Priority: early},
+		{Name: chainOut, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookOutput, Priority: early},
+		{Name: chainLeave, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPostrouting, Priority: nft.ChainPriorityNATSource},
+	} {
+		c.Table = h.table
+		conn.AddChain(c)
+		conn.FlushChain(c)
+	}
+	rule := func(chain string, of ...[]expr.Any) {
+		conn.AddRule(&nft.Rule{Table: h.table, Chain: &nft.Chain{Name: chain, Table: h.table}, Exprs: slices.Concat(of...)})
+	}
+	for _, chain := range []string{chainIn, chainOut} {
+		rule(chain, toThisNode(), h.load(h.destination, 0), port(h.words), h.find(h.on))
+		rule(chain, toThisNode(), port(0), h.find(h.ports))
+	}
+	for _, cidr := range own {
+		// A pod that comes to another one by a port of their node: the answer
+		// would go past this table.
+		rule(chainLeave, translated(), h.from(cidr), h.to(cidr), h.cameBy(h.ports), masquerade())
+		rule(chainLeave, translated(), h.from(cidr), h.to(cidr), h.cameByAddress(h.on), masquerade())
+		if leave {
+			rule(chainLeave, h.from(cidr), leavesPods(), h.outside(), masquerade())
+		}
+	}
+	return nil
+}
+
+// remove deletes the tables, there or not.
+func (t tables) remove() error {
+	conn, err := connect()
+	if err != nil {
+		return err
+	}
+	for _, v6 := range []bool{false, true} {
+		h := t.half(v6)
+		conn.AddTable(h.table)
+		conn.DelTable(h.table)
+	}
+	if err := conn.Flush(); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EPROTONOSUPPORT) {
+		return fmt.Errorf("delete the tables %s: %w", t.name, err)
+	}
+	return nil
+}
+
+// intervals are the elements of ranges, neighbours made one.
+func intervals(of []netip.Prefix) (out []nft.SetElement) {
+	of = slices.Clone(of)
+	slices.SortFunc(of, netip.Prefix.Compare)
+	for _, p := range of {
+		start, end := p.Masked().Addr().AsSlice(), after(p)
+		if n := len(out); n > 0 {
+			last := out[n-1].Key
+			if !out[n-1].IntervalEnd || bytes.Compare(end, last) <= 0 && end != nil {
+				continue // it is open to the end, or in the one before
+			}
+			if bytes.Compare(start, last) <= 0 {
+				out, start = out[:n-1], nil
+			}
+		}
+		if start != nil {
+			out = append(out, nft.SetElement{Key: start})
+		}
+		if end != nil {
+			out = append(out, nft.SetElement{Key: end, IntervalEnd: true})
+		}
+	}
+	return out
+}
+
+// after is the first address behind a range; nil when there is none.
+func after(p netip.Prefix) []byte {
+	last := p.Masked().Addr().AsSlice()
+	for bit := p.Bits(); bit < 8*len(last); bit++ {
+		last[bit/8] |= 0x80 >> (bit % 8)
+	}
+	address, _ := netip.AddrFromSlice(last)
+	if next := address.Next(); next.IsValid() {
+		return next.AsSlice()
+	}
+	return nil
+}
+
+func ofFamily(all []netip.Prefix, v6 bool) (out []netip.Prefix) {
+	for _, p := range all {
+		if p.Addr().Is6() == v6 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// The expressions. Register n is the n-th of four bytes.
+
+func reg(n uint32) uint32 { return unix.NFT_REG32_00 + n }
+
+func (h half) load(offset, at uint32) []expr.Any {
+	return []expr.Any{&expr.Payload{DestRegister: reg(at), Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4 * h.words}}
+}
+
+// port loads protocol and destination port.
+func port(at uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(at)},
+		&expr.Payload{DestRegister: reg(at + 1), Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+	}
+}
+
+func toThisNode() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: reg(0), ResultADDRTYPE: true, FlagDADDR: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg(0), Data: []byte{unix.RTN_LOCAL, 0, 0, 0}},
+	}
+}
+
+// find translates the destination to what a map says of the key in register 0.
+func (h half) find(m *nft.Set) []expr.Any {
+	const to = 8
+	return []expr.Any{
+		&expr.Lookup{SourceRegister: reg(0), DestRegister: reg(to), IsDestRegSet: true, SetName: m.Name, SetID: m.ID},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(h.table.Family), RegAddrMin: reg(to), RegProtoMin: reg(to + h.words), Specified: true},
+	}
+}
+
+func translated() []expr.Any {
+	const bit = 1 << 5 // IPS_DST_NAT
+	mask := []byte{bit, 0, 0, 0}
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATUS, Register: reg(0)},
+		&expr.Bitwise{SourceRegister: reg(0), DestRegister: reg(0), Len: 4, Mask: mask, Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg(0), Data: make([]byte, 4)},
+	}
+}
+
+// cameBy goes on if the connection was made to a port in the map.
+func (h half) cameBy(m *nft.Set) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(0)},
+		&expr.Ct{Key: expr.CtKeyPROTODST, Register: reg(1)},
+		&expr.Lookup{SourceRegister: reg(0), DestRegister: reg(8), IsDestRegSet: true, SetName: m.Name, SetID: m.ID},
+	}
+}
+
+func (h half) cameByAddress(m *nft.Set) []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeyDST, Register: reg(0)},
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(h.words)},
+		&expr.Ct{Key: expr.CtKeyPROTODST, Register: reg(h.words + 1)},
+		&expr.Lookup{SourceRegister: reg(0), DestRegister: reg(8), IsDestRegSet: true, SetName: m.Name, SetID: m.ID},
+	}
+}
+
+func (h half) from(p netip.Prefix) []expr.Any { return h.within(h.source, p) }
+
+func (h half) to(p netip.Prefix) []expr.Any { return h.within(h.destination, p) }
+
+func (h half) within(offset uint32, p netip.Prefix) []expr.Any {
+	length := int(4 * h.words)
+	return append(h.load(offset, 0),
+		&expr.Bitwise{SourceRegister: reg(0), DestRegister: reg(0), Len: 4 * h.words, Mask: net.CIDRMask(p.Bits(), 8*length), Xor: make([]byte, length)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg(0), Data: p.Masked().Addr().AsSlice()})
+}
+
+// leavesPods goes on if the packet leaves by no bridge of a node: another node
+// of the cluster on this machine may not be known yet.
+func leavesPods() []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte(bridgePrefix)},
+	}
+}
+
+func (h half) outside() []expr.Any {
+	return append(h.load(h.destination, 0), &expr.Lookup{SourceRegister: reg(0), SetName: setInside, SetID: h.inside.ID, Invert: true})
+}
+
+func masquerade() []expr.Any { return []expr.Any{&expr.Masq{FullyRandom: true}} }

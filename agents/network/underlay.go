@@ -1,0 +1,98 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Backend is how packets get from node to node.
+type Backend string
+
+// The backends. VXLAN wraps packets and works wherever nodes reach each other;
+// HostGW routes them as they are, and needs nodes on one segment.
+const (
+	VXLAN  Backend = "vxlan"
+	HostGW Backend = "host-gw"
+)
+
+// ParseBackend reads a backend; nothing is VXLAN.
+func ParseBackend(text string) (Backend, error) {
+	switch b := Backend(text); b {
+	case "":
+		return VXLAN, nil
+	case VXLAN, HostGW:
+		return b, nil
+	default:
+		return b, fmt.Errorf("backend %q: must be %s or %s", text, VXLAN, HostGW)
+	}
+}
+
+// DefaultPort is VXLAN's on Linux.
+const DefaultPort = 8472
+
+// overhead is what VXLAN adds to a packet: outer headers, UDP, VXLAN, and the
+// inner Ethernet header.
+func overhead(over netip.Addr) int {
+	if over.Is6() {
+		return 70
+	}
+	return 50
+}
+
+// leastMTU is what IPv6 needs.
+const leastMTU = 1280
+
+// podMTU is what pods may send so that it fits between nodes.
+func podMTU(backend Backend, address netip.Addr, link int) int {
+	if backend == VXLAN && usable(address) {
+		link -= overhead(address)
+	}
+	return max(link, leastMTU)
+}
+
+// Underlay is the link that has an address of this machine; false when none has.
+func Underlay(address netip.Addr) (link netlink.Link, found bool, err error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, false, fmt.Errorf("list interfaces: %w", err)
+	}
+	for _, link := range links {
+		addresses, err := netlink.AddrList(link, familyOf(address))
+		if err != nil {
+			return nil, false, fmt.Errorf("addresses of interface %s: %w", link.Attrs().Name, err)
+		}
+		for _, a := range addresses {
+			if is, ok := prefixOf(a.IPNet); ok && is.Addr() == address {
+				return link, true, nil
+			}
+		}
+	}
+	return nil, false, nil
+}
+
+// workOutMTU asks the link of the node's address.
+func (b *Bridge) workOutMTU() (int, error) {
+	if b.cfg.MTU > 0 {
+		return b.cfg.MTU, nil
+	}
+	link := defaultMTU
+	if usable(b.cfg.Address) {
+		under, found, err := Underlay(b.cfg.Address)
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			link = under.Attrs().MTU
+		}
+	}
+	return podMTU(b.cfg.Backend, b.cfg.Address, link), nil
+}
+
+func familyOf(a netip.Addr) int {
+	if a.Is6() {
+		return netlink.FAMILY_V6
+	}
+	return netlink.FAMILY_V4
+}
