@@ -112,6 +112,9 @@ func (a *Agent) run(ctx context.Context) error {
 		group.Go(func() error {
 			return a.keepOn(ctx, "nothing new is known of Services; traffic goes as before", a.shared.followOnce)
 		})
+		if router, can := a.cfg.Network.(Router); can {
+			group.Go(func() error { return a.route(ctx, router) })
+		}
 	}
 	if a.cfg.Listener != nil {
 		group.Go(func() error {

@@ -172,10 +172,14 @@ func (a *Agent) setUpNetworkOf(ctx context.Context, node *corev1.Node) {
 
 // cidrsOf are the ranges of a node, the first one before a comma.
 func cidrsOf(node *corev1.Node) string {
+	return strings.Join(podCIDRs(node), ",")
+}
+
+func podCIDRs(node *corev1.Node) []string {
 	if len(node.Spec.PodCIDRs) == 0 {
-		return node.Spec.PodCIDR
+		return []string{node.Spec.PodCIDR}
 	}
-	return strings.Join(node.Spec.PodCIDRs, ",")
+	return node.Spec.PodCIDRs
 }
 
 func (a *Agent) setUp(ctx context.Context, text string) error {

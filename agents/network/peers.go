@@ -44,7 +44,7 @@ func plan(own netip.Addr, used []span, peers []Peer) (hops []hop, inside []netip
 	}
 	for _, p := range peers {
 		address := p.Address.Unmap()
-		if !usable(address) {
+		if !usable(address) && address != own {
 			flaws = append(flaws, fmt.Errorf("node %s: %q is no address that its pods could be reached by", p.Name, p.Address))
 			continue
 		}

@@ -45,6 +45,8 @@ type Config struct {
 	// it counts at the first start only. Default is that one, or the next that
 	// this machine has free.
 	PodNetwork string
+	// Pods says how this machine's pods and those of other nodes reach each other.
+	Pods PodLinks
 	// Keep says what becomes of old epochs of the log.
 	Keep Keeping
 	// NodeGrace is how long a node may be silent; default 40 s.

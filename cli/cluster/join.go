@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -23,7 +22,7 @@ type JoinConfig struct {
 	Name       proto.NodeName // default the one that DataDir is of, or the host's
 	DataDir    string         // keeps the credential, and what should run, and where
 	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
-	Address    netip.Addr     // the node's own; zero picks this machine's first
+	Pods       PodLinks
 	Log        *slog.Logger   // nil is silent
 	// Ready is told who the node is, and of which cluster; nil is nobody.
 	Ready func(node proto.NodeName, cluster string)
@@ -36,9 +35,6 @@ func (cfg JoinConfig) complete() (JoinConfig, error) {
 	var err error
 	if cfg.Name, err = nameNode(cfg.Name, cfg.DataDir); err != nil {
 		return cfg, err
-	}
-	if !cfg.Address.IsValid() {
-		cfg.Address = localAddress()
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -64,7 +60,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 		return err
 	}
 	n, trouble, err := newDockerNode(ctx, dockerNode{
-		name: cfg.Name, host: cfg.DockerHost, scope: credential.Fingerprint[:12], dir: cfg.DataDir, log: cfg.Log,
+		name: cfg.Name, host: cfg.DockerHost, scope: credential.Fingerprint[:12], dir: cfg.DataDir, pods: cfg.Pods, log: cfg.Log,
 	})
 	if err := errors.Join(err, trouble); err != nil {
 		return err
@@ -74,7 +70,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 		return err
 	}
 	defer conn.Close()
-	agent, err := n.agent(conn, cfg.Address, cfg.Log)
+	agent, err := n.agent(conn, cfg.Pods.address(), cfg.Log)
 	if err != nil {
 		return err
 	}

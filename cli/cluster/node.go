@@ -100,7 +100,7 @@ func (c *Cluster) dockerNode(ctx context.Context) (n *node, trouble, err error) 
 func (c *Cluster) dockerConfig() (dockerNode, error) {
 	dir := nodeDir(c.cfg.DataDir)
 	name, err := nameNode(c.cfg.NodeName, dir)
-	return dockerNode{name: name, host: c.cfg.DockerHost, scope: c.scope(), dir: dir, instead: "--docker-host", log: c.log}, err
+	return dockerNode{name: name, host: c.cfg.DockerHost, scope: c.scope(), dir: dir, instead: "--docker-host", pods: c.cfg.Pods, log: c.log}, err
 }
 
 // scope tells this cluster's containers from those of others on one engine.
@@ -116,6 +116,7 @@ type dockerNode struct {
 	// instead is what may not be asked for while there are containers at the engine
 	// of before; "" only warns of them.
 	instead string
+	pods    PodLinks
 	log     *slog.Logger
 }
 
@@ -150,7 +151,10 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (n *node, trouble, err e
 		n.network = network.HostOnly{Reason: err.Error()}
 		return n, trouble, nil
 	}
-	n.network, err = network.NewBridge(network.Config{Name: network.NameFor(cfg.scope, string(cfg.name)), Cluster: cfg.scope, Logger: cfg.log})
+	n.network, err = network.NewBridge(network.Config{
+		Name: network.NameFor(cfg.scope, string(cfg.name)), Cluster: cfg.scope,
+		Address: cfg.pods.address(), Backend: cfg.pods.Backend, Port: cfg.pods.Port, Logger: cfg.log,
+	})
 	return n, trouble, err
 }
 
@@ -186,7 +190,7 @@ func (c *Cluster) connectNode(ctx context.Context, n *node) (*agents.Agent, erro
 		return nil, err
 	}
 	context.AfterFunc(ctx, conn.Close)
-	return n.agent(conn, localAddress(), c.log)
+	return n.agent(conn, c.cfg.Pods.address(), c.log)
 }
 
 // nodeCredential is kept with the node's other state; a simulated node has none.

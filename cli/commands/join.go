@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -79,7 +78,8 @@ func (c *client) createToken(ctx context.Context, streams genericiooptions.IOStr
 }
 
 func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
-	var token, name, dir, dockerHost, address string
+	var token, name, dir, dockerHost string
+	var pods podLinks
 	var verbose bool
 	cmd := &cobra.Command{
 		Use: "join [BUS-URL]", Short: "Run this machine as a node of a cluster",
@@ -94,14 +94,10 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 			if len(args) > 0 {
 				cfg.URL = args[0]
 			}
-			if address != "" {
-				ip, err := netip.ParseAddr(address)
-				if err != nil {
-					return fmt.Errorf("--node-ip %q: want an IP address: %w", address, err)
-				}
-				cfg.Address = ip
-			}
 			var err error
+			if cfg.Pods, err = pods.read(); err != nil {
+				return err
+			}
 			if cfg.DataDir, err = filepath.Abs(dir); err != nil {
 				return fmt.Errorf("data directory: %w", err)
 			}
@@ -119,7 +115,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&name, "name", "", "Name of the node (default the one of before, or the host name)")
 	flags.StringVar(&dir, "data-dir", filepath.Join(contexts.DataDir(), "node"), "Folder of the node's credential and state")
 	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
-	flags.StringVar(&address, "node-ip", "", "The node's own address (default this machine's first)")
+	pods.register(cmd)
 	flags.BoolVarP(&verbose, "verbose", "v", false, "Log what happens inside")
 	return cmd
 }

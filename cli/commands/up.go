@@ -22,6 +22,7 @@ import (
 type upOptions struct {
 	dataDir, listen, busListen, runtime, node, docker string
 	podNetwork, auditKeep, auditSize                  string
+	pods                                              podLinks
 	nodes                                             int
 	nodeGrace                                         time.Duration
 	detachPatience                                    time.Duration
@@ -60,6 +61,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default the one of before, or its host name)")
 	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
+	o.pods.register(cmd)
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.StringVar(&o.auditKeep, "audit-keep", "", "How long it is kept who asked for what: 90d, 36h (default as before, at first 90d)")
 	flags.StringVar(&o.auditSize, "audit-size", "", "How much of that is kept at most: 4Gi (default as before, at first 4Gi)")
@@ -119,8 +121,12 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 			return cluster.Config{}, fmt.Errorf("--keep %w; or forever", err)
 		}
 	}
+	pods, err := o.pods.read()
+	if err != nil {
+		return cluster.Config{}, err
+	}
 	return cluster.Config{
-		Keep: kept,
+		Keep: kept, Pods: pods,
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
 		AuditKeep: keep, AuditBytes: audit,

@@ -1,0 +1,25 @@
+package cluster
+
+import (
+	"net/netip"
+
+	"segno/agents/network"
+)
+
+// PodLinks says how pods of one node and another reach each other. Backend and
+// Port are to be the same on all nodes.
+type PodLinks struct {
+	// Address is the node's own; the zero one picks this machine's first.
+	Address netip.Addr
+	// Backend is how packets get from node to node; empty is VXLAN.
+	Backend network.Backend
+	// Port is VXLAN's, of UDP; 0 is its usual one.
+	Port int
+}
+
+func (p PodLinks) address() netip.Addr {
+	if p.Address.IsValid() {
+		return p.Address
+	}
+	return localAddress()
+}
