@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -146,6 +147,13 @@ func (b *Bridge) address(bridge netlink.Link, cidrs []netip.Prefix) error {
 		}
 		if err := setAddress(bridge, family, gateway); err != nil {
 			return fmt.Errorf("give bridge %s the address %s: %w", b.cfg.Name, gateway, err)
+		}
+	}
+	if slices.ContainsFunc(cidrs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		// Until it is sure of its link-local address, seconds after its first pod
+		// came, it would look for no neighbour.
+		if err := write("/proc/sys/net/ipv6/conf/"+b.cfg.Name+"/accept_dad", "0"); err != nil {
+			return err
 		}
 	}
 	if err := netlink.LinkSetUp(bridge); err != nil {

@@ -53,6 +53,8 @@ func play(verb, address string) string {
 			}
 		}()
 		return "ok"
+	case "sink", "echo", "flood", "flood-end", "bulk", "ask":
+		return playMore(verb, address)
 	default:
 		conn, err := net.DialTimeout("tcp", address, 2*time.Second)
 		if err != nil {

@@ -113,11 +113,6 @@ func warnContainer(at *field.Path, spec *corev1.PodSpec, c *corev1.Container, in
 	for i := range c.VolumeMounts {
 		out = append(out, report(at.Child("volumeMounts").Index(i), &c.VolumeMounts[i], inertMountFields)...)
 	}
-	for i := range c.Ports {
-		if c.Ports[i].HostPort != 0 && !spec.HostNetwork {
-			out = append(out, at.Child("ports").Index(i).Child("hostPort").String()+": counted by the scheduler, not opened on the node by this version")
-		}
-	}
 	for _, probe := range []struct {
 		name string
 		is   *corev1.Probe
