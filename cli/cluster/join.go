@@ -23,7 +23,7 @@ type JoinConfig struct {
 	DataDir    string         // keeps the credential, and what should run, and where
 	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
 	Pods       PodLinks
-	Log        *slog.Logger   // nil is silent
+	Log        *slog.Logger // nil is silent
 	// Ready is told who the node is, and of which cluster; nil is nobody.
 	Ready func(node proto.NodeName, cluster string)
 }
