@@ -39,6 +39,8 @@ type RelayConfig struct {
 type Relay struct {
 	cfg RelayConfig
 	log *slog.Logger
+	// hears is closed when what nodes ask reaches Run.
+	hears chan struct{}
 
 	mu    sync.Mutex // held across publish: order must match the counter
 	base  uint64     // of counters: rises with each start
@@ -58,6 +60,7 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 	return &Relay{
 		cfg:   cfg,
 		log:   orDefault(cfg.Log),
+		hears: make(chan struct{}),
 		base:  uint64(time.Now().UnixMilli()),
 		nodes: map[proto.NodeName]*relayed{},
 	}, nil
@@ -71,6 +74,10 @@ func (r *Relay) Run(ctx context.Context) error {
 		return fmt.Errorf("relay to nodes: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
+	if err := r.cfg.Conn.flush(); err != nil {
+		return fmt.Errorf("relay to nodes: %w", err)
+	}
+	close(r.hears)
 	for change, err := range r.cfg.Events.Watch(ctx, from, podResource, nodeResource) {
 		if err == nil {
 			err = r.change(change)
@@ -83,6 +90,19 @@ func (r *Relay) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Ready waits until nodes are answered.
+func (r *Relay) Ready(ctx context.Context) error { return awaitHeard(ctx, r.hears) }
+
+// awaitHeard waits until nodes that ask find somebody who listens.
+func awaitHeard(ctx context.Context, hears <-chan struct{}) error {
+	select {
+	case <-hears:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait until nodes are heard: %w", ctx.Err())
+	}
 }
 
 // Counter is that of the newest message relayed to the node.

@@ -32,12 +32,12 @@ func openPebble(cfg *Config) (*pebble.DB, error) {
 	// Memtables are paid for out of the cache: without room for them, it would hold nothing.
 	cache := pebble.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTableSize))
 	defer cache.Unref()
-	words := logger{cfg.Log}
+	words := logger{cfg}
 	opts := &pebble.Options{
 		Cache:                       cache,
 		Comparer:                    comparer,
 		DisableWAL:                  inMemory, // it would be lost with the rows
-		EventListener:               &pebble.EventListener{DataCorruption: words.damaged},
+		EventListener:               &pebble.EventListener{DataCorruption: words.damaged, BackgroundError: words.failed},
 		FS:                          cfg.FS,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		Logger:                      words,
@@ -142,12 +142,17 @@ func readState(value []byte) (*state, error) {
 }
 
 // logger passes Pebble's words on: its chatter at debug level.
-type logger struct{ log *slog.Logger }
+type logger struct{ cfg *Config }
 
 // damaged tells of a damaged file. Who reads it gets an error; without this,
 // Pebble would end the process.
 func (l logger) damaged(info pebble.DataCorruptionInfo) {
-	l.log.Error("a file of the projection is damaged", "path", info.Path, "err", info.Details.Error())
+	l.cfg.Log.Error("a file of the projection is damaged", "path", info.Path, "err", info.Details.Error(), "do", l.cfg.damage(info.Details).advice())
+}
+
+// failed tells what went wrong where nobody waits for it.
+func (l logger) failed(err error) {
+	l.cfg.Log.Error("the fold's files", "error", l.cfg.explain(err))
 }
 
 func (l logger) Infof(format string, args ...any) { l.say(slog.LevelDebug, format, args...) }
@@ -161,7 +166,7 @@ func (logger) Fatalf(format string, args ...any) {
 }
 
 func (l logger) say(level slog.Level, format string, args ...any) {
-	if ctx := context.Background(); l.log.Enabled(ctx, level) {
-		l.log.Log(ctx, level, fmt.Sprintf(format, args...), "from", "pebble")
+	if ctx := context.Background(); l.cfg.Log.Enabled(ctx, level) {
+		l.cfg.Log.Log(ctx, level, fmt.Sprintf(format, args...), "from", "pebble")
 	}
 }

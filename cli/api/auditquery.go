@@ -209,15 +209,7 @@ func (c *call) verifyAudit(ctx context.Context, report func(history.Verification
 	if c.api.cfg.Audit == nil {
 		return nil
 	}
-	is := history.Verification{Stream: proto.StreamAudit}
-	proof, err := c.api.cfg.Audit.Verify(ctx, func(done, total uint64) {
-		is.Done, is.Total = int(done), int(total)
-		report(is)
+	return history.VerifyAudit(report, func(progress func(done, total uint64)) (proto.AuditProof, error) {
+		return c.api.cfg.Audit.Verify(ctx, progress)
 	})
-	if err != nil {
-		return fmt.Errorf("verify %s: %w", proto.StreamAudit, err)
-	}
-	is.Result = history.OfAudit(proof)
-	report(is)
-	return nil
 }

@@ -202,6 +202,9 @@ func (c *Cluster) DialNode(ctx context.Context, node proto.NodeName) (net.Conn, 
 // Info says where the cluster is found.
 func (c *Cluster) Info() Info {
 	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kept: c.kept, Kubeconfig: c.kubeconfig()}
+	if c.cfg.Keep.For > 0 {
+		info.Keep, info.Archive = c.cfg.Keep.For, c.cfg.Keep.Archive
+	}
 	if c.https != nil {
 		info.Server = "https://" + c.https.Addr().String()
 	}

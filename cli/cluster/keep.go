@@ -197,7 +197,8 @@ func (c *Cluster) archiveEpoch(ctx context.Context, e bus.Epoch) error {
 	if err := c.ledgers[proto.StreamEvents].door.DropEpoch(ctx, e.Number); err != nil {
 		return err
 	}
-	c.log.Info("an old epoch of the log was archived", "epoch", e.Number, "file", filepath.Join(c.cfg.Keep.Archive, kept.Name))
+	c.log.Info("an old epoch of the log was archived, and its stream dropped", "epoch", e.Number, "from", e.First, "to", e.Last,
+		"stream", e.Stream, "file", filepath.Join(c.cfg.Keep.Archive, kept.Name))
 	return nil
 }
 

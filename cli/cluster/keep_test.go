@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +21,8 @@ import (
 func TestE14OldEpochsAreArchivedAndNothingIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "archive")
-		w, _ := newWorld(t, Config{Nodes: 1, Keep: Keeping{For: 4 * time.Hour, Archive: folder}})
+		lines := &lockedLines{}
+		w, _ := newWorld(t, Config{Nodes: 1, Keep: Keeping{For: 4 * time.Hour, Archive: folder}, Log: slog.New(slog.NewTextHandler(lines, nil))})
 		w.configMap("first")
 		first := w.cluster.View().Seq()
 		for i := range 24 {
@@ -36,6 +39,12 @@ func TestE14OldEpochsAreArchivedAndNothingIsLost(t *testing.T) {
 		}
 		if len(list.Archives) < 4 || epochs[0].First != list.Archives[len(list.Archives)-1].Last+1 {
 			t.Fatalf("archived: %+v, the log has %+v", list.Archives, epochs)
+		}
+		if info := w.cluster.Info(); info.Keep != 4*time.Hour || info.Archive != folder {
+			t.Errorf("it says that it keeps %s, and archives to %s", info.Keep, info.Archive)
+		}
+		if said := strings.Count(lines.String(), "its stream dropped"); said != len(list.Archives) || !strings.Contains(lines.String(), "stream=EVENTS ") {
+			t.Errorf("%d archives are told of, there are %d:\n%s", said, len(list.Archives), lines)
 		}
 		next := proto.Seq(1)
 		for _, a := range list.Archives {

@@ -136,18 +136,9 @@ func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report fu
 
 // verifyAudit proves what was recorded of requests.
 func verifyAudit(ctx context.Context, dir string, report func(history.Verification)) error {
-	is := history.Verification{Stream: proto.StreamAudit}
-	proof, err := bus.VerifyAuditFiles(ctx, bus.AuditFilesConfig{
-		StoreDir: filepath.Join(dir, "log"), Anchor: anchorFile(dir, proto.StreamAudit),
-		Progress: func(done, total uint64) {
-			is.Done, is.Total = int(done), int(total)
-			report(is)
-		},
+	return history.VerifyAudit(report, func(progress func(done, total uint64)) (proto.AuditProof, error) {
+		return bus.VerifyAuditFiles(ctx, bus.AuditFilesConfig{
+			StoreDir: filepath.Join(dir, "log"), Anchor: anchorFile(dir, proto.StreamAudit), Progress: progress,
+		})
 	})
-	if err != nil {
-		return fmt.Errorf("verify %s: %w", proto.StreamAudit, err)
-	}
-	is.Result = history.OfAudit(proof)
-	report(is)
-	return nil
 }

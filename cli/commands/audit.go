@@ -50,7 +50,7 @@ func newAudit(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			if err := c.showAudit(ctx, params, o.output, streams.Out); err != nil && ctx.Err() == nil {
+			if err := c.showAudit(ctx, params, o.output, streams); err != nil && ctx.Err() == nil {
 				return err
 			}
 			return nil
@@ -141,7 +141,8 @@ type auditList struct {
 	Items      []*proto.AuditEvent `json:"items"`
 }
 
-func (c *client) showAudit(ctx context.Context, params url.Values, output string, out io.Writer) error {
+func (c *client) showAudit(ctx context.Context, params url.Values, output string, streams genericiooptions.IOStreams) error {
+	out, found := streams.Out, 0
 	head := sync.OnceFunc(func() {
 		fmt.Fprintf(out, auditColumns+"\n", "TIME", "USER", "VERB", "OBJECT", "OUTCOME", "TOOK", "SEQ", "SOURCE", "VIA")
 	})
@@ -150,6 +151,7 @@ func (c *client) showAudit(ctx context.Context, params url.Values, output string
 	}
 	list := auditList{Kind: "EventList", APIVersion: "audit.k8s.io/v1", Items: []*proto.AuditEvent{}}
 	err := c.askLines(ctx, "audit", params, func(line []byte) error {
+		found++
 		if output == "jsonl" || output == "cloudevents" {
 			_, err := out.Write(line)
 			return err
@@ -165,8 +167,14 @@ func (c *client) showAudit(ctx context.Context, params url.Values, output string
 		list.Items = append(list.Items, event)
 		return nil
 	})
-	if err != nil || output != "json" && output != "yaml" {
+	if err != nil {
 		return err
+	}
+	if found == 0 && !params.Has("follow") {
+		fmt.Fprintln(streams.ErrOut, "nothing matches: no request of what was asked for, in that time and by those filters")
+	}
+	if output != "json" && output != "yaml" {
+		return nil
 	}
 	return writeAs(out, output, list)
 }

@@ -31,3 +31,11 @@ func keepFor(text string) (time.Duration, error) {
 	}
 	return d, nil
 }
+
+// inDays is a duration as keepFor reads it.
+func inDays(d time.Duration) string {
+	if day := 24 * time.Hour; d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return d.String()
+}

@@ -1,6 +1,10 @@
 package history
 
-import "segno/proto"
+import (
+	"fmt"
+
+	"segno/proto"
+)
 
 // Verification is a line of the answer of verify: progress while Result is
 // nil.
@@ -29,8 +33,22 @@ type Result struct {
 	Problem   string    `json:"problem,omitempty"`
 }
 
-// OfAudit is what was found of the audit.
-func OfAudit(proof proto.AuditProof) *Result {
+// VerifyAudit has the audit proved, and reports how far that is and what was found.
+func VerifyAudit(report func(Verification), prove func(progress func(done, total uint64)) (proto.AuditProof, error)) error {
+	is := Verification{Stream: proto.StreamAudit}
+	proof, err := prove(func(done, total uint64) {
+		is.Done, is.Total = int(done), int(total)
+		report(is)
+	})
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", proto.StreamAudit, err)
+	}
+	is.Result = ofAudit(proof)
+	report(is)
+	return nil
+}
+
+func ofAudit(proof proto.AuditProof) *Result {
 	return &Result{
 		Seq: proof.Seq, Hash: proof.Hash.String(), Events: int(proof.Messages), Requests: int(proof.Events), Records: int(proof.Records), Problem: proof.Problem,
 	}
