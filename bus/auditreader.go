@@ -66,7 +66,8 @@ var errEnough = errors.New("enough was read")
 func yieldWanted(wanted, yield func(*proto.AuditEvent) bool) func(auditMessage) error {
 	return func(m auditMessage) error {
 		for _, event := range m.events {
-			if wanted(event) && !yield(event) {
+			unknown := m.head.Version == 0 // a note in the place of events that may have been wanted
+			if (unknown || wanted(event)) && !yield(event) {
 				return errEnough
 			}
 		}
@@ -174,7 +175,8 @@ func (a *Audit) each(ctx context.Context, from, to proto.Seq, do func(auditMessa
 			from = is.first
 			continue
 		}
-		if err := do(auditMessage{seq: from, events: []*proto.AuditEvent{auditNote("AuditDamaged", "events cannot be read: "+err.Error())}}); err != nil {
+		note := auditNote(reasonDamaged, "events cannot be read: "+err.Error(), a.foundAt(from, err.Error()))
+		if err := do(auditMessage{seq: from, events: []*proto.AuditEvent{note}}); err != nil {
 			return from, err
 		}
 		from++
@@ -197,6 +199,9 @@ func (a *Audit) extent(ctx context.Context) (proto.AuditExtent, error) {
 	}
 	info := have.CachedInfo()
 	out := proto.AuditExtent{Keep: info.Config.MaxAge, MaxBytes: info.Config.MaxBytes}
+	if fault := a.fault(); fault != nil {
+		out.Damage, out.Found, out.Advice = fault.what, fault.found, auditAdvice
+	}
 	if info.State.Msgs == 0 {
 		out.Dropped = a.at.Load().events
 		return out, nil
@@ -215,6 +220,14 @@ func (a *Audit) extent(ctx context.Context) (proto.AuditExtent, error) {
 // Verify proves the chain from the oldest message that is kept to the newest that
 // was written when it began, and the files.
 func (a *Audit) Verify(ctx context.Context, report func(done, total uint64)) (proto.AuditProof, error) {
+	proof, err := a.verify(ctx, report)
+	if proof.Problem != "" {
+		a.notice(proof.Problem)
+	}
+	return proof, err
+}
+
+func (a *Audit) verify(ctx context.Context, report func(done, total uint64)) (proto.AuditProof, error) {
 	var proof proto.AuditProof
 	if err := a.flush(ctx); err != nil {
 		return proof, err

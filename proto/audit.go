@@ -114,6 +114,11 @@ type AuditExtent struct {
 	Dropped  uint64        // events before that, which are not kept any more
 	Keep     time.Duration // how long they are kept,
 	MaxBytes int64         // and in how many bytes at most
+	// Damage is what was found to be wrong with them since the server's start, ""
+	// for nothing; Found is when, and Advice what to do.
+	Damage string
+	Found  time.Time
+	Advice string
 }
 
 // AuditProof is what a check of the stream's hash chain found.

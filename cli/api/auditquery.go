@@ -123,7 +123,7 @@ func (c *call) audit() error {
 	if err != nil {
 		return err
 	}
-	if err := c.warnDropped(span); err != nil {
+	if err := c.warnLacking(span); err != nil {
 		return err
 	}
 	return pour(c, c.lines(), span.Follow, func(ctx context.Context) iter.Seq2[*proto.AuditEvent, error] {
@@ -191,11 +191,15 @@ func (c *call) timeOf(text string) (time.Time, error) {
 	return at, err
 }
 
-// warnDropped says when a part of the span is not kept any more.
-func (c *call) warnDropped(span proto.AuditSpan) error {
+// warnLacking says when a part of the span is not kept any more, or something is
+// wrong with what is.
+func (c *call) warnLacking(span proto.AuditSpan) error {
 	is, err := c.api.cfg.Audit.Extent(c.r.Context())
 	if err != nil {
 		return err
+	}
+	if is.Damage != "" {
+		c.warn(fmt.Sprintf("the audit is damaged, as was found at %s: %s: %s", is.Found.UTC().Format(time.RFC3339), is.Damage, is.Advice))
 	}
 	if is.Dropped > 0 && !span.Since.IsZero() && (is.Oldest.IsZero() || span.Since.Before(is.Oldest)) {
 		c.warn(fmt.Sprintf("%d events are not kept any more: the audit begins at %s (it keeps %s, and at most %d MiB)",
