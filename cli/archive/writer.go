@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"segno/cli/version"
@@ -17,8 +18,17 @@ import (
 // included, and the state before From.
 type Span struct {
 	Stream   string
-	Fold     *projections.Projection
+	Fold     Fold
 	From, To proto.Seq
+}
+
+// Fold is a log as it can be written out: a projection, or more than one of which
+// each goes on where the one before ends.
+type Fold interface {
+	TimeOf(seq proto.Seq) (time.Time, error)
+	PositionAt(seq proto.Seq) (proto.Position, proto.Hash, error)
+	Records(ctx context.Context, seq proto.Seq) iter.Seq2[*events.Record, error]
+	Entries(ctx context.Context, from, to proto.Seq) iter.Seq2[projections.Recorded, error]
 }
 
 // Config says what a file is made of.

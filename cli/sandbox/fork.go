@@ -40,7 +40,7 @@ func (everyone) Authorize(context.Context, api.User, api.Target) (bool, string, 
 // comes from.
 func (f *fork) serveAPI(cfg ForksConfig) error {
 	handler, err := api.New(api.Config{
-		Table: f.table, Store: f.past, History: f.past, Exporter: f.logs, Finder: f.logs, Supposer: NewOracle(f.table, f.folds, cfg.Log),
+		Table: f.table, Store: f.logs, History: f.logs, Exporter: f.logs, Finder: f.logs, Supposer: NewOracle(f.table, f.folds, cfg.Log),
 		Authorizer: everyone{}, Version: cfg.Version, Log: cfg.Log, Now: f.Now,
 	})
 	f.handler = handler

@@ -31,19 +31,19 @@ func (l *Logs) Export(ctx context.Context, w io.Writer, span api.Span) error {
 // transaction since belongs to it.
 func (l *Logs) until(span api.Span) (time.Time, error) {
 	now := l.now()
-	switch newest := l.logs[proto.StreamEvents].Fold.Position().Seq; {
+	switch newest := l.lines[proto.StreamEvents].Position().Seq; {
 	case !span.Until.IsZero() && span.Until.Before(now):
 		return span.Until, nil
 	case span.To == newest:
 		return now, nil
 	}
-	return l.logs[proto.StreamEvents].Fold.TimeOf(span.To)
+	return l.lines[proto.StreamEvents].TimeOf(span.To)
 }
 
 // spans are the transactions of EVENTS, the notes of the same time, and the
 // leases as they were at its end: their past is not kept.
 func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) {
-	truth := l.logs[proto.StreamEvents].Fold
+	truth := l.lines[proto.StreamEvents]
 	from = max(from, truth.First())
 	spans := []archive.Span{{Stream: proto.StreamEvents, Fold: truth, From: from, To: to}}
 	var start time.Time
@@ -54,8 +54,8 @@ func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) 
 		}
 	}
 	for _, stream := range []string{proto.StreamNotes, proto.StreamLeases} {
-		fold := l.logs[stream].Fold
-		if fold == nil {
+		fold := l.lines[stream]
+		if fold.Projection == nil {
 			continue
 		}
 		last, err := fold.SeqAt(end)
