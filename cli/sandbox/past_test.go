@@ -38,7 +38,9 @@ func TestE11TheLogOfAForkIsItsParentsAndThenItsOwn(t *testing.T) {
 		w.change(rng) // what follows from it does so here and there, behind the point
 		w.create(nodeObject("n3", "4"))
 		fork := w.fork(Config{})
-		fork.advance(time.Second)
+		for _, one := range []*world{w, fork} {
+			one.advance(time.Second)
+		}
 		for range 2 {
 			w.happen(rng) // the parent goes on, which is none of the fork's business
 		}
