@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -93,13 +92,27 @@ func written(t *testing.T, cfg Config) []byte {
 	return out.Bytes()
 }
 
-func read(ctx context.Context, data []byte) (*Archive, error) {
-	return Open(ctx, bytes.NewReader(data), OpenConfig{Table: table})
+// read opens a file, and proves it: both say the same.
+func read(t testing.TB, data []byte) (*Archive, error) {
+	t.Helper()
+	a, err := Open(t.Context(), bytes.NewReader(data), OpenConfig{Table: table})
+	proof, failed := Prove(t.Context(), bytes.NewReader(data), nil)
+	if (err == nil) != (failed == nil) {
+		t.Fatalf("opened: %v, proved: %v", err, failed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	fold := a.Logs[proto.StreamEvents]
+	if proof.State != fold.StateHash() || proof.Last != max(fold.Position().Seq, proof.Start) || proof.Differs != a.Differs {
+		t.Fatalf("proved: %+v; opened it ends at %s with %s, and differs at %s", proof, fold.Position().Seq, fold.StateHash(), a.Differs)
+	}
+	return a, nil
 }
 
 func mustRead(t *testing.T, data []byte) *Archive {
 	t.Helper()
-	a, err := read(t.Context(), data)
+	a, err := read(t, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +207,7 @@ func TestE14ADamagedFileIsRefused(t *testing.T) {
 		if _, err := Check(t.Context(), bytes.NewReader(data)); err == nil {
 			t.Fatalf("%s: the file passed the check", what)
 		}
-		a, err := read(t.Context(), data)
+		a, err := read(t, data)
 		if err == nil {
 			_ = a.Close()
 			t.Fatalf("%s: the file was taken", what)
@@ -257,7 +270,7 @@ func TestE14AFileThatLiesIsRefused(t *testing.T) {
 			if err := f.close(); err != nil {
 				t.Fatal(err)
 			}
-			if a, err := read(t.Context(), out.Bytes()); !errors.Is(err, ErrDamaged) {
+			if a, err := read(t, out.Bytes()); !errors.Is(err, ErrDamaged) {
 				t.Errorf("it was read: %v", err)
 				_ = a.Close()
 			}

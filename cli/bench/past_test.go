@@ -12,12 +12,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"segno/cli/api"
 	"segno/cli/api/logs"
 	"segno/cli/archive"
+	"segno/cli/replay"
 	"segno/events"
 	"segno/events/kinds"
 	"segno/projections"
@@ -177,7 +179,9 @@ func (p *past) ask(b *testing.B, path func() string) {
 	b.ReportMetric(float64(size), "answer-bytes")
 }
 
-// replay takes the whole log home and folds it: what `segno replay --verify` does.
+// replay takes the whole log home and compares the state after each transaction:
+// what `segno replay --verify --quiet` does, and then, with the past kept for
+// looking at, `segno replay --verify`.
 func (p *past) replay(b *testing.B) {
 	var file bytes.Buffer
 	began := time.Now()
@@ -186,19 +190,43 @@ func (p *past) replay(b *testing.B) {
 	}
 	b.ReportMetric(pastEvents/time.Since(began).Seconds(), "exported/s")
 	b.ReportMetric(float64(file.Len())/float64(p.raw), "file/log")
+	b.Run("states", func(b *testing.B) {
+		replayed(b, func() (proto.Seq, error) {
+			proof, err := replay.Prove(b.Context(), bytes.NewReader(file.Bytes()), nil)
+			return proof.Differs, err
+		})
+	})
+	b.Run("past", func(b *testing.B) {
+		replayed(b, func() (proto.Seq, error) {
+			a, err := archive.Open(b.Context(), bytes.NewReader(file.Bytes()), archive.OpenConfig{Table: kinds.Table()})
+			if err != nil {
+				return 0, err
+			}
+			return a.Differs, a.Close()
+		})
+	})
+}
+
+// replayed measures a replay of the whole log, in time and in CPU of all cores.
+func replayed(b *testing.B, fold func() (differs proto.Seq, err error)) {
+	before := ownCPU(b)
 	for b.Loop() {
-		a, err := archive.Open(b.Context(), bytes.NewReader(file.Bytes()), archive.OpenConfig{Table: kinds.Table()})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if a.Differs != 0 {
-			b.Fatalf("the state after %s differs", a.Differs)
-		}
-		if err := a.Close(); err != nil {
-			b.Fatal(err)
+		if differs, err := fold(); err != nil || differs != 0 {
+			b.Fatalf("the state after %s differs (%v)", differs, err)
 		}
 	}
 	b.ReportMetric(float64(b.N)*pastEvents/b.Elapsed().Seconds(), "replayed/s")
+	b.ReportMetric(float64((ownCPU(b)-before).Microseconds())/float64(b.N)/pastEvents, "cpu-µs/event")
+}
+
+// ownCPU is what the process has used.
+func ownCPU(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // sizeOf is what a folder takes.
