@@ -63,7 +63,7 @@ func TestE10BisectRefuses(t *testing.T) {
 		bisectPath(`event.seq == 1`, "stopped=true"):          "does not stop being true",
 		bisectPath(`true`, "from=9999"):                       "nothing happened between them",
 		bisectPath(`true`, "from=soon"):                       "moment",
-		bisectPath(`true`, "to=1h", "from=now"):               "nothing happened between them",
+		bisectPath(`true`, "to=1h", "from=now"):               "from now lies behind to 1h: exchange them",
 		bisectPath(strings.Repeat("true || ", 999) + "false"): "longer than 4096 characters",
 	} {
 		c.status(c.get(path), 400, metav1.StatusReasonBadRequest, says)

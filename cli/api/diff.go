@@ -200,7 +200,7 @@ func (c *call) diffSpan(d *comparison) (err error) {
 		}
 	}
 	if d.span.From.Seq > d.span.To.Seq {
-		return badRequest("from %s (sequence %s) lies behind to (sequence %s)", query.Get("from"), d.span.From.Seq, d.span.To.Seq)
+		return badRequest("from %s lies behind to %s: exchange them", query.Get("from"), cmp.Or(to, d.span.To.Seq.String()))
 	}
 	return c.diffGaps(d)
 }

@@ -167,9 +167,26 @@ func (c *call) span(stream string, follow bool) (from, to proto.Seq, err error) 
 		return from, to, err
 	}
 	if text := query.Get("to"); text != "" {
-		to, err = c.momentIn(kind, text, false)
+		if to, err = c.momentIn(kind, text, false); err != nil {
+			return from, to, err
+		}
 	}
-	return from, to, err
+	return from, to, inOrder("from", query.Get("from"), from, "to", query.Get("to"), to)
+}
+
+// inOrder refuses a span that ends before it begins. A time of which nothing is
+// recorded is in order: its beginning is the transaction after its end.
+func inOrder(begins, begin string, from proto.Seq, ends, end string, to proto.Seq) error {
+	if begin == "" || end == "" || from <= to || from == to+1 && !bothSequences(begin, end) {
+		return nil
+	}
+	return badRequest("%s %s lies behind %s %s: exchange them", begins, begin, ends, end)
+}
+
+func bothSequences(a, b string) bool {
+	_, err := proto.ParseSeq(a)
+	_, err2 := proto.ParseSeq(b)
+	return err == nil && err2 == nil
 }
 
 // momentIn reads a bound: a sequence of the log itself, or a time. The

@@ -92,11 +92,11 @@ func (o auditOptions) params(c *client, sinceGiven bool) (url.Values, error) {
 		o.since = ""
 	}
 	var err error
-	if o.since, err = momentFlag("since", o.since, false); err != nil {
-		return nil, err
+	if o.since, err = exactMoment(o.since, c.now(), false); err != nil {
+		return nil, fmt.Errorf("--since: %w", err)
 	}
-	if o.until, err = momentFlag("until", o.until, true); err != nil {
-		return nil, err
+	if o.until, err = exactMoment(o.until, c.now(), true); err != nil {
+		return nil, fmt.Errorf("--until: %w", err)
 	}
 	params := url.Values{
 		"since": {o.since}, "until": {o.until}, "actor": {o.actor}, "verb": {o.verb}, "name": {o.name}, "outcome": {o.outcome},
@@ -120,18 +120,6 @@ func (o auditOptions) params(c *client, sinceGiven bool) (url.Values, error) {
 		params.Set("namespace", *c.Namespace)
 	}
 	return params, nil
-}
-
-// momentFlag reads a moment that may be days ago.
-func momentFlag(flag, text string, through bool) (string, error) {
-	if days, err := days(text); err == nil {
-		return days.String(), nil
-	}
-	exact, err := exactMoment(text, time.Now(), through)
-	if err != nil {
-		return "", fmt.Errorf("--%s: %w", flag, err)
-	}
-	return exact, nil
 }
 
 // auditList is what -o json and -o yaml write.
