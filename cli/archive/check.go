@@ -70,6 +70,9 @@ func checkLog(ctx context.Context, in *Reader, log Log) error {
 		}
 		transactions, prev, state = transactions+1, entry.Hash, entry.State.String()
 	}
+	if said := in.Header().Hash; said != "" && log.Stream == proto.StreamEvents && said != prev.String() {
+		return fmt.Errorf("%w: it ends with hash %s, its header says %s", ErrDamaged, prev, said)
+	}
 	if want := (Sum{Objects: objects, Transactions: transactions, Hash: prev.String(), State: state}); *in.Sum() != want {
 		return fmt.Errorf("%w: %s came to %+v, recorded was %+v", ErrDamaged, log.Stream, want, *in.Sum())
 	}

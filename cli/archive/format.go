@@ -80,6 +80,9 @@ type Header struct {
 	To    proto.Seq `json:"to"`
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
+	// Hash is that of transaction To, which names the whole history up to it; "" in
+	// files of before, and where there is none.
+	Hash string `json:"hash,omitempty"`
 	// Redacted tells that the values of Secrets were taken out.
 	Redacted bool `json:"redacted,omitempty"`
 	// Backup tells that a cluster can be made of the file: its logs are whole. Keys

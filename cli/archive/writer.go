@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -95,12 +94,15 @@ func (cfg Config) header() (Header, error) {
 		if span.To == 0 {
 			continue
 		}
-		var err, endErr error
-		out.Since, err = span.Fold.TimeOf(min(span.From, span.To))
-		out.Until, endErr = span.Fold.TimeOf(span.To)
-		if err := errors.Join(err, endErr); err != nil {
+		since, err := span.Fold.TimeOf(min(span.From, span.To))
+		if err != nil {
 			return out, err
 		}
+		end, _, err := span.Fold.PositionAt(span.To)
+		if err != nil {
+			return out, err
+		}
+		out.Since, out.Until, out.Hash = since, end.At, end.Hash.String()
 	}
 	if !cfg.Until.IsZero() {
 		out.Until = cfg.Until.UTC()

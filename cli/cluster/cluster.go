@@ -13,6 +13,7 @@ import (
 	"segno/bus"
 	"segno/cli/api"
 	"segno/cli/api/logs"
+	"segno/cli/archives"
 	"segno/cli/pki"
 	"segno/cli/sandbox"
 	"segno/cli/version"
@@ -36,6 +37,7 @@ type Cluster struct {
 	signatory *signatory
 	audit     *bus.Audit
 	logs      *logs.Logs
+	archives  *archives.Archives
 	forks     *sandbox.Forks
 	api       *api.API
 	https     net.Listener
@@ -203,7 +205,7 @@ func (c *Cluster) DialNode(ctx context.Context, node proto.NodeName) (net.Conn, 
 func (c *Cluster) Info() Info {
 	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kept: c.kept, Kubeconfig: c.kubeconfig()}
 	if c.cfg.Keep.For > 0 {
-		info.Keep, info.Archive = c.cfg.Keep.For, c.cfg.Keep.Archive
+		info.Keep, info.Archive = c.cfg.Keep.For, c.archives.Place()
 	}
 	if c.https != nil {
 		info.Server = "https://" + c.https.Addr().String()

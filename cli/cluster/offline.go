@@ -81,7 +81,7 @@ func openLog(ctx context.Context, dir, site, stream string, cfg projections.Conf
 	files := bus.FilesConfig{StoreDir: filepath.Join(dir, "log"), Stream: stream, Fold: fold, Anchor: anchorFile(dir, stream)}
 	missing := "" // of what the fold was to be made of
 	if stream == proto.StreamEvents && gone {
-		if missing, err = refoldData(ctx, dir, fold, files); err != nil {
+		if missing, err = refoldData(ctx, dir, fold, files, cfg.Log); err != nil {
 			return logs.Log{}, errors.Join(err, fold.Close())
 		}
 	}
@@ -90,7 +90,10 @@ func openLog(ctx context.Context, dir, site, stream string, cfg projections.Conf
 		files.Progress = progress
 		found, err := filesFound(bus.VerifyFiles(ctx, files))
 		found.Problem = cmp.Or(missing, found.Problem)
-		return found, err
+		if err != nil || found.Problem != "" {
+			return found, err
+		}
+		return found, proveArchived(ctx, dir, fold, files, &found)
 	}}, nil
 }
 

@@ -32,7 +32,7 @@ func newVerify(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Prove that the log is whole and the state follows from it",
 		Long: `Check the hash chain of every log, fold its events again from nothing, compare the result with the state, and compare
-every byte of the log's files with what was acknowledged. The first thing that is wrong is named, and the exit status is 1.
+every byte of the log's files with what was acknowledged; files of archived epochs are read to their ends. The first thing that is wrong is named, and the exit status is 1.
 With --at the state hash of that moment is shown as well: a sequence has the same one for ever.
 
 With --checkpoint a signed checkpoint is proved by a public key, and, where there is a cluster or a data directory to
@@ -211,6 +211,12 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 	}
 	if v.Result.Restored != "" {
 		fmt.Fprintf(out, "         restored from %s, not started yet: the log's files are written at the first start\n", v.Result.Restored)
+	}
+	if a := v.Result.Archived; a != nil {
+		fmt.Fprintf(out, "         %d archived epochs up to transaction %s: each file read to its end, linked with the others and with the log\n", a.Files, a.Last)
+		for _, other := range a.Others {
+			fmt.Fprintf(out, "         left alone, since it is none of this log: %s\n", other)
+		}
 	}
 	if v.Result.At != 0 {
 		fmt.Fprintf(out, "         state %s at sequence %d\n", v.Result.AtHash, v.Result.At)

@@ -30,7 +30,16 @@ type Result struct {
 	AtHash    string    `json:"atHash,omitempty"`    // of all objects as they were then
 	Requests  int       `json:"requests,omitempty"`  // of AUDIT: events in what was checked
 	Restored  string    `json:"restored,omitempty"`  // backup that the log was restored from, when it has not been started since
+	Archived  *Archived `json:"archived,omitempty"`  // of EVENTS, when epochs were archived
 	Problem   string    `json:"problem,omitempty"`
+}
+
+// Archived is what was found of the files of archived epochs.
+type Archived struct {
+	Files int       `json:"files"` // read to their ends, linked with each other and with the log
+	Last  proto.Seq `json:"last"`  // the newest transaction in them
+	// Others are files beside them that are not of this log: each with why.
+	Others []string `json:"others,omitempty"`
 }
 
 // VerifyAudit has the audit proved, and reports how far that is and what was found.

@@ -110,6 +110,6 @@ func (log Log) verify(ctx context.Context, progress func(done, total int)) (*his
 		return result, nil
 	}
 	files, err := log.Files(ctx, progress)
-	result.Records, result.Restored, result.Problem = files.Records, files.Restored, files.Problem
+	result.Records, result.Restored, result.Archived, result.Problem = files.Records, files.Restored, files.Archived, files.Problem
 	return result, err
 }

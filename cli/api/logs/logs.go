@@ -22,6 +22,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"segno/cli/api"
+	"segno/cli/api/history"
 	"segno/events"
 	"segno/projections"
 	"segno/proto"
@@ -31,7 +32,8 @@ import (
 type Log struct {
 	Fold   *projections.Projection
 	Submit func(ctx context.Context, cmd events.Command) (events.Outcome, error)
-	// Files compares the log's files with the fold; nil is no files.
+	// Files compares the log's files, and those of what was archived of it, with the
+	// fold; nil is no files.
 	Files func(ctx context.Context, progress func(done, total int)) (Files, error)
 	// Parent is the log that this one goes on from, as a fork does: what is asked of
 	// the time before Fold begins is asked of it. It is only read; nil is none.
@@ -40,9 +42,10 @@ type Log struct {
 
 // Files is what was found of a log's files.
 type Files struct {
-	Records  int    // that are what they must be
-	Restored string // backup that they are still to be written of; "" when they are
-	Problem  string // what is wrong with the first that is not; "" when all is well
+	Records  int               // that are what they must be
+	Restored string            // backup that they are still to be written of; "" when they are
+	Archived *history.Archived // nil where nothing was archived
+	Problem  string            // what is wrong with the first that is not; "" when all is well
 }
 
 // Config names the logs of a cluster by their stream. EVENTS is needed.
