@@ -65,7 +65,7 @@ func (s since) Suppose(ctx context.Context, asked api.Supposition) (history.What
 
 // door is where the fork is asked.
 func (f *fork) door() api.ForkDoor {
-	return api.ForkDoor{API: f.handler, Group: f.group}
+	return api.ForkDoor{API: f.handler, Group: f.group, Log: f.logs, At: f.point.Seq, Now: f.Now()}
 }
 
 // show is the fork as people see it; called with the lock of Forks held.
