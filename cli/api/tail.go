@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -227,7 +228,7 @@ func (c *call) verify() error {
 		return err
 	}
 	if c.past != nil && at == 0 {
-		c.warnEarly(when)
+		return c.beforeLog(when.UTC().Format(time.RFC3339))
 	}
 	out := c.lines()
 	ctx, cancel := context.WithCancel(c.r.Context())

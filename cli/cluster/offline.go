@@ -130,6 +130,9 @@ func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report fu
 		if seq, _, err = all.Resolve(ctx, kind, moment); err != nil {
 			return err
 		}
+		if seq == 0 {
+			return fmt.Errorf("moment %q: lies before the log begins: there is no state of then to prove", at)
+		}
 	}
 	if err := all.Verify(ctx, seq, report); err != nil {
 		return err

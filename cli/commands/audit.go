@@ -191,8 +191,8 @@ func writeAuditLine(out io.Writer, e *proto.AuditEvent) error {
 		via, _, _ = strings.Cut(e.UserAgent, " ")
 	}
 	line := fmt.Sprintf(auditColumns, e.StageAt.Local().Format(timeFormat), e.User.Username, verb, object,
-		auditOutcome(e), took(e), dash(e.Annotations[proto.AuditSequence]), dash(source), via)
-	_, err := fmt.Fprintln(out, strings.TrimRightFunc(visible(line), unicode.IsSpace))
+		auditOutcome(e), took(e), dash(e.Annotations[proto.AuditSequence]), dash(source), cut(via, viaWidth))
+	_, err := fmt.Fprintln(out, strings.TrimRightFunc(line, unicode.IsSpace))
 	return err
 }
 
@@ -228,14 +228,4 @@ func dash(text string) string {
 		return "-"
 	}
 	return text
-}
-
-// visible leaves out what would move the terminal's cursor.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, text)
 }

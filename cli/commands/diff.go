@@ -108,7 +108,9 @@ func (c *client) diffBetween(cmd *cobra.Command, args []string, f *diffFlags, st
 	if f.stat {
 		params.Set("stat", "true")
 	}
-	return c.showDiff(cmd.Context(), params, f, streams.Out)
+	shown := &screen{out: streams.Out} // kubectl's own diff is another program's
+	shown.listen(cmd)
+	return c.showDiff(cmd.Context(), params, f, shown)
 }
 
 // showDiff prints what differs as it comes.

@@ -65,7 +65,7 @@ func writeRevision(out io.Writer, l history.Line, full bool) error {
 	facts, reasons := factsOf(l.Events)
 	change := row{Revision: l.Revision}.change()
 	if full {
-		change = strings.TrimSpace("because of " + causeOf(l.Transaction) + "  " + l.Via)
+		change = strings.TrimSpace("because of " + causeOf(l.Transaction) + "  " + cut(l.Via, viaWidth))
 	} else {
 		facts = mainFact(l.Events)
 	}

@@ -152,7 +152,7 @@ func writeFullHistory(out io.Writer, list history.List) error {
 	fmt.Fprintln(table, "SEQ\tTIME\tACTOR\tFACT\tREASON\tCAUSE\tVIA")
 	for _, r := range list.Revisions {
 		fact, reason := factsOf(r.Events)
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Seq, r.Time.Local().Format(timeFormat), r.Actor, fact, reason, causeOf(r.Transaction), r.Via)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Seq, r.Time.Local().Format(timeFormat), r.Actor, fact, reason, causeOf(r.Transaction), cut(r.Via, viaWidth))
 	}
 	if err := table.Flush(); err != nil {
 		return err
