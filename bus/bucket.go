@@ -154,7 +154,16 @@ func (b *Bucket) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 		}
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	return &bucketObject{ObjectResult: object, failed: b.failed, cancel: cancel}, nil
+	r, w := io.Pipe()
+	context.AfterFunc(within, func() { w.CloseWithError(b.failed(context.Canceled)) })
+	go func() { // which may be stuck for as long as the server may be silent; who reads is not
+		_, err := io.Copy(w, object)
+		if err != nil {
+			err = b.failed(err)
+		}
+		w.CloseWithError(errors.Join(err, object.Close()))
+	}()
+	return &bucketObject{PipeReader: r, cancel: cancel}, nil
 }
 
 // unhurried has a deadline that moves on: an object may take as long as it takes,
@@ -165,24 +174,14 @@ type unhurried struct{ context.Context } //nolint:containedctx // it is one
 func (unhurried) Deadline() (time.Time, bool) { return time.Now().Add(bucketPatience), true }
 
 type bucketObject struct {
-	jetstream.ObjectResult
-	failed func(error) error
+	*io.PipeReader
 	cancel context.CancelFunc
-}
-
-// Read implements io.Reader.
-func (o *bucketObject) Read(p []byte) (int, error) {
-	n, err := o.ObjectResult.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = o.failed(err)
-	}
-	return n, err
 }
 
 // Close implements io.Closer.
 func (o *bucketObject) Close() error {
-	defer o.cancel()
-	return o.ObjectResult.Close()
+	o.cancel()
+	return o.PipeReader.Close()
 }
 
 // Put writes an object, whole or not at all, in the place of one of that name. It

@@ -15,7 +15,11 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -81,9 +85,12 @@ func everyPlace(t *testing.T, test func(t *testing.T, a *Archives, store Store))
 }
 
 // natsServer is the address of somebody's NATS server.
-func natsServer(t *testing.T) string {
+func natsServer(t *testing.T) string { return runServer(t, &server.Options{}).Addr().String() }
+
+func runServer(t *testing.T, opts *server.Options) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	opts.Host, opts.Port, opts.JetStream, opts.StoreDir, opts.NoSigs, opts.NoLog = "127.0.0.1", server.RANDOM_PORT, true, t.TempDir(), true, true
+	s, err := server.NewServer(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +99,7 @@ func natsServer(t *testing.T) string {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
-	return s.Addr().String()
+	return s
 }
 
 func keep(t *testing.T, a *Archives, p *projections.Projection, from, to proto.Seq) string {
@@ -334,5 +341,137 @@ func TestE14WhatIsNoPlaceIsRefused(t *testing.T) {
 	}
 	if _, err := New(Config{Place: "folder", Credentials: "a.creds"}); err == nil {
 		t.Error("credentials for a folder are taken")
+	}
+}
+
+// TestE14ABucketThatForgetsIsNotTaken, nor is one whose server does not let us in.
+func TestE14ABucketThatForgetsIsNotTaken(t *testing.T) {
+	address := natsServer(t)
+	nc, err := nats.Connect("nats://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "short", TTL: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	p := log(t, "ada", 5)
+	try := func(cfg Config) error {
+		a, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = a.Keep(t.Context(), archive.Config{Table: table, Secrets: true, Spans: []archive.Span{{Stream: proto.StreamEvents, Fold: p, From: 1, To: 5}}})
+		return err
+	}
+	if err := try(Config{Place: "nats://" + address + "/short"}); err == nil || !strings.Contains(err.Error(), "forgets everything after 1h0m0s: take one without a TTL") {
+		t.Errorf("%v", err)
+	}
+	if err := try(Config{Place: "nats://127.0.0.1:1/away"}); err == nil || !strings.Contains(err.Error(), "connect to nats://127.0.0.1:1") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestE14TheServerOfABucketIsLost in the middle of a file: whoever reads is told,
+// and does not wait for ever.
+func TestE14TheServerOfABucketIsLost(t *testing.T) {
+	s := runServer(t, &server.Options{})
+	a, err := New(Config{Place: "nats://" + s.Addr().String() + "/epochs"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := a.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	put(t, store, "a", strings.Repeat("0123456789abcdef", 1<<20))
+	in, err := store.Open(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if _, err := io.ReadFull(in, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	began := time.Now()
+	if n, err := io.Copy(io.Discard, in); err == nil && n < 16<<20-100 {
+		t.Errorf("half a file, %d bytes, was taken for all of it", n)
+	} else if err != nil && !strings.Contains(err.Error(), "the connection to the object store was lost") {
+		t.Errorf("%v", err)
+	}
+	if _, err := store.Sizes(t.Context()); err == nil || !strings.Contains(err.Error(), "the connection to the object store was lost") {
+		t.Errorf("%v", err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// TestE14ABucketIsEnteredWithCredentials of a server that asks for them.
+func TestE14ABucketIsEnteredWithCredentials(t *testing.T) {
+	sign := func(claims jwt.Claims, key nkeys.KeyPair) string {
+		text, err := claims.Encode(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	made := func(pair nkeys.KeyPair, err error) (nkeys.KeyPair, string) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := pair.PublicKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair, public
+	}
+	operator, operatorKey := made(nkeys.CreateOperator())
+	account, accountKey := made(nkeys.CreateAccount())
+	user, userKey := made(nkeys.CreateUser())
+	claims := jwt.NewAccountClaims(accountKey)
+	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: 1 << 30, Streams: 10, Consumer: 10}
+	resolver := &server.MemAccResolver{}
+	if err := resolver.Store(accountKey, sign(claims, operator)); err != nil {
+		t.Fatal(err)
+	}
+	_, systemKey := made(nkeys.CreateAccount())
+	if err := resolver.Store(systemKey, sign(jwt.NewAccountClaims(systemKey), operator)); err != nil {
+		t.Fatal(err)
+	}
+	s := runServer(t, &server.Options{TrustedKeys: []string{operatorKey}, AccountResolver: resolver, SystemAccount: systemKey})
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds, err := jwt.FormatUserConfig(sign(jwt.NewUserClaims(userKey), account), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "a.creds")
+	if err := os.WriteFile(file, creds, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, place := log(t, "ada", 5), "nats://"+s.Addr().String()+"/epochs"
+	a, err := New(Config{Place: place, Credentials: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(t, a, p, 1, 5)
+	if err := readUp(t, a, p, 5); err != nil {
+		t.Error(err)
+	}
+	if a, err = New(Config{Place: place}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.List(t.Context()); err == nil || !strings.Contains(err.Error(), "Authorization") {
+		t.Errorf("without credentials: %v", err)
 	}
 }
