@@ -114,7 +114,7 @@ func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig)
 	f := &folding{archive: a, stream: log.Stream, recorded: cfg.Recorded, progress: cfg.Progress}
 	fold, err := projections.Open(projections.Config{
 		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents,
-		Redacted: a.Header.Redacted, Folded: f.folded, Sync: cfg.Sync,
+		Redacted: a.Header.Redacted, Folded: f.folded, Sync: cfg.Sync, Brief: cfg.Dir == "",
 	})
 	if err != nil {
 		return err
