@@ -26,6 +26,7 @@ type auditMessage struct {
 	hash   proto.Hash
 	head   proto.AuditHead
 	events []*proto.AuditEvent
+	data   []byte // as it was written
 }
 
 // Read yields what was recorded in the span and is wanted, the oldest first. What
@@ -151,7 +152,7 @@ func (a *Audit) each(ctx context.Context, from, to proto.Seq, do func(auditMessa
 			if err != nil || head.Seq != seq {
 				return &damage{seq: seq, want: "its own audit message", found: fmt.Sprintf("that of sequence %s (%v)", head.Seq, err), what: auditPlace}
 			}
-			if err := do(auditMessage{seq: seq, hash: proto.HashOf(data), head: head, events: events}); err != nil {
+			if err := do(auditMessage{seq: seq, hash: proto.HashOf(data), head: head, events: events, data: data}); err != nil {
 				return err
 			}
 			from = seq + 1

@@ -247,7 +247,7 @@ func TestE14AFileThatLiesIsRefused(t *testing.T) {
 			}
 			defer in.close()
 			var out bytes.Buffer
-			f, err := newFrames(&out)
+			f, err := newFrames(&out, mark)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ type Contents struct {
 	Header Header
 	Files  []File
 	Logs   []Held
+	Audit  AuditHeld
 }
 
 // Held is what a file has of one log: where it begins, and what it came to.
@@ -34,6 +35,7 @@ func Check(ctx context.Context, r io.Reader) (Contents, error) {
 	for {
 		log, err := in.Next()
 		if errors.Is(err, io.EOF) {
+			out.Audit = in.Audit()
 			return out, nil
 		}
 		if err == nil {

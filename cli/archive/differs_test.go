@@ -17,7 +17,7 @@ func TestE9AStateThatDiffersIsNamed(t *testing.T) {
 	}
 	defer in.close()
 	var out bytes.Buffer
-	f, err := newFrames(&out)
+	f, err := newFrames(&out, mark)
 	if err != nil {
 		t.Fatal(err)
 	}

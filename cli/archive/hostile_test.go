@@ -43,7 +43,7 @@ func framesOf(t testing.TB, data []byte) (out []frame) {
 func packed(t testing.TB, all []frame) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	w, err := newFrames(&out)
+	w, err := newFrames(&out, mark)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestE14ABombIsDefused(t *testing.T) {
 	nothing := make([]byte, maxFrame-1)
 	read, write := io.Pipe()
 	go func() {
-		w, err := newFrames(write)
+		w, err := newFrames(write, mark)
 		for _, f := range frames[:2] {
 			err = errors.Join(err, w.write(f.what, f.body))
 		}

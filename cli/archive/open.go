@@ -21,6 +21,7 @@ type Archive struct {
 	Logs   map[string]*projections.Projection // by stream
 	Starts map[string]Log
 	Files  []File
+	Audit  AuditHeld
 	// Differs is the first transaction of EVENTS after which the fold has another
 	// state hash than was recorded; 0 is none. It is always 0 when values were taken
 	// out: the hashes cannot be compared then.
@@ -38,6 +39,8 @@ type OpenConfig struct {
 	// Recorded is told the state hash that was recorded after each transaction; may
 	// be nil.
 	Recorded func(stream string, seq proto.Seq, state proto.Hash)
+	// Audit is given the messages of AUDIT, and how they were kept; nil passes them over.
+	Audit TakeAudit
 	// Progress is told how many transactions were folded; may be nil.
 	Progress func(done int)
 }
@@ -59,6 +62,7 @@ func Open(ctx context.Context, r io.Reader, cfg OpenConfig) (*Archive, error) {
 		return nil, err
 	}
 	defer in.Close()
+	in.TakeAudit(cfg.Audit)
 	a := newArchive(in)
 	a.Logs = map[string]*projections.Projection{}
 	if err := a.each(in, func(log Log) error { return a.fold(ctx, in, log, cfg) }); err != nil {
@@ -79,6 +83,7 @@ func (a *Archive) each(in *Reader, fold func(Log) error) error {
 			if _, ok := a.Starts[proto.StreamEvents]; !ok {
 				return fmt.Errorf("%w: it has no log %s", ErrDamaged, proto.StreamEvents)
 			}
+			a.Audit = in.Audit()
 			return nil
 		}
 		if err != nil {

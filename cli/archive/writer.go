@@ -45,6 +45,8 @@ type Config struct {
 	// Backup and Keys say what the file is good for; Files lie in it beside the logs.
 	Backup, Keys bool
 	Files        []File
+	// Audit is the record of requests; nil leaves it out.
+	Audit *Audit
 	// Progress is told how many transactions were written, of how many; may be nil.
 	Progress func(done, total int)
 }
@@ -52,7 +54,7 @@ type Config struct {
 // Write writes a file. After an error what was written is no archive, and
 // readers say so.
 func Write(ctx context.Context, w io.Writer, cfg Config) error {
-	out, err := newFrames(w)
+	out, err := newFrames(w, cfg.mark())
 	if err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
@@ -77,15 +79,29 @@ func Write(ctx context.Context, w io.Writer, cfg Config) error {
 			return fmt.Errorf("write %s to the archive: %w", span.Stream, err)
 		}
 	}
+	if err := wr.audit(); err != nil {
+		return fmt.Errorf("write %s to the archive: %w", proto.StreamAudit, err)
+	}
 	if err := out.close(); err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
 	return nil
 }
 
+// mark is what the file begins with.
+func (cfg Config) mark() string {
+	if cfg.Audit != nil {
+		return markAudited
+	}
+	return mark
+}
+
 // header says what the file will hold.
 func (cfg Config) header() (Header, error) {
 	out := Header{Cluster: cfg.Cluster, Made: cfg.Made.UTC(), By: version.Version, Redacted: !cfg.Secrets || cfg.Redacted, Backup: cfg.Backup, Keys: cfg.Keys}
+	if cfg.Audit != nil {
+		out.Audit = &cfg.Audit.AuditBounds
+	}
 	for _, span := range cfg.Spans {
 		if span.Stream != proto.StreamEvents {
 			continue

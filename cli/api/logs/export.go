@@ -79,9 +79,16 @@ func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) 
 // from the end of those that are kept, which moves on meanwhile.
 const leasesKept = 256
 
-// Backup writes all logs, with files beside them. The small logs come first: what
+// Beside is what lies in a backup beside the logs.
+type Beside struct {
+	Keys  bool // are among the files
+	Files []archive.File
+	Audit *archive.Audit
+}
+
+// Backup writes all logs, and what lies beside them. The small logs come first: what
 // caused them lies before the end of EVENTS, which is looked at last.
-func (l *Logs) Backup(ctx context.Context, w io.Writer, keys bool, files []archive.File) error {
+func (l *Logs) Backup(ctx context.Context, w io.Writer, beside Beside) error {
 	var spans []archive.Span
 	for _, stream := range []string{proto.StreamLeases, proto.StreamNotes, proto.StreamEvents} {
 		fold := l.logs[stream].Fold
@@ -93,6 +100,6 @@ func (l *Logs) Backup(ctx context.Context, w io.Writer, keys bool, files []archi
 	}
 	return status(archive.Write(ctx, w, archive.Config{
 		Cluster: l.name, Made: l.now(), Until: l.now(), Table: l.table, Spans: spans,
-		Secrets: true, Redacted: l.redacted, Backup: true, Keys: keys, Files: files,
+		Secrets: true, Redacted: l.redacted, Backup: true, Keys: beside.Keys, Files: beside.Files, Audit: beside.Audit,
 	}))
 }
