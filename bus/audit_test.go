@@ -64,7 +64,7 @@ func names(t testing.TB, a *Audit, span proto.AuditSpan) (out []string) {
 
 func proved(t testing.TB, a *Audit) proto.AuditProof {
 	t.Helper()
-	proof, err := a.Verify(t.Context(), func(uint64, uint64) {})
+	proof, err := a.Verify(t.Context(), 0, func(uint64, uint64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func auditedTo(t testing.TB, dir, anchor string) (block string) {
 	a, stop := auditing(t, AuditConfig{Server: server, Anchor: anchor})
 	for i := range 20 {
 		a.Record(asked(fmt.Sprintf("request-%d", i)))
-		if err := a.flush(t.Context()); err != nil {
+		if err := a.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -266,7 +266,7 @@ func TestE13TheAuditIsBoundedInBytes(t *testing.T) {
 	for i := range 2000 {
 		a.Record(asked(fmt.Sprint(i)))
 		if i%10 == 0 {
-			if err := a.flush(t.Context()); err != nil {
+			if err := a.Flush(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -27,7 +27,7 @@ func (a *Audit) Head() proto.Position {
 // read lies a note that it was lost. The last thing it yields may be an error.
 func (a *Audit) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		err := a.flush(ctx)
+		err := a.Flush(ctx)
 		if err == nil {
 			err = a.messages(ctx, yield)
 		}

@@ -37,7 +37,7 @@ func (a *Audit) Read(ctx context.Context, span proto.AuditSpan, keep func(*proto
 		return !event.StageAt.Before(span.Since) && (span.Until.IsZero() || !event.StageAt.After(span.Until)) && keep(event)
 	}
 	return func(yield func(*proto.AuditEvent, error) bool) {
-		if err := a.flush(ctx); err != nil {
+		if err := a.Flush(ctx); err != nil {
 			yield(nil, err)
 			return
 		}
@@ -219,18 +219,19 @@ func (a *Audit) extent(ctx context.Context) (proto.AuditExtent, error) {
 }
 
 // Verify proves the chain from the oldest message that is kept to the newest that
-// was written when it began, and the files.
-func (a *Audit) Verify(ctx context.Context, report func(done, total uint64)) (proto.AuditProof, error) {
-	proof, err := a.verify(ctx, report)
+// was written when it began, and the files. at is a message whose hash is wanted, 0
+// for none.
+func (a *Audit) Verify(ctx context.Context, at proto.Seq, report func(done, total uint64)) (proto.AuditProof, error) {
+	proof, err := a.verify(ctx, at, report)
 	if proof.Problem != "" {
 		a.notice(proof.Problem)
 	}
 	return proof, err
 }
 
-func (a *Audit) verify(ctx context.Context, report func(done, total uint64)) (proto.AuditProof, error) {
+func (a *Audit) verify(ctx context.Context, at proto.Seq, report func(done, total uint64)) (proto.AuditProof, error) {
 	var proof proto.AuditProof
-	if err := a.flush(ctx); err != nil {
+	if err := a.Flush(ctx); err != nil {
 		return proof, err
 	}
 	end := *a.at.Load()
@@ -246,6 +247,9 @@ func (a *Audit) verify(ctx context.Context, report func(done, total uint64)) (pr
 			return err
 		}
 		before = m
+		if m.seq == at {
+			proof.At, proof.AtHash = m.seq, m.hash
+		}
 		proof.Messages, proof.Events = proof.Messages+1, proof.Events+uint64(m.head.Count)
 		if m.seq%1024 == 0 {
 			report(proof.Messages, total)

@@ -142,8 +142,8 @@ func (a *Audit) more() <-chan struct{} {
 	return a.grown
 }
 
-// flush waits until all that was recorded before can be read.
-func (a *Audit) flush(ctx context.Context) error {
+// Flush waits until all that was recorded before can be read.
+func (a *Audit) Flush(ctx context.Context) error {
 	if err := a.Ready(ctx); err != nil {
 		return err
 	}

@@ -127,6 +127,8 @@ type AuditProof struct {
 	Messages uint64
 	Events   uint64
 	Records  uint64 // of the messages that were compared byte for byte on disk; none in memory
+	At       Seq    // a message that was asked about; 0 when it is not there
+	AtHash   Hash   // of that one
 	Problem  string // "" when all is well
 }
 

@@ -209,11 +209,11 @@ func (c *call) warnLacking(span proto.AuditSpan) error {
 }
 
 // verifyAudit proves what was recorded of requests, if anything is.
-func (c *call) verifyAudit(ctx context.Context, report func(history.Verification)) error {
+func (c *call) verifyAudit(ctx context.Context, at proto.Seq, report func(history.Verification)) error {
 	if c.api.cfg.Audit == nil {
 		return nil
 	}
 	return history.VerifyAudit(report, func(progress func(done, total uint64)) (proto.AuditProof, error) {
-		return c.api.cfg.Audit.Verify(ctx, progress)
+		return c.api.cfg.Audit.Verify(ctx, at, progress)
 	})
 }

@@ -230,6 +230,10 @@ func (c *call) verify() error {
 	if c.past != nil && at == 0 {
 		return c.beforeLog(when.UTC().Format(time.RFC3339))
 	}
+	message, err := c.number("audit", 0)
+	if err != nil {
+		return err
+	}
 	out := c.lines()
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
@@ -240,7 +244,7 @@ func (c *call) verify() error {
 	}
 	err = c.api.cfg.History.Verify(ctx, at, report)
 	if err == nil {
-		err = c.verifyAudit(ctx, report)
+		err = c.verifyAudit(ctx, proto.Seq(message), report)
 	}
 	if c.r.Context().Err() != nil {
 		return err // drops the connection: the client must not take a part for the whole

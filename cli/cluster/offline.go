@@ -113,8 +113,9 @@ func filesFound(report bus.FilesReport, err error) (logs.Files, error) {
 func anchorFile(dir, stream string) string { return filepath.Join(dir, "anchor-"+stream) }
 
 // VerifyData proves the logs of a stopped cluster, as a running one proves its
-// own; at is a moment whose state hash is wanted, too, "" for none.
-func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report func(history.Verification)) error {
+// own; at is a moment whose state hash is wanted, too, "" for none, and message one of
+// AUDIT, 0 for none.
+func VerifyData(ctx context.Context, dir, at string, message proto.Seq, log *slog.Logger, report func(history.Verification)) error {
 	all, free, err := OpenData(ctx, dir, log)
 	if err != nil {
 		return err
@@ -137,14 +138,14 @@ func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report fu
 	if err := all.Verify(ctx, seq, report); err != nil {
 		return err
 	}
-	return verifyAudit(ctx, dir, report)
+	return verifyAudit(ctx, dir, message, report)
 }
 
 // verifyAudit proves what was recorded of requests.
-func verifyAudit(ctx context.Context, dir string, report func(history.Verification)) error {
+func verifyAudit(ctx context.Context, dir string, at proto.Seq, report func(history.Verification)) error {
 	return history.VerifyAudit(report, func(progress func(done, total uint64)) (proto.AuditProof, error) {
 		return bus.VerifyAuditFiles(ctx, bus.AuditFilesConfig{
-			StoreDir: filepath.Join(dir, "log"), Anchor: anchorFile(dir, proto.StreamAudit), Progress: progress,
+			StoreDir: filepath.Join(dir, "log"), Anchor: anchorFile(dir, proto.StreamAudit), At: at, Progress: progress,
 		})
 	})
 }

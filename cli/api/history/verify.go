@@ -25,7 +25,7 @@ type Result struct {
 	Redacted  int       `json:"redacted,omitempty"`  // of them: something was taken out, which nobody can prove
 	Rows      int       `json:"rows,omitempty"`      // rows compared with a fold from nothing
 	Records   int       `json:"records"`             // of the log's files, compared byte for byte; 0 for a log in memory
-	At        proto.Seq `json:"at,omitempty"`        // a moment that was asked about
+	At        proto.Seq `json:"at,omitempty"`        // a moment that was asked about; of AUDIT a message, if it is kept
 	AtChain   string    `json:"atChain,omitempty"`   // of the chain at that moment
 	AtHash    string    `json:"atHash,omitempty"`    // of all objects as they were then
 	Requests  int       `json:"requests,omitempty"`  // of AUDIT: events in what was checked
@@ -58,7 +58,11 @@ func VerifyAudit(report func(Verification), prove func(progress func(done, total
 }
 
 func ofAudit(proof proto.AuditProof) *Result {
-	return &Result{
+	out := &Result{
 		Seq: proof.Seq, Hash: proof.Hash.String(), Events: int(proof.Messages), Requests: int(proof.Events), Records: int(proof.Records), Problem: proof.Problem,
 	}
+	if proof.At > 0 {
+		out.At, out.AtChain = proof.At, proof.AtHash.String()
+	}
+	return out
 }
