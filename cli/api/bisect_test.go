@@ -32,8 +32,9 @@ func TestE10BisectFindsTheTransaction(t *testing.T) {
 		{bisectPath(`object("configmap/app").data.a == "2"`), "revisions", uint64(second), true},
 		{bisectPath(`object("configmap/app").data.a == "2"`, "stopped=true", fmt.Sprint("from=", third)), "revisions", uint64(third), true},
 		{bisectPath(`object("configmap/app").data.a == "2"`, "namespace=shop"), "revisions", 0, true},
-		{bisectPath(`objects("configmaps").exists(c, c.data.a == "3")`), "binary", uint64(third), false},
-		{bisectPath(`objects("configmaps").exists(c, c.data.a == "3")`, "scan=true"), "scan", uint64(third), true},
+		{bisectPath(`objects("configmaps").exists(c, c.data.a == "3")`), "scan", uint64(third), true},
+		{bisectPath(`objects("configmaps").map(c, c.data.a).exists(a, a == "3")`), "binary", uint64(third), false},
+		{bisectPath(`objects("configmaps").map(c, c.data.a).exists(a, a == "3")`, "scan=true"), "scan", uint64(third), true},
 		{bisectPath(`before.data.a == "1" && after.data.a == "2"`), "scan", uint64(second), true},
 		{fmt.Sprintf("/at/%d%s", second, bisectPath(`object("configmap/app").data.a == "3"`)), "revisions", 0, true},
 	}
