@@ -241,39 +241,50 @@ func TestE14AFileThatLiesIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := written(t, Config{Secrets: true, Spans: []Span{{proto.StreamEvents, whole, 5, 12}}})
-			in, err := newFramed(bytes.NewReader(data))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer in.close()
-			var out bytes.Buffer
-			f, err := newFrames(&out, mark)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for n := 0; ; n++ {
-				what, body, err := in.read()
-				if err != nil {
-					t.Fatal(err)
+			n := 0
+			data = rewritten(t, data, func(f *frames, what byte, body []byte) error {
+				n++
+				if what == frameTransaction && n%3 == 1 {
+					return spoil(f, what, body)
 				}
-				if what == frameEnd {
-					break
-				}
-				write := func(f *frames, what byte, body []byte) error { return f.write(what, body) }
-				if what == frameTransaction && n%3 == 0 {
-					write = spoil
-				}
-				if err := write(f, what, body); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := f.close(); err != nil {
-				t.Fatal(err)
-			}
-			if a, err := read(t, out.Bytes()); !errors.Is(err, ErrDamaged) {
+				return f.write(what, body)
+			})
+			if a, err := read(t, data); !errors.Is(err, ErrDamaged) {
 				t.Errorf("it was read: %v", err)
 				_ = a.Close()
 			}
 		})
 	}
+}
+
+// rewritten is a file whose frames were written anew, each by the function, with
+// a checksum that is right again.
+func rewritten(t *testing.T, data []byte, each func(f *frames, what byte, body []byte) error) []byte {
+	t.Helper()
+	in, err := newFramed(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.close()
+	var out bytes.Buffer
+	f, err := newFrames(&out, mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		what, body, err := in.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if what == frameEnd {
+			break
+		}
+		if err := each(f, what, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
