@@ -115,7 +115,7 @@ func (c *call) audit() error {
 	if err != nil {
 		return err
 	}
-	show, err := auditForm(query.Get("format"))
+	show, err := auditForm(query.Get("format"), c.api.cfg.Source)
 	if err != nil {
 		return err
 	}
@@ -133,12 +133,12 @@ func (c *call) audit() error {
 	})
 }
 
-func auditForm(text string) (show func(*proto.AuditEvent) any, err error) {
+func auditForm(text, source string) (show func(*proto.AuditEvent) any, err error) {
 	switch text {
 	case "", formLines:
 		return func(event *proto.AuditEvent) any { return event }, nil
 	case formCloudEvents:
-		return func(event *proto.AuditEvent) any { return proto.CloudEventOfAudit(event) }, nil
+		return func(event *proto.AuditEvent) any { return proto.CloudEventOfAudit(source, event) }, nil
 	default:
 		return nil, badRequest("format %q: must be %s or %s", text, formLines, formCloudEvents)
 	}

@@ -89,7 +89,7 @@ func (f tailFilter) show(table *events.Table, env *proto.Envelope) (t history.Tr
 }
 
 // lines are what a client gets of a transaction, in the form that it asked for.
-func (f tailFilter) lines(table *events.Table, env *proto.Envelope) (out []any) {
+func (f tailFilter) lines(table *events.Table, source string, env *proto.Envelope) (out []any) {
 	if f.form != formCloudEvents {
 		if t, ok := f.show(table, env); ok {
 			out = append(out, t)
@@ -102,7 +102,7 @@ func (f tailFilter) lines(table *events.Table, env *proto.Envelope) (out []any) 
 	render := func(ev *proto.Event) (json.RawMessage, error) { return history.Render(table, ev) }
 	for i := range env.Events {
 		if f.keeps(&env.Events[i]) {
-			out = append(out, proto.CloudEventOf(f.stream, env, i, render))
+			out = append(out, proto.CloudEventOf(source, f.stream, env, i, render))
 		}
 	}
 	return out
@@ -132,7 +132,7 @@ func (c *call) tail() error {
 		if env.Seq > to {
 			return false, nil
 		}
-		shown := filter.lines(c.api.cfg.Table, env)
+		shown := filter.lines(c.api.cfg.Table, c.api.cfg.Source, env)
 		if len(shown) == 0 {
 			return true, nil
 		}

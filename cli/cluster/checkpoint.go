@@ -29,11 +29,11 @@ type covered struct{ seq, audit proto.Seq }
 func (c *Cluster) openSignatory() (err error) {
 	if c.cfg.DataDir == "" {
 		c.signatory = &signatory{kept: checkpoint.In("")}
-		c.signatory.key, err = checkpoint.NewKey(originOf(c.cfg.Name))
+		c.signatory.key, err = checkpoint.NewKey(c.origin())
 		return err
 	}
 	c.signatory = &signatory{kept: checkpoint.In(filepath.Join(c.cfg.DataDir, "checkpoints"))}
-	if c.signatory.key, err = checkpoint.KeptKey(filepath.Join(c.cfg.DataDir, "pki"), originOf(c.cfg.Name, c.scope())); err != nil {
+	if c.signatory.key, err = checkpoint.KeptKey(filepath.Join(c.cfg.DataDir, "pki"), c.origin()); err != nil {
 		return err
 	}
 	all, err := c.signatory.kept.All()
@@ -46,10 +46,13 @@ func (c *Cluster) openSignatory() (err error) {
 	return nil
 }
 
-// originOf names a log: the cluster's name, and what tells it from others of
-// that name.
-func originOf(parts ...string) string {
-	name := strings.Join(append([]string{"segno"}, parts...), "/")
+// origin names the cluster to the outside: its name, and what tells it from
+// others of that name when it is kept on disk.
+func (c *Cluster) origin() string {
+	name := "segno/" + c.cfg.Name
+	if c.authority != nil {
+		name += "/" + c.scope()
+	}
 	return strings.Map(func(r rune) rune {
 		if r <= ' ' || r >= 0x7f || r == '+' {
 			return '-' // a key's name has none of them

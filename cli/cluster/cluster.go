@@ -87,7 +87,7 @@ func (c *Cluster) open() error {
 	c.api, err = api.New(api.Config{
 		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Backuper: c, Archives: c, Finder: c.logs,
 		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Forks: c.forks, Nodes: c, Epochs: c, Checkpoints: c,
-		Version: version.API(), Ready: c.ready.check, Log: c.log,
+		Version: version.API(), Source: c.origin(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
 }

@@ -72,7 +72,7 @@ func (c *Cluster) openLedgers() error {
 		l := &ledger{stream: stream, fold: fold}
 		c.ledgers[stream] = l
 		cfg := bus.SequencerConfig{
-			Server: c.server, Stream: stream, Fold: fold, Table: c.table, ID: c.cfg.Name, Log: c.cfg.Log,
+			Server: c.server, Stream: stream, Fold: fold, Table: c.table, ID: c.cfg.Name, Source: c.origin(), Log: c.cfg.Log,
 			EpochBytes: c.cfg.EpochBytes, EpochAge: c.cfg.EpochAge,
 			Progress: func(done, total proto.Seq) { c.cfg.Progress(stream, done, total) },
 			Render:   func(ev *proto.Event) (json.RawMessage, error) { return history.Render(c.table, ev) },
