@@ -98,19 +98,26 @@ func (k *counting) quantifier(e ast.Expr) bool {
 
 // size replaces size() of objects.
 func (k *counting) size(e ast.Expr) bool {
-	call := e.AsCall()
-	if call.FunctionName() != "size" {
+	of := sized(e)
+	if of == nil {
 		return false
-	}
-	of := call.Target()
-	if !call.IsMemberFunction() {
-		of = call.Args()[0]
 	}
 	count, ok := k.listed(of)
 	if ok {
 		e.SetKindCase(k.number(e, count))
 	}
 	return ok
+}
+
+// sized is what size() is asked of; nil where it is not.
+func sized(e ast.Expr) ast.Expr {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "size" {
+		return nil
+	}
+	if e.AsCall().IsMemberFunction() {
+		return e.AsCall().Target()
+	}
+	return e.AsCall().Args()[0]
 }
 
 // number is a new count's.
@@ -193,7 +200,8 @@ func (c *Condition) count(found tallied, env *cel.Env, fresh func() (*cel.Ast, e
 		if err != nil {
 			return nil, err
 		}
-		out.Reads.reads(p.of, p.variable, reflect.TypeOf(found.kind.New()).Elem())
+		object := place{root: true, part: out.Reads.Part, of: reflect.TypeOf(found.kind.New()).Elem()}
+		out.Reads.reads(p.of, map[string]place{p.variable: object})
 		out.steps = append(out.steps, test{variable: p.variable, negated: p.negated, program: program})
 	}
 	return out, nil

@@ -20,6 +20,15 @@ func TestE10Tally(t *testing.T) {
 	full.Spec.NodeName, full.Spec.HostNetwork = "n1", true
 	full.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64), FSGroup: new(int64)}
 	full.Status.Message = "nobody asks for this"
+	running := &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(noon)}
+	full.Status.ContainerStatuses = []corev1.ContainerStatus{
+		{Name: "a", RestartCount: 3, Ready: true, ContainerID: "docker://1", State: corev1.ContainerState{Running: running}},
+		{Name: "b", RestartCount: 4, Image: "i"},
+	}
+	containers := func(left ...corev1.ContainerStatus) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Status.ContainerStatuses = left }
+	}
+	names := containers(corev1.ContainerStatus{Name: "a"}, corev1.ContainerStatus{Name: "b"})
 	full.CreationTimestamp = metav1.NewTime(noon)
 	tests := []struct {
 		when    string
@@ -39,6 +48,18 @@ func TestE10Tally(t *testing.T) {
 		{`objects("pods").exists(p, p["status"].phase == "Failed")`, 1, true, nil},
 		{`objects("pods").exists(p, p.metadata != null)`, 1, true, func(p *corev1.Pod) { p.ObjectMeta = full.ObjectMeta }},
 		{`objects("pods").exists(p, p.status.conditions.exists(p, p.type == "Ready"))`, 1, false, nil},
+		{`objects("pods").exists(p, p.status.containerStatuses.exists(c, c.restartCount > 3))`, 1, false, containers(corev1.ContainerStatus{RestartCount: 3}, corev1.ContainerStatus{RestartCount: 4})},
+		{`objects("pods").exists(p, p.status.containerStatuses.exists(p, p.name == "a"))`, 1, false, names},
+		{`objects("pods").exists(p, p.status.containerStatuses.size() > 1 && size(p.status.containerStatuses) < 9)`, 1, false, containers(corev1.ContainerStatus{}, corev1.ContainerStatus{})},
+		{`objects("pods").exists(p, p.status.containerStatuses[p.metadata.name == "a" ? 0 : 1].name == "a")`, 1, false, func(p *corev1.Pod) { names(p); p.Name = full.Name }},
+		{`objects("pods").exists(p, p.status.containerStatuses.filter(c, has(c.state.running)).filter(q, q.ready).all(r, r.name != ""))`, 1, false, containers(
+			corev1.ContainerStatus{Name: "a", Ready: true, State: corev1.ContainerState{Running: running}}, corev1.ContainerStatus{Name: "b"})},
+		{`objects("pods").exists(p, p.status.containerStatuses.map(c, c.ready, c.name).exists(p, p == "a"))`, 1, false, containers(
+			corev1.ContainerStatus{Name: "a", Ready: true}, corev1.ContainerStatus{Name: "b"})},
+		{`objects("pods").exists(p, p.status.containerStatuses.filter(c, c.ready) == [])`, 1, false, containers(full.Status.ContainerStatuses...)},
+		{`objects("pods").exists(p, p.status.containerStatuses.exists(c, c == p.status.containerStatuses[0]))`, 1, false, containers(full.Status.ContainerStatuses...)},
+		{`objects("pods").exists(p, (p.status.containerStatuses + []).exists(c, c.ready))`, 1, false, containers(full.Status.ContainerStatuses...)},
+		{`objects("pods").exists(p, ["a"].exists(p, p == "a") && p.metadata.labels.exists(k, k == "app"))`, 1, false, func(p *corev1.Pod) { p.Labels = full.Labels }},
 		{`objects("pods").map(p, p.spec.nodeName).size() > 1`, 0, false, nil},
 		{`objects("pods") == []`, 0, false, nil},
 		{`["a"].all(n, objects("pods", n).size() > 1)`, 0, false, nil},
