@@ -54,6 +54,7 @@ type Sighting struct {
 	New                bool // the first one of its object
 	Seq                proto.Seq
 	Deleted            bool // the object ended with it
+	Shown              bool // it was shown before: another part of the log begins with it
 	SpecSeq, StatusSeq proto.Seq
 	Spec, Status       []byte // bodies of the sections, until the next one
 }

@@ -19,7 +19,9 @@ type counter struct {
 }
 
 func (c *counter) visit(s *events.Sighting) error {
-	c.looked++
+	if !s.Shown {
+		c.looked++
+	}
 	for _, j := range c.judges {
 		before, now := j.stands && !s.New, false
 		if !s.Deleted {
@@ -30,7 +32,7 @@ func (c *counter) visit(s *events.Sighting) error {
 		}
 		j.stands = now
 		switch {
-		case now == before:
+		case now == before, s.Shown:
 		case s.Seq <= c.after:
 			c.numbers[j.index]++
 		case now:

@@ -228,6 +228,24 @@ func (l lineage) ChangedAt(key proto.ObjectKey, after, upto proto.Seq) (out []pr
 	return append(out, own...), err
 }
 
+// PassBy shows the versions of a resource's objects in a span: the parent's part
+// of it, and then the log's own, which begins with what stood at the point.
+func (l lineage) PassBy(ctx context.Context, resource proto.Resource, namespace string, after, upto proto.Seq, visitor func() func(*events.Sighting) error) error {
+	if !l.behind() || after >= l.point {
+		return l.Projection.PassBy(ctx, resource, namespace, after, upto, visitor)
+	}
+	if err := l.parent.PassBy(ctx, resource, namespace, after, min(upto, l.point), visitor); err != nil || upto <= l.point {
+		return err
+	}
+	return l.Projection.PassBy(ctx, resource, namespace, l.point, upto, func() func(*events.Sighting) error {
+		visit := visitor()
+		return func(s *events.Sighting) error {
+			s.Shown = s.Seq <= l.point
+			return visit(s)
+		}
+	})
+}
+
 // Versions are the newest versions of a resource's objects as of a sequence. What
 // had ended by the point is the parent's alone.
 func (l lineage) Versions(resource proto.Resource, namespace string, seq proto.Seq, among []proto.ObjectKey) ([]events.VersionAt, error) {
