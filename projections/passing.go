@@ -168,12 +168,15 @@ func (ps *passing) nextObject() (more bool) {
 	return ps.it.SeekGE(after(ps.object))
 }
 
-// base fetches the sections of the oldest version that lie in older rows.
+// base fetches the sections of the oldest version that lie in older rows. A
+// deletion leaves nothing that stands.
 func (ps *passing) base(v version) error {
+	oldest := len(ps.seen) - 1
 	if v.flags&flagDeleted != 0 {
+		ps.seen, ps.at = ps.seen[:oldest], ps.at[:oldest]
 		return nil
 	}
-	last := &ps.seen[len(ps.seen)-1]
+	last := &ps.seen[oldest]
 	if v.flags&flagSpec == 0 {
 		from, err := ps.section(v.specSeq)
 		if err != nil {
