@@ -3,6 +3,7 @@ package projections
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -19,9 +20,9 @@ const shardObjects = 2048
 
 // PassBy shows every version of the objects of a resource (in one namespace, or
 // in all) from after up to upto, both included: of each object the one that stood
-// after the transaction after, if there was one, and then those that came, oldest
-// first. Objects come in no order. Several goroutines go, each with a visitor of
-// its own. Nothing is decoded.
+// after the transaction after, if it lived then, and those that came, oldest first.
+// Objects come in no order. Several goroutines go, each with a visitor of its own.
+// Nothing is decoded.
 func (p *Projection) PassBy(ctx context.Context, resource proto.Resource, namespace string, after, upto proto.Seq, visitor func() func(*events.Sighting) error) error {
 	if err := p.enter(); err != nil {
 		return err
@@ -82,13 +83,18 @@ func shardsOf(db pebble.Reader, resource proto.Resource, namespace string) ([][]
 	return append(out, after(all)), it.Error()
 }
 
+// heldMost is how many bytes of an object's versions are held at once: one with
+// more of them is read from its oldest version on.
+const heldMost = 1 << 20
+
 // passing is one goroutine on its way.
 type passing struct {
 	after, upto proto.Seq
 	visit       func(*events.Sighting) error
 	it          *pebble.Iterator
 	object      []byte
-	seen        []version // of one object, newest first; what they hold lies in bodies
+	sighting    events.Sighting // the last of the object
+	seen        []version       // of one object, newest first; what they hold lies in bodies
 	at          []proto.Seq
 	bodies      []byte
 }
@@ -104,41 +110,85 @@ func (ps *passing) shard(ctx context.Context, db pebble.Reader, lower, upper []b
 		}
 		object, _ := splitVersion(ps.it.Key())
 		ps.object = append(ps.object[:0], object...)
-		ps.seen, ps.at, ps.bodies = ps.seen[:0], ps.at[:0], ps.bodies[:0]
-		if ok, err = ps.gather(); err != nil {
-			return fmt.Errorf("read versions of %s: %w", describeKey(ps.object), err)
-		}
-		if err := ps.show(); err != nil {
+		if ok, err = ps.one(ctx); err != nil {
 			return fmt.Errorf("pass by %s: %w", describeKey(ps.object), err)
 		}
 	}
 	return ps.it.Error()
 }
 
-// gather reads the versions of the object that the iterator stands on, and moves
-// to the next object.
-func (ps *passing) gather() (more bool, err error) {
+// one shows the object that the iterator stands on, and moves to the next.
+func (ps *passing) one(ctx context.Context) (more bool, err error) {
+	ps.sighting = events.Sighting{New: true}
+	all, err := ps.gather()
+	switch {
+	case err != nil:
+		return false, err
+	case !all:
+		return ps.climb(ctx)
+	}
+	if err := ps.show(); err != nil {
+		return false, err
+	}
+	return ps.nextObject(), nil
+}
+
+// gather reads the versions of the object that the iterator stands on; all is
+// false when they are too many.
+func (ps *passing) gather() (all bool, err error) {
+	ps.seen, ps.at, ps.bodies = ps.seen[:0], ps.at[:0], ps.bodies[:0]
 	here := true
 	if _, seq := splitVersion(ps.it.Key()); seq > ps.upto {
 		here = ps.seek(ps.upto)
 	}
 	for here {
 		v, seq, err := ps.take()
+		switch {
+		case err != nil:
+			return false, err
+		case seq <= ps.after:
+			return true, ps.base(v)
+		case len(ps.bodies) > heldMost:
+			return false, nil
+		}
+		here = ps.it.Next() && ps.same()
+	}
+	return true, nil
+}
+
+// climb shows the object's versions one by one, from the oldest on, and moves to the
+// next object.
+func (ps *passing) climb(ctx context.Context) (more bool, err error) {
+	ps.seen, ps.at, ps.bodies = ps.seen[:0], ps.at[:0], nil
+	if ps.seek(ps.after) {
+		v, _, err := ps.take()
+		if err == nil {
+			err = ps.base(v)
+		}
+		if err == nil {
+			err = ps.show()
+		}
 		if err != nil {
 			return false, err
 		}
-		if seq <= ps.after {
-			if err := ps.base(v); err != nil {
-				return false, err
-			}
-			return ps.nextObject(), nil
-		}
-		if !ps.it.Next() {
-			return false, nil
-		}
-		here = ps.same()
 	}
-	return ps.nextObject(), nil
+	for ok := ps.it.SeekLT(appendVersionSuffix(bytes.Clone(ps.object), ps.after)); ok && ps.same(); ok = ps.it.Prev() {
+		v, seq, err := ps.version()
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return false, err
+		}
+		if seq > ps.upto {
+			break
+		}
+		v.spec, v.status = bytes.Clone(v.spec), bytes.Clone(v.status)
+		if err := ps.pass(&v, seq); err != nil {
+			return false, err
+		}
+	}
+	if err := ps.it.Error(); err != nil {
+		return false, err
+	}
+	return ps.it.SeekGE(after(ps.object)), nil
 }
 
 // same tells whether the iterator still stands on the object.
@@ -213,18 +263,21 @@ func (ps *passing) take() (version, proto.Seq, error) {
 }
 
 // read copies the version that the iterator stands on.
-func (ps *passing) read() (v version, seq proto.Seq, err error) {
+func (ps *passing) read() (version, proto.Seq, error) {
+	v, seq, err := ps.version()
+	v.spec, v.status = ps.keep(v.spec), ps.keep(v.status)
+	return v, seq, err
+}
+
+// version is the one that the iterator stands on, until it moves.
+func (ps *passing) version() (v version, seq proto.Seq, err error) {
 	_, seq = splitVersion(ps.it.Key())
 	value, err := ps.it.ValueAndErr()
-	if err != nil {
-		return v, seq, err
-	}
-	if v, err = readVersion(value); err != nil {
-		return v, seq, err
+	if err == nil {
+		v, err = readVersion(value)
 	}
 	v.uid = nil
-	v.spec, v.status = ps.keep(v.spec), ps.keep(v.status)
-	return v, seq, nil
+	return v, seq, err
 }
 
 func (ps *passing) keep(body []byte) []byte {
@@ -233,26 +286,30 @@ func (ps *passing) keep(body []byte) []byte {
 	return ps.bodies[from:len(ps.bodies):len(ps.bodies)]
 }
 
-// show visits what was gathered, oldest first, each version with the newest
-// sections before it.
+// show visits what was gathered, oldest first.
 func (ps *passing) show() error {
-	s := events.Sighting{New: true}
 	for i := len(ps.seen) - 1; i >= 0; i-- {
-		v := &ps.seen[i]
-		s.Seq, s.Deleted, s.SpecSeq, s.StatusSeq = ps.at[i], v.flags&flagDeleted != 0, v.specSeq, v.statusSeq
-		if v.flags&flagSpec != 0 {
-			s.Spec = v.spec
-		}
-		if v.flags&flagStatus != 0 {
-			s.Status = v.status
-		}
-		if v.statusSeq == 0 {
-			s.Status = nil
-		}
-		if err := ps.visit(&s); err != nil {
+		if err := ps.pass(&ps.seen[i], ps.at[i]); err != nil {
 			return err
 		}
-		s.New = false
 	}
 	return nil
+}
+
+// pass visits the next version of the object, with the newest sections before it.
+func (ps *passing) pass(v *version, seq proto.Seq) error {
+	s := &ps.sighting
+	s.Seq, s.Deleted, s.SpecSeq, s.StatusSeq = seq, v.flags&flagDeleted != 0, v.specSeq, v.statusSeq
+	if v.flags&flagSpec != 0 {
+		s.Spec = v.spec
+	}
+	if v.flags&flagStatus != 0 {
+		s.Status = v.status
+	}
+	if v.statusSeq == 0 {
+		s.Status = nil
+	}
+	err := ps.visit(s)
+	s.New = false
+	return err
 }
