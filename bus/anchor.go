@@ -32,6 +32,9 @@ type anchor struct {
 	// Restored names the backup that the fold was made of, until the log is written
 	// from it: until then the files may end early.
 	Restored string `json:"restored,omitempty"`
+	// Before is the hash of the transaction before From: what was archived ends with
+	// it. Anchors of before have none.
+	Before string `json:"before,omitempty"`
 }
 
 // MarkRestored writes the anchor of a log that was restored from a backup: the
@@ -44,6 +47,20 @@ func MarkRestored(anchorFile string, at proto.Position, from string) error {
 // restored, and nothing else.
 func (a anchor) restored(at proto.Position) bool {
 	return a.Restored != "" && a.Seq == at.Seq && a.Hash == hexHash(at.Hash)
+}
+
+// archived is the last transaction that the log does not have any more, with a
+// zero hash where nothing tells it.
+func (a anchor) archived() proto.Position {
+	end := proto.Position{Seq: max(1, a.From) - 1}
+	said := a.Before
+	if said == "" && a.Seq == end.Seq {
+		said = a.Hash
+	}
+	if hash, err := hex.DecodeString(said); err == nil && len(hash) == len(end.Hash) && end.Seq > 0 {
+		copy(end.Hash[:], hash)
+	}
+	return end
 }
 
 func hexHash(h proto.Hash) string { return hex.EncodeToString(h[:]) }
@@ -129,5 +146,13 @@ func (s *Sequencer) dropAnchor() error {
 	s.anchors.Lock()
 	defer s.anchors.Unlock()
 	at := s.cfg.Fold.Position()
-	return anchor{Seq: at.Seq, Hash: hexHash(at.Hash), Suspect: s.suspect.Load(), From: s.epochs.from()}.write(s.cfg.Anchor)
+	out := anchor{Seq: at.Seq, Hash: hexHash(at.Hash), Suspect: s.suspect.Load(), From: s.epochs.from()}
+	if out.From > 1 {
+		encoded, err := s.cfg.Fold.Encoded(out.From - 1)
+		if err != nil {
+			return fmt.Errorf("read transaction %s of the fold: %w", out.From-1, err)
+		}
+		out.Before = hexHash(proto.HashOf(encoded))
+	}
+	return out.write(s.cfg.Anchor)
 }

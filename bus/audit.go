@@ -53,6 +53,8 @@ type Audit struct {
 	reached anchor                        // what the anchor's file says
 	reckon  time.Time                     // when that was last written
 	checked time.Time                     // when it was last looked at what the stream dropped
+	faults  auditFaults
+	proved  chan struct{} // closed when the files were looked at once
 
 	mu    sync.Mutex
 	grown chan struct{} // closed, and made anew, when something was written
@@ -82,7 +84,7 @@ func NewAudit(cfg AuditConfig) (*Audit, error) {
 	}
 	a := &Audit{
 		cfg: cfg, log: orDefault(cfg.Log), queue: make(chan auditItem, auditQueue),
-		ready: make(chan struct{}), ended: make(chan struct{}), grown: make(chan struct{}),
+		ready: make(chan struct{}), ended: make(chan struct{}), grown: make(chan struct{}), proved: make(chan struct{}),
 	}
 	cfg.Server.logger.audit.Store(a)
 	return a, nil
@@ -117,6 +119,10 @@ func (a *Audit) Run(ctx context.Context) error {
 	if err == nil {
 		defer a.conn.Close()
 		close(a.ready)
+		var checking sync.WaitGroup
+		end := *a.at.Load()
+		checking.Go(func() { a.check(ctx, end) })
+		defer checking.Wait()
 		err = a.write(ctx)
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -152,8 +158,8 @@ func (a *Audit) open(ctx context.Context) error {
 	}
 	a.at.Store(&at)
 	if loss != "" {
-		a.log.Warn("the audit is not what it was: " + loss)
-		return a.message(batch{events: []*proto.AuditEvent{auditNote(reasonLost, loss)}})
+		a.notice(loss)
+		return a.message(batch{events: []*proto.AuditEvent{auditNote(reasonLost, loss, time.Now())}})
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func names(t testing.TB, a *Audit, span proto.AuditSpan) (out []string) {
 
 func proved(t testing.TB, a *Audit) proto.AuditProof {
 	t.Helper()
-	proof, err := a.Verify(t.Context(), func(uint64, uint64) {})
+	proof, err := a.Verify(t.Context(), 0, func(uint64, uint64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,38 +102,41 @@ func TestE13AuditIsReadByTimeAndFromTheEnd(t *testing.T) {
 }
 
 func TestE13AuditMakesRequestsWaitAndDropsNothing(t *testing.T) {
-	a, err := NewAudit(AuditConfig{Server: startServer(t, ServerConfig{})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const writers, each = 8, auditQueue / 4
-	var all sync.WaitGroup
-	for w := range writers {
-		all.Go(func() {
-			for i := range each {
-				a.Record(asked(fmt.Sprintf("%d-%d", w, i)))
-			}
-		})
-	}
-	for len(a.queue) < auditQueue { // it is full, and nobody reads it yet
-		time.Sleep(time.Millisecond)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	all.Wait()
-	if got := names(t, a, proto.AuditSpan{}); len(got) != writers*each {
-		t.Errorf("%d of %d are there", len(got), writers*each)
-	}
-	proof := proved(t, a)
-	if proof.Problem != "" || proof.Events != writers*each || proof.Messages > proof.Events/10 {
-		t.Errorf("proved %+v", proof)
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	a.Record(asked("late")) // does not wait for ever
+	synctest.Test(t, func(t *testing.T) {
+		a, err := NewAudit(AuditConfig{Server: startServer(t, ServerConfig{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const writers, each = 8, auditQueue / 4
+		var all sync.WaitGroup
+		for w := range writers {
+			all.Go(func() {
+				for i := range each {
+					a.Record(asked(fmt.Sprintf("%d-%d", w, i)))
+				}
+			})
+		}
+		synctest.Wait() // nobody reads it yet
+		if len(a.queue) != auditQueue {
+			t.Fatalf("%d wait to be written, not %d: it is not full", len(a.queue), auditQueue)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.Run(ctx) }()
+		all.Wait()
+		if got := names(t, a, proto.AuditSpan{}); len(got) != writers*each {
+			t.Errorf("%d of %d are there", len(got), writers*each)
+		}
+		proof := proved(t, a)
+		if proof.Problem != "" || proof.Events != writers*each || proof.Messages > proof.Events/10 {
+			t.Errorf("proved %+v", proof)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		a.Record(asked("late")) // does not wait for ever
+	})
 }
 
 func TestE13AuditOutlivesItsProcess(t *testing.T) {
@@ -189,7 +192,7 @@ func auditedTo(t testing.TB, dir, anchor string) (block string) {
 	a, stop := auditing(t, AuditConfig{Server: server, Anchor: anchor})
 	for i := range 20 {
 		a.Record(asked(fmt.Sprintf("request-%d", i)))
-		if err := a.flush(t.Context()); err != nil {
+		if err := a.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -263,7 +266,7 @@ func TestE13TheAuditIsBoundedInBytes(t *testing.T) {
 	for i := range 2000 {
 		a.Record(asked(fmt.Sprint(i)))
 		if i%10 == 0 {
-			if err := a.flush(t.Context()); err != nil {
+			if err := a.Flush(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -13,8 +13,9 @@ import (
 
 // AuditFilesConfig says which server's audit is to be proved.
 type AuditFilesConfig struct {
-	StoreDir string // of the server, which may run on it
-	Anchor   string // file; "" for none
+	StoreDir string    // of the server, which may run on it
+	Anchor   string    // file; "" for none
+	At       proto.Seq // a message whose hash is wanted; 0 is none
 	Progress func(done, total uint64)
 
 	end auditPosition // that the running audit knows of; zero is what the anchor says
@@ -154,6 +155,9 @@ func (c *auditFileCheck) message(m auditMessage) error {
 		}
 	}
 	c.before = m
+	if m.seq == c.cfg.At {
+		c.proof.At, c.proof.AtHash = m.seq, m.hash
+	}
 	c.proof.Seq, c.proof.Hash = m.seq, m.hash
 	c.proof.Messages, c.proof.Events = c.proof.Messages+1, c.proof.Events+uint64(m.head.Count)
 	c.proof.Records = c.proof.Messages

@@ -26,6 +26,7 @@ type auditMessage struct {
 	hash   proto.Hash
 	head   proto.AuditHead
 	events []*proto.AuditEvent
+	data   []byte // as it was written
 }
 
 // Read yields what was recorded in the span and is wanted, the oldest first. What
@@ -36,7 +37,7 @@ func (a *Audit) Read(ctx context.Context, span proto.AuditSpan, keep func(*proto
 		return !event.StageAt.Before(span.Since) && (span.Until.IsZero() || !event.StageAt.After(span.Until)) && keep(event)
 	}
 	return func(yield func(*proto.AuditEvent, error) bool) {
-		if err := a.flush(ctx); err != nil {
+		if err := a.Flush(ctx); err != nil {
 			yield(nil, err)
 			return
 		}
@@ -66,7 +67,8 @@ var errEnough = errors.New("enough was read")
 func yieldWanted(wanted, yield func(*proto.AuditEvent) bool) func(auditMessage) error {
 	return func(m auditMessage) error {
 		for _, event := range m.events {
-			if wanted(event) && !yield(event) {
+			unknown := m.head.Version == 0 // a note in the place of events that may have been wanted
+			if (unknown || wanted(event)) && !yield(event) {
 				return errEnough
 			}
 		}
@@ -150,7 +152,7 @@ func (a *Audit) each(ctx context.Context, from, to proto.Seq, do func(auditMessa
 			if err != nil || head.Seq != seq {
 				return &damage{seq: seq, want: "its own audit message", found: fmt.Sprintf("that of sequence %s (%v)", head.Seq, err), what: auditPlace}
 			}
-			if err := do(auditMessage{seq: seq, hash: proto.HashOf(data), head: head, events: events}); err != nil {
+			if err := do(auditMessage{seq: seq, hash: proto.HashOf(data), head: head, events: events, data: data}); err != nil {
 				return err
 			}
 			from = seq + 1
@@ -174,7 +176,8 @@ func (a *Audit) each(ctx context.Context, from, to proto.Seq, do func(auditMessa
 			from = is.first
 			continue
 		}
-		if err := do(auditMessage{seq: from, events: []*proto.AuditEvent{auditNote("AuditDamaged", "events cannot be read: "+err.Error())}}); err != nil {
+		note := auditNote(reasonDamaged, "events cannot be read: "+err.Error(), a.foundAt(from, err.Error()))
+		if err := do(auditMessage{seq: from, events: []*proto.AuditEvent{note}}); err != nil {
 			return from, err
 		}
 		from++
@@ -197,6 +200,9 @@ func (a *Audit) extent(ctx context.Context) (proto.AuditExtent, error) {
 	}
 	info := have.CachedInfo()
 	out := proto.AuditExtent{Keep: info.Config.MaxAge, MaxBytes: info.Config.MaxBytes}
+	if fault := a.fault(); fault != nil {
+		out.Damage, out.Found, out.Advice = fault.what, fault.found, auditAdvice
+	}
 	if info.State.Msgs == 0 {
 		out.Dropped = a.at.Load().events
 		return out, nil
@@ -213,10 +219,19 @@ func (a *Audit) extent(ctx context.Context) (proto.AuditExtent, error) {
 }
 
 // Verify proves the chain from the oldest message that is kept to the newest that
-// was written when it began, and the files.
-func (a *Audit) Verify(ctx context.Context, report func(done, total uint64)) (proto.AuditProof, error) {
+// was written when it began, and the files. at is a message whose hash is wanted, 0
+// for none.
+func (a *Audit) Verify(ctx context.Context, at proto.Seq, report func(done, total uint64)) (proto.AuditProof, error) {
+	proof, err := a.verify(ctx, at, report)
+	if proof.Problem != "" {
+		a.notice(proof.Problem)
+	}
+	return proof, err
+}
+
+func (a *Audit) verify(ctx context.Context, at proto.Seq, report func(done, total uint64)) (proto.AuditProof, error) {
 	var proof proto.AuditProof
-	if err := a.flush(ctx); err != nil {
+	if err := a.Flush(ctx); err != nil {
 		return proof, err
 	}
 	end := *a.at.Load()
@@ -232,6 +247,9 @@ func (a *Audit) Verify(ctx context.Context, report func(done, total uint64)) (pr
 			return err
 		}
 		before = m
+		if m.seq == at {
+			proof.At, proof.AtHash = m.seq, m.hash
+		}
 		proof.Messages, proof.Events = proof.Messages+1, proof.Events+uint64(m.head.Count)
 		if m.seq%1024 == 0 {
 			report(proof.Messages, total)

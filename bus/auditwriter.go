@@ -142,8 +142,8 @@ func (a *Audit) more() <-chan struct{} {
 	return a.grown
 }
 
-// flush waits until all that was recorded before can be read.
-func (a *Audit) flush(ctx context.Context) error {
+// Flush waits until all that was recorded before can be read.
+func (a *Audit) Flush(ctx context.Context) error {
 	if err := a.Ready(ctx); err != nil {
 		return err
 	}
@@ -192,12 +192,16 @@ func (a *Audit) watchDrops() {
 	}
 }
 
-// reasonLost is the reason of the note about what is missing.
-const reasonLost = "AuditLost"
+// Reasons of notes: about what is missing, which is written, and in the place of
+// what cannot be read.
+const (
+	reasonLost    = "AuditLost"
+	reasonDamaged = "AuditDamaged"
+)
 
-// auditNote is an event about the audit itself.
-func auditNote(reason, message string) *proto.AuditEvent {
-	now := proto.AuditTime{Time: time.Now()}
+// auditNote is an event about the audit itself, with the time at which it was found.
+func auditNote(reason, message string, found time.Time) *proto.AuditEvent {
+	now := proto.AuditTime{Time: found}
 	return &proto.AuditEvent{
 		AuditID: string(uuid.NewUUID()), Stage: proto.AuditComplete, Verb: "note", User: proto.AuditUser{Username: "system:audit"},
 		ResponseStatus:  &proto.AuditStatus{Status: "Failure", Code: 500, Reason: reason, Message: message},

@@ -13,14 +13,18 @@ import (
 // catchUpBytes is how much is folded in one batch while catching up.
 const catchUpBytes = 8 << 20
 
-// Archive reads transactions that epochs had which were dropped from the log,
-// in order: all between from and to.
-type Archive func(ctx context.Context, from, to proto.Seq, each func(seq proto.Seq, encoded []byte) error) error
+// Archive reads the transactions that epochs had which were dropped from the
+// log, in order: all from the first to end, of the history that leads to its hash.
+// The hash is zero where nothing tells it any more.
+type Archive func(ctx context.Context, end proto.Position, each func(seq proto.Seq, encoded []byte) error) error
+
+// source reads transactions in order: all between from and to.
+type source func(ctx context.Context, from, to proto.Seq, each func(seq proto.Seq, encoded []byte) error) error
 
 // catchUp folds the transactions between from and to, which follow at, out of
 // the log or an archive. It reads and checks ahead of the fold. What lies before
 // a damage is folded.
-func (r *repairer) catchUp(ctx context.Context, source Archive, at proto.Position, from, to proto.Seq) error {
+func (r *repairer) catchUp(ctx context.Context, in source, at proto.Position, from, to proto.Seq) error {
 	groups := make(chan []proto.Entry, 2)
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
@@ -36,7 +40,7 @@ func (r *repairer) catchUp(ctx context.Context, source Archive, at proto.Positio
 	var damaged error // told apart from what ends the folding
 	both.Go(func() error {
 		defer close(groups)
-		err := r.ahead(ctx, source, groups, at, from, to)
+		err := r.ahead(ctx, in, groups, at, from, to)
 		if isDamage(err) {
 			damaged = err
 			return nil
@@ -48,7 +52,7 @@ func (r *repairer) catchUp(ctx context.Context, source Archive, at proto.Positio
 
 // ahead reads transactions, checks that each follows the one before, and
 // hands them over in groups.
-func (r *repairer) ahead(ctx context.Context, source Archive, groups chan<- []proto.Entry, at proto.Position, from, to proto.Seq) error {
+func (r *repairer) ahead(ctx context.Context, in source, groups chan<- []proto.Entry, at proto.Position, from, to proto.Seq) error {
 	var group []proto.Entry
 	size := 0
 	hand := func() error {
@@ -63,7 +67,7 @@ func (r *repairer) ahead(ctx context.Context, source Archive, groups chan<- []pr
 			return ctx.Err()
 		}
 	}
-	err := source(ctx, from, to, func(seq proto.Seq, data []byte) error {
+	err := in(ctx, from, to, func(seq proto.Seq, data []byte) error {
 		entry, err := link(at, seq, data)
 		if err == nil {
 			err = r.anchor.check(entry)

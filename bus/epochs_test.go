@@ -387,6 +387,17 @@ func TestE14SealedEpochsAreReadAndDropped(t *testing.T) {
 		t.Errorf("folded again without its beginning: %v", err)
 	}
 	w.foldFrom(t, archived)
+	// An anchor of before does not say how what was archived ends; the log does.
+	file := filepath.Join(w.dir, "anchor")
+	old, err := readAnchor(file)
+	if err != nil || old.Before == "" {
+		t.Fatalf("the anchor is %+v, %v", old, err)
+	}
+	old.Before = ""
+	if err := old.write(file); err != nil {
+		t.Fatal(err)
+	}
+	w.foldFrom(t, archived)
 }
 
 // foldFrom folds a log again whose beginning is in an archive.
@@ -396,8 +407,11 @@ func (w written) foldFrom(t *testing.T, archived map[proto.Seq][]byte) {
 	server := startServer(t, ServerConfig{StoreDir: filepath.Join(w.dir, "log")})
 	seq, err := NewSequencer(SequencerConfig{
 		Server: server, Stream: proto.StreamEvents, Fold: fold, Table: fold.table, Decide: testDecide, Anchor: filepath.Join(w.dir, "anchor"),
-		Archive: func(_ context.Context, from, to proto.Seq, each func(proto.Seq, []byte) error) error {
-			for at := from; at <= to; at++ {
+		Archive: func(_ context.Context, end proto.Position, each func(proto.Seq, []byte) error) error {
+			if want := proto.HashOf(archived[end.Seq]); end.Hash != want {
+				t.Errorf("the archive is asked for a history up to %s with hash %s, want %s", end.Seq, end.Hash.Short(), want.Short())
+			}
+			for at := proto.Seq(1); at <= end.Seq; at++ {
 				if err := each(at, archived[at]); err != nil {
 					return err
 				}

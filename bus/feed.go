@@ -26,6 +26,7 @@ const (
 // the log. The content of Secrets never goes this way.
 type feed struct {
 	conn    *Conn
+	source  string
 	stream  string
 	render  Render
 	log     *slog.Logger
@@ -39,8 +40,8 @@ type feedGroup struct {
 	bytes     int64
 }
 
-func newFeed(conn *Conn, stream string, render Render, log *slog.Logger) *feed {
-	return &feed{conn: conn, stream: stream, render: render, log: log, groups: make(chan feedGroup, feedGroups)}
+func newFeed(cfg SequencerConfig, conn *Conn, log *slog.Logger) *feed {
+	return &feed{conn: conn, source: cfg.Source, stream: cfg.Stream, render: cfg.Render, log: log, groups: make(chan feedGroup, feedGroups)}
 }
 
 // offer hands over what has just become durable; it never waits.
@@ -86,7 +87,7 @@ func (f *feed) transaction(env *proto.Envelope) {
 		if !f.conn.server.wanted(subject) {
 			continue
 		}
-		data, err := json.Marshal(proto.CloudEventOf(f.stream, env, i, f.render))
+		data, err := json.Marshal(proto.CloudEventOf(f.source, f.stream, env, i, f.render))
 		if err == nil {
 			err = f.conn.nc.PublishMsg(&nats.Msg{
 				Subject: subject,

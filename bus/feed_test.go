@@ -10,7 +10,7 @@ import (
 )
 
 func TestE1FeedNeverHoldsUpWrites(t *testing.T) {
-	f := newFeed(nil, proto.StreamEvents, nil, orDefault(nil)) // and nobody runs it
+	f := newFeed(SequencerConfig{Stream: proto.StreamEvents}, nil, orDefault(nil)) // and nobody runs it
 	entry := proto.Entry{Envelope: &proto.Envelope{}, Encoded: make([]byte, 100)}
 	for range feedGroups + 10 {
 		f.offer([]proto.Entry{entry, entry})
@@ -18,7 +18,7 @@ func TestE1FeedNeverHoldsUpWrites(t *testing.T) {
 	if n := f.dropped.Load(); n != 20 {
 		t.Errorf("%d transactions were left out, want 20", n)
 	}
-	large := newFeed(nil, proto.StreamEvents, nil, orDefault(nil))
+	large := newFeed(SequencerConfig{Stream: proto.StreamEvents}, nil, orDefault(nil))
 	entry.Encoded = make([]byte, feedBytes/2)
 	for range 3 {
 		large.offer([]proto.Entry{entry})
@@ -62,7 +62,7 @@ func TestE1FeedIsReadableByPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := &proto.Envelope{Seq: 9, Events: []proto.Event{{Kind: "SecretCreated", Key: secrets.Key("default", "s"), Body: body.Spec}}}
-	if told := proto.CloudEventOf(proto.StreamEvents, env, 0, nil); told.Data.Body != nil || told.Data.Object != nil {
+	if told := proto.CloudEventOf(proto.SourceUnnamed, proto.StreamEvents, env, 0, nil); told.Data.Body != nil || told.Data.Object != nil {
 		t.Error("the content of a secret is in the feed")
 	}
 }

@@ -51,7 +51,8 @@ type Intake struct {
 	lanes *lanes
 	// telling is apart: nobody waits for what people read.
 	telling *lanes
-	beats   *lanes // apart: a long report must not make a node look silent
+	beats   *lanes        // apart: a long report must not make a node look silent
+	hears   chan struct{} // closed when what nodes say reaches Run
 
 	registered sync.Map // by name: the nodes that have registered since the start
 	failing    sync.Map // by name: which items of a node's last report failed, and how often
@@ -62,7 +63,7 @@ func NewIntake(cfg IntakeConfig) (*Intake, error) {
 	if cfg.Conn == nil || cfg.Cluster == nil {
 		return nil, errors.New("intake: Conn and Cluster are needed")
 	}
-	return &Intake{cfg: cfg, log: orDefault(cfg.Log), lanes: newLanes(), telling: newLanes(), beats: newLanes()}, nil
+	return &Intake{cfg: cfg, log: orDefault(cfg.Log), lanes: newLanes(), telling: newLanes(), beats: newLanes(), hears: make(chan struct{})}, nil
 }
 
 // Run serves nodes until ctx ends, and then finishes what it has begun.
@@ -92,9 +93,16 @@ func (in *Intake) Run(ctx context.Context) error {
 		}
 		subs = append(subs, sub)
 	}
+	if err := in.cfg.Conn.flush(); err != nil {
+		return fmt.Errorf("hear nodes: %w", err)
+	}
+	close(in.hears)
 	<-ctx.Done()
 	return nil
 }
+
+// Ready waits until nodes are heard.
+func (in *Intake) Ready(ctx context.Context) error { return awaitHeard(ctx, in.hears) }
 
 // take has one message acted on in its node's lane. A node that sends more
 // than its lane holds gets no answer, and sends again.

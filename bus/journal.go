@@ -271,6 +271,7 @@ func (r *repairer) undropped(ctx context.Context, parts []part, have map[uint32]
 			if err := r.journal.drop(ctx, parts[0].number); err != nil {
 				return nil, nil, err
 			}
+			r.slog.Info("an epoch that was archived is dropped now", "epoch", parts[0].number, "stream", proto.EpochStream(r.journal.name, parts[0].number))
 		}
 		parts = parts[1:]
 	}

@@ -37,7 +37,7 @@ func (in *Intake) tellNotes(ctx context.Context, node proto.NodeName, notes []re
 		if ctx.Err() != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(ctx, notesPatience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notesPatience) // what was begun is finished
 		defer cancel()
 		if err := in.cfg.Notes(ctx, node, notes); err != nil {
 			in.log.Warn("notes of a node are lost", "node", node, "notes", len(notes), "error", err)

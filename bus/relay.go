@@ -40,6 +40,7 @@ type RelayConfig struct {
 type Relay struct {
 	cfg    RelayConfig
 	log    *slog.Logger
+	hears  chan struct{} // closed when what nodes ask reaches Run
 	shared shared
 
 	mu    sync.Mutex // held across publish: order must match the counter
@@ -59,7 +60,7 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 	}
 	base := uint64(time.Now().UnixMilli())
 	return &Relay{
-		cfg: cfg, log: orDefault(cfg.Log), shared: shared{counter: base},
+		cfg: cfg, log: orDefault(cfg.Log), hears: make(chan struct{}), shared: shared{counter: base},
 		base: base, nodes: map[proto.NodeName]*relayed{},
 	}, nil
 }
@@ -74,6 +75,10 @@ func (r *Relay) Run(ctx context.Context) error {
 		}
 		defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
 	}
+	if err := r.cfg.Conn.flush(); err != nil {
+		return fmt.Errorf("relay to nodes: %w", err)
+	}
+	close(r.hears)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go r.repeatShared(ctx)
@@ -89,6 +94,19 @@ func (r *Relay) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Ready waits until nodes are answered.
+func (r *Relay) Ready(ctx context.Context) error { return awaitHeard(ctx, r.hears) }
+
+// awaitHeard waits until nodes that ask find somebody who listens.
+func awaitHeard(ctx context.Context, hears <-chan struct{}) error {
+	select {
+	case <-hears:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait until nodes are heard: %w", ctx.Err())
+	}
 }
 
 // Counter is that of the newest message relayed to the node.

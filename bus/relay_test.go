@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,8 +14,47 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
+	"segno/events/kinds"
 	"segno/proto"
 )
+
+// TestN6NodesAreAnsweredOnceTheyAreHeard: whoever waits for Ready before a node is
+// run has none that finds nobody.
+func TestN6NodesAreAnsweredOnceTheyAreHeard(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{t: t, parties: parties{server: startServer(t, ServerConfig{})}, fold: newTestFoldOf(kinds.Table())}
+			link := NewLink(w.enter(t, RoleNode, "n1"), "n1")
+			control, err := w.server.Connect("control")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(control.Close)
+			relay, err := NewRelay(RelayConfig{Conn: control, Events: w.fold, Table: w.fold.table})
+			if err != nil {
+				t.Fatal(err)
+			}
+			intake, err := NewIntake(IntakeConfig{Conn: control, Cluster: w, Relay: relay, Identities: w.server.Identities()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.while(relay.Run)
+			w.while(intake.Run)
+			if err := errors.Join(relay.Ready(t.Context()), intake.Ready(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := link.Sync(t.Context()); err != nil {
+				t.Error(err)
+			}
+			for _, what := range []string{"report", "register", "beat"} {
+				var reply proto.Reply
+				if err := link.ask(t.Context(), strings.Replace(proto.AnyNode(what), "*", "n1", 1), nil, &reply); errors.Is(err, ErrNobody) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
 
 func hear(t *testing.T, link *Link) <-chan proto.Want {
 	t.Helper()

@@ -126,7 +126,7 @@ func (r *repairer) prepare(ctx context.Context, at proto.Position) ([]part, erro
 	if err := r.refolding(true); err != nil {
 		return nil, err
 	}
-	return parts, r.unarchive(ctx, parts[0].first)
+	return parts, r.unarchive(ctx, parts[0], have)
 }
 
 // sayExtend says that an end is written: a loss, unless the log was restored.
@@ -147,30 +147,14 @@ func (r *repairer) reaches(end proto.Seq) error {
 		r.dir, end, r.anchor.Seq, r.file, advice+", or, to go on without what is lost, remove "+r.file)
 }
 
-// unarchive folds what comes before the log's first transaction.
-func (r *repairer) unarchive(ctx context.Context, first proto.Seq) error {
-	if first == 1 {
-		return nil
-	}
-	missing := &damage{seq: max(r.anchor.From, 1), want: "this transaction", found: "a log that begins with " + first.String()}
-	if r.archive == nil {
-		return r.lost(missing)
-	}
-	err := r.catchUp(ctx, r.archive, proto.Position{}, 1, first-1)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() == nil && first > missing.seq:
-		return r.lost(missing) // nothing says that it was archived
-	default:
-		return r.lost(err)
-	}
-}
-
 // checkFold compares the fold with itself and with the anchor.
 func (r *repairer) checkFold(at proto.Position) error {
 	if at.Seq == 0 {
 		return nil
+	}
+	if at.Seq+1 < r.anchor.From {
+		return fmt.Errorf("the fold ends at transaction %s, and the log begins with %s: what lies between was archived. Delete the fold's folder, and it is folded again from the archives and the log",
+			at.Seq, r.anchor.From)
 	}
 	for _, want := range []anchor{{Seq: at.Seq, Hash: hexHash(at.Hash)}, r.anchor} {
 		if want.Seq == 0 || want.Seq > at.Seq {

@@ -38,6 +38,7 @@ type SequencerConfig struct {
 	Table  *events.Table
 	Decide Decide // events.Decide
 	ID     string // who leads, in the log; "local"
+	Source string // begins the source of the feed's CloudEvents; proto.SourceUnnamed
 	// Causes is the log in which causes of this log's commands lie; nil for this one.
 	Causes *Sequencer
 	// Anchor is the file that remembers how far the log reached, so that a
@@ -107,6 +108,9 @@ func NewSequencer(cfg SequencerConfig) (*Sequencer, error) {
 	if cfg.ID == "" {
 		cfg.ID = "local"
 	}
+	if cfg.Source == "" {
+		cfg.Source = proto.SourceUnnamed
+	}
 	if cfg.EpochBytes == 0 {
 		cfg.EpochBytes = epochBytes
 	}
@@ -161,7 +165,7 @@ func (s *Sequencer) run(ctx context.Context) error {
 	r.progress = nil // the start is over
 	s.epochs.set(parts, r.retained())
 	s.journal.Store(log)
-	s.feed = newFeed(conn, s.cfg.Stream, s.cfg.Render, s.log)
+	s.feed = newFeed(s.cfg, conn, s.log)
 	s.folded.Store(uint64(s.cfg.Fold.Position().Seq))
 	if r.anchor.Restored != "" { // the log is written: from here on it must not end early
 		if err := s.dropAnchor(); err != nil {

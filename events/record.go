@@ -48,3 +48,13 @@ type VersionAt struct {
 	Seq     proto.Seq
 	Deleted bool // the object ended with it
 }
+
+// Sighting is one version of an object as somebody passes by it, undecoded.
+type Sighting struct {
+	New                bool // the first one of its object
+	Seq                proto.Seq
+	Deleted            bool // the object ended with it
+	Shown              bool // it was shown before: another part of the log begins with it
+	SpecSeq, StatusSeq proto.Seq
+	Spec, Status       []byte // bodies of the sections, until the next one
+}

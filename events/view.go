@@ -19,6 +19,22 @@ type View interface {
 	List(query Query) (Page, error)
 }
 
+// Dated is a View that also knows when a part of an object was last written. A
+// control loop's is one.
+type Dated interface {
+	// StatusSeq is the transaction that last wrote the object's status; 0 when
+	// there is none.
+	StatusSeq(key proto.ObjectKey) (proto.Seq, error)
+}
+
+// StatusSeq asks a view that is Dated; any other one answers 0.
+func StatusSeq(v View, key proto.ObjectKey) (proto.Seq, error) {
+	if dated, ok := v.(Dated); ok {
+		return dated.StatusSeq(key)
+	}
+	return 0, nil
+}
+
 // Query selects objects of one resource; zero fields select everything.
 type Query struct {
 	Resource  proto.Resource

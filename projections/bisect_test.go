@@ -58,7 +58,8 @@ func wanted(t *testing.T, w world, c *condition.Condition, s bisect.Search) (tru
 	return truth, already, ended, found
 }
 
-// conditions are drawn at random; the first few name constants alone.
+// conditions are drawn at random; the first few name constants alone, the next are
+// told by counting, the last are not.
 var conditions = []string{
 	`object("pod/a/o1").spec.nodeName == "n1"`,
 	`object("configmap/b/o2") != null && object("pod/b/o2") == null`,
@@ -72,6 +73,24 @@ var conditions = []string{
 	`objects("pods", "a").exists(p, p.metadata.name == "o1")`,
 	`objects("configmaps").exists(c, c.metadata.labels.app == "x")`,
 	`objects("configmaps").size() > 2`,
+	`objects("pods").exists_one(p, p.spec.nodeName == "n1")`,
+	`objects("pods").filter(p, p.spec.nodeName == "n1").filter(q, q.status.phase == "Running").size() >= 1`,
+	`objects("pods").filter(p, p.metadata.namespace == "b").all(q, q.spec.nodeName == "n1" || q.spec.nodeName == "")`,
+	`size(objects("pods", "a")) + objects("configmaps").size() > 3`,
+	`objects("pods").exists(p, int(p.metadata.resourceVersion) > 40)`,
+	`objects("pods").exists(p, p["metadata"]["labels"]["app"] == "x" && has(p.status.phase))`,
+	`objects("configmaps").all(c, c.metadata.labels.all(k, k != "tier"))`,
+	`objects("pods").exists(p, p.status.containerStatuses.exists(c, c.restartCount > 1 && !c.ready))`,
+	`objects("pods").all(p, p.status.containerStatuses.filter(p, p.ready).size() < 2 || p.spec.nodeName == "n1")`,
+	`objects("pods").filter(p, p.status.containerStatuses.size() > 1).exists(p, p.status.containerStatuses[1].restartCount > p.status.containerStatuses[0].restartCount)`,
+	`objects("pods").exists(p, p.status.containerStatuses.map(c, c.restartCount).exists(n, n == 2) && p.status.containerStatuses.all(c, c.ready))`,
+	`objects("pods").size() > 2 ? objects("configmaps").size() > 1 : object("pod/a/o1") == null`,
+	`objects("pods", "a").exists(p, p.kind == "Pod" && p.metadata.name == "o1") && objects("pods", "a").exists(p, p.metadata.name == "o1" || p.metadata.name > 3)`,
+	`objects("pods").map(p, p.spec.nodeName).exists(n, n == "n2")`,
+	`objects("pods").exists(p, objects("configmaps").exists(c, c.metadata.name == p.metadata.name))`,
+	`objects("pods", "a").filter(p, p.spec == object("pod/a/o1").spec).size() > 1`,
+	`["a", "b"].exists(n, objects("pods", n).size() > 1)`,
+	`objects("pods").map(p, p).size() > 3`,
 	`object("pods", "a", "o" + string(objects("configmaps").size())).spec.nodeName == "n1"`,
 }
 

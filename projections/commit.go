@@ -32,7 +32,7 @@ func (p *Projection) Commit(entries []proto.Entry, logged func() error) error {
 	if p.broken != nil {
 		return fmt.Errorf("commit after a failed write: %w", p.broken)
 	}
-	entries, err := p.admit(entries)
+	entries, err := p.state.Load().admit(entries, p.cfg.Retained, p.cfg.Redacted)
 	if err != nil {
 		return err
 	}
@@ -48,35 +48,6 @@ func (p *Projection) Commit(entries []proto.Entry, logged func() error) error {
 		entries, logged = entries[n:], nil
 	}
 	return p.cfg.explain(p.slide())
-}
-
-// admit drops what is folded already and refuses what does not follow.
-func (p *Projection) admit(entries []proto.Entry) ([]proto.Entry, error) {
-	st := p.state.Load()
-	for len(entries) > 0 && entries[0].Envelope.Seq <= st.Seq {
-		entries = entries[1:]
-	}
-	if len(entries) == 0 {
-		return nil, nil
-	}
-	seq, hash := st.Seq, st.Hash
-	if st.First == 0 && p.cfg.Retained {
-		seq, hash = entries[0].Envelope.Seq-1, entries[0].Envelope.Prev
-	}
-	for i := range entries {
-		env := entries[i].Envelope
-		if env.Seq != seq+1 {
-			return nil, fmt.Errorf("commit transaction %s behind %s: %w", env.Seq, seq, ErrGap)
-		}
-		if entries[i].Redacted && !p.cfg.Redacted {
-			return nil, fmt.Errorf("commit transaction %s: %w", env.Seq, errRedacted)
-		}
-		if env.Prev != hash {
-			return nil, fmt.Errorf("commit transaction %s: its predecessor is %s, folded was %s: %w", env.Seq, env.Prev.Short(), hash.Short(), ErrGap)
-		}
-		seq, hash = env.Seq, entries[i].Hash
-	}
-	return entries, nil
 }
 
 func (p *Projection) commit(entries []proto.Entry, size int, logged func() error) error {

@@ -19,11 +19,16 @@ type damage struct {
 
 // Error says what to do.
 func (d *damage) Error() string {
+	return fmt.Sprintf("the fold in %s is damaged (%s): %s", d.dir, plain(d.cause), d.advice())
+}
+
+// advice is what a person has to do.
+func (d *damage) advice() string {
 	again := "it is folded again from the log"
 	if !d.whole {
 		again = "what the log still has is folded again"
 	}
-	return fmt.Sprintf("the fold in %s is damaged (%s): stop segno, delete the folder %s and start again: %s", d.dir, plain(d.cause), d.dir, again)
+	return fmt.Sprintf("stop segno, delete the folder %s and start again: %s", d.dir, again)
 }
 
 // Unwrap is what Pebble said.
@@ -45,11 +50,16 @@ func incomplete(err error) error {
 	return err
 }
 
+// damage is what the folder has, if that is the cause.
+func (c *Config) damage(cause error) *damage {
+	return &damage{dir: c.Dir, whole: c.Window == 0, cause: cause}
+}
+
 // explain makes of an error that tells of a damaged file one that says what to do.
 func (c *Config) explain(err error) error {
 	var known *damage
 	if err == nil || errors.As(err, &known) || !pebble.IsCorruptionError(err) {
 		return err
 	}
-	return &damage{dir: c.Dir, whole: c.Window == 0, cause: err}
+	return c.damage(err)
 }

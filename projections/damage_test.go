@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"bytes"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,8 +14,8 @@ import (
 )
 
 // readAll opens the folder as a start does, and reads all that is in it.
-func readAll(dir string, last proto.Seq) error {
-	p, err := Open(Config{Dir: dir, Table: table})
+func readAll(dir string, last proto.Seq, log *slog.Logger) error {
+	p, err := Open(Config{Dir: dir, Table: table, Log: log})
 	if err != nil {
 		return err
 	}
@@ -75,7 +77,8 @@ func TestE2ADamagedTableSaysWhatToDo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = readAll(dir, proto.Seq(len(log)))
+			var lines bytes.Buffer
+			err = readAll(dir, proto.Seq(len(log)), slog.New(slog.NewTextHandler(&lines, nil)))
 			if err == nil {
 				t.Fatal("nothing is said of it")
 			}
@@ -88,6 +91,11 @@ func TestE2ADamagedTableSaysWhatToDo(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "carrier") {
 				t.Error("it has noise in it")
+			}
+			for line := range strings.Lines(lines.String()) {
+				if strings.Contains(line, "level=ERROR") && !strings.Contains(line, advice) {
+					t.Errorf("the log does not say what to do: %s", line)
+				}
 			}
 		})
 	}

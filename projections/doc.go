@@ -11,6 +11,7 @@
 // window), always together with the position it belongs to, in one batch: a
 // fold that is repeated is harmless, and a crash leaves a prefix of the log.
 //
-// Start with projection.go, then keys.go (what lies in Pebble), group.go (the
-// fold), view.go and list.go (reading), feed.go (following), verify.go (proof).
+// Start with projection.go, then keys.go (what lies in Pebble), tally.go (the
+// fold) and group.go (its rows), current.go (the fold without rows), view.go and
+// list.go (reading), feed.go (following), verify.go (proof).
 package projections

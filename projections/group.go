@@ -15,16 +15,16 @@ const timeEvery = 64
 // group folds some entries into one batch. Nothing outside of it changes before
 // the batch is committed.
 type group struct {
+	tally
 	p        *Projection
 	batch    *pebble.Batch
 	reader   *versions // opened for the first body that is not in memory
 	followed bool      // somebody wants the changes; otherwise bodies are not fetched
-	state    state     // as of the newest entry folded
 	objects  map[proto.ObjectKey]*object
 	order    []*object // in order of first touch
 	txns     []*txn
+	txn      *txn // in hand
 	recent   []touched
-	changed  []*object // by the transaction in hand
 	folded   []folded
 	buf      []byte
 }
@@ -44,6 +44,10 @@ func (p *Projection) newGroup() *group {
 		p.group = g
 	}
 	g.state, g.followed = *p.state.Load(), p.feed.followed()
+	g.find, g.tell = g.object, nil
+	if g.followed {
+		g.tell = g.note
+	}
 	return g
 }
 
@@ -58,7 +62,7 @@ func (g *group) close() error {
 	clear(g.folded)
 	*g = group{
 		p: g.p, batch: g.batch, objects: g.objects,
-		order: g.order[:0], recent: g.recent[:0], changed: g.changed[:0],
+		order: g.order[:0], recent: g.recent[:0], tally: tally{changed: g.changed[:0]},
 		folded: g.folded[:0], buf: g.buf[:0],
 	}
 	return err
@@ -66,63 +70,36 @@ func (g *group) close() error {
 
 // fold folds one entry; bodies are the section hashes of its events.
 func (g *group) fold(e *proto.Entry, bodies []proto.Hash) error {
-	env := e.Envelope
-	t := &txn{seq: env.Seq}
-	g.changed = g.changed[:0]
-	for i := range env.Events {
-		ev := &env.Events[i]
-		if ev.Section == proto.SectionMark {
-			continue
-		}
-		o, err := g.object(ev.Key)
-		if err != nil {
-			return err
-		}
-		now := o.now.next(ev, bodies[i], env.Seq, env)
-		if now == o.now {
-			continue
-		}
-		if g.followed {
-			t.changes = append(t.changes, changeOf(env, ev, o.now, now))
-		}
-		if o.txn != env.Seq {
-			o.txn, o.before = env.Seq, o.now
-			g.changed = append(g.changed, o)
-		}
-		o.now = now
+	seq := e.Envelope.Seq
+	g.txn = &txn{seq: seq}
+	if err := g.tally.fold(e, bodies); err != nil {
+		return err
 	}
 	for _, o := range g.changed {
 		if err := g.version(o); err != nil {
 			return err
 		}
-		g.recent = append(g.recent, touched{seq: env.Seq, key: o.key})
+		g.recent = append(g.recent, touched{seq: seq, key: o.key})
 	}
-	if len(t.changes) > 0 {
-		t.settle(len(g.changed))
-		g.txns = append(g.txns, t)
-	}
-	g.state.Position = proto.Position{Seq: env.Seq, Hash: e.Hash, Term: env.Term, At: env.At}
-	if g.state.First == 0 {
-		g.state.First = env.Seq
+	if len(g.txn.changes) > 0 {
+		g.txn.settle(len(g.changed))
+		g.txns = append(g.txns, g.txn)
 	}
 	state := g.state.sum.hash()
 	g.folded = append(g.folded, folded{entry: e, state: state})
 	if told := g.p.cfg.Folded; told != nil {
-		told(env.Seq, state)
+		told(seq, state)
 	}
 	return nil
 }
 
-// version writes what the transaction in hand made of the object, and brings the
-// state hash up to date.
+// note keeps a change for those who follow.
+func (g *group) note(env *proto.Envelope, ev *proto.Event, before, now *row) {
+	g.txn.changes = append(g.txn.changes, changeOf(env, ev, before, now))
+}
+
+// version writes what the transaction in hand made of the object.
 func (g *group) version(o *object) error {
-	o.now.finish()
-	if o.before.live() {
-		g.state.sum.sub(o.before.hash)
-	}
-	if o.now.live() {
-		g.state.sum.add(o.now.hash)
-	}
 	g.buf = appendVersion(g.buf[:0], o.key, o.now.rec.Seq)
 	n := len(g.buf)
 	g.buf = appendVersionRow(g.buf, o.now)

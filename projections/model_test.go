@@ -133,6 +133,11 @@ func randomEvent(rng *rand.Rand, uids map[string]int) proto.Event {
 		if rng.IntN(2) == 0 {
 			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "r", UID: types.UID(pick(rng, "r1", "r2"))}}
 		}
+		for i := range rng.IntN(3) {
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{
+				Name: fmt.Sprint("c", i), RestartCount: rng.Int32N(3), Ready: rng.IntN(2) == 0, ContainerID: fmt.Sprint(rng.IntN(1000)),
+			})
+		}
 		obj = p
 	}
 	switch roll := rng.IntN(10); {

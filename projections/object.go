@@ -124,9 +124,6 @@ func (g *group) strip() {
 		if o.now == o.start {
 			continue
 		}
-		o.now.rec.Spec, o.now.rec.Status, o.now.lacks = nil, nil, sectionSpec
-		if o.now.rec.StatusSeq > 0 {
-			o.now.lacks |= sectionStatus
-		}
+		o.now.strip()
 	}
 }

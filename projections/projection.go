@@ -52,10 +52,11 @@ type Config struct {
 	RecordBytes  int   // newest records, for the fold; default 64 MiB
 	FeedBytes    int   // changes kept for live watchers; default 8 MiB
 	ObjectBytes  int   // decoded objects; default 48 MiB
-	MemTableSize int   // default 32 MiB
+	MemTableSize int   // default 16 MiB
 
-	// scratch is for a fold that is thrown away soon: quick to write rather than
-	// small, and without the envelopes in its event rows.
+	// Brief is for a fold that is thrown away soon: quick to write rather than small.
+	Brief bool
+	// scratch leaves the envelopes out of the event rows.
 	scratch bool
 }
 
@@ -73,7 +74,7 @@ func (c *Config) check() error {
 	c.RecordBytes = orDefault(c.RecordBytes, 64<<20)
 	c.FeedBytes = orDefault(c.FeedBytes, 8<<20)
 	c.ObjectBytes = orDefault(c.ObjectBytes, 48<<20)
-	c.MemTableSize = orDefault(c.MemTableSize, 32<<20)
+	c.MemTableSize = orDefault(c.MemTableSize, 16<<20)
 	return nil
 }
 

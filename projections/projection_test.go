@@ -126,14 +126,14 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	var s script
 	commit(t, p, s.add(specified(configMap("a", "m", "u", "1"))))
 	fs, writable := vfs.NewMem(), p.db
-	empty, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{p.cfg.Log}})
+	empty, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{&p.cfg}})
 	if err == nil {
 		err = empty.Close()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	readOnly, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{p.cfg.Log}, ReadOnly: true})
+	readOnly, err := pebble.Open("", &pebble.Options{FS: fs, Comparer: comparer, Logger: logger{&p.cfg}, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

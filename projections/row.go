@@ -64,6 +64,14 @@ func (r *row) next(ev *proto.Event, bodyHash proto.Hash, seq proto.Seq, env *pro
 	return out
 }
 
+// strip lets go of the bodies; only of a row that nobody else has seen.
+func (r *row) strip() {
+	r.rec.Spec, r.rec.Status, r.lacks = nil, nil, sectionSpec
+	if r.rec.StatusSeq > 0 {
+		r.lacks |= sectionStatus
+	}
+}
+
 func (r *row) finish() { r.hash = rowHash(r.rec, r.spec, r.status) }
 
 // A current row is a row without its bodies, the sequence first: all that the

@@ -4,7 +4,7 @@ import "fmt"
 
 // openScratch makes an empty projection beside this one.
 func (p *Projection) openScratch() (scratch *Projection, remove func(), err error) {
-	cfg := Config{Table: p.table, Log: p.cfg.Log, Redacted: p.cfg.Redacted, scratch: true}
+	cfg := Config{Table: p.table, Log: p.cfg.Log, Redacted: p.cfg.Redacted, Brief: true, scratch: true}
 	if p.cfg.Dir != "" {
 		cfg.Dir, cfg.FS = p.cfg.Dir+".verify", p.cfg.FS
 		if err := cfg.FS.RemoveAll(cfg.Dir); err != nil {

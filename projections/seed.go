@@ -60,14 +60,10 @@ type seeding struct {
 // record writes an object's rows. Its sections may be older than its newest
 // event: each lies in the version row of its own sequence, as the fold has it.
 func (s *seeding) record(rec *events.Record) error {
-	if rec.Deleted || rec.Seq > s.state.Seq || rec.SpecSeq > rec.Seq || rec.StatusSeq > rec.Seq || rec.Seq == 0 {
-		return fmt.Errorf("%s at %s is no object of a snapshot: %w", rec.Key, rec.Seq, ErrGap)
+	r, err := seedRow(rec, s.state.Seq)
+	if err != nil {
+		return err
 	}
-	r := &row{rec: rec, spec: sectionHash(rec.Spec), status: sectionHash(rec.Status)}
-	if rec.StatusSeq == 0 {
-		r.status = proto.Hash{}
-	}
-	r.finish()
 	s.state.sum.add(r.hash)
 	for _, part := range partsOf(rec) {
 		if err := s.batch.Set(appendVersion(nil, rec.Key, part.Seq), appendVersionRow(nil, &row{rec: part}), nil); err != nil {
@@ -89,6 +85,19 @@ func (s *seeding) record(rec *events.Record) error {
 		return nil
 	}
 	return s.write(pebble.NoSync)
+}
+
+// seedRow is an object of a snapshot as of at.
+func seedRow(rec *events.Record, at proto.Seq) (*row, error) {
+	if rec.Deleted || rec.Seq > at || rec.SpecSeq > rec.Seq || rec.StatusSeq > rec.Seq || rec.Seq == 0 {
+		return nil, fmt.Errorf("%s at %s is no object of a snapshot: %w", rec.Key, rec.Seq, ErrGap)
+	}
+	r := &row{rec: rec, spec: sectionHash(rec.Spec), status: sectionHash(rec.Status)}
+	if rec.StatusSeq == 0 {
+		r.status = proto.Hash{}
+	}
+	r.finish()
+	return r, nil
 }
 
 // partsOf are the version rows of an object: the newest one, and those that its

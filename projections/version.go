@@ -182,6 +182,8 @@ func (vs *versions) filled(r *row) (*row, error) {
 	return &out, vs.fetch(&out)
 }
 
+var errSection = errors.New("the row that holds a section is missing")
+
 // section reads the very version that another one refers to.
 func (vs *versions) section(key proto.ObjectKey, seq proto.Seq) (version, error) {
 	at, v, ok, err := vs.newest(key, seq)
@@ -189,7 +191,7 @@ func (vs *versions) section(key proto.ObjectKey, seq proto.Seq) (version, error)
 		return v, err
 	}
 	if !ok || at != seq {
-		return v, vs.failed(key, seq, errors.New("the row that holds a section is missing"))
+		return v, vs.failed(key, seq, errSection)
 	}
 	return v, nil
 }

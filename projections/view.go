@@ -17,7 +17,10 @@ type view struct {
 	seq proto.Seq
 }
 
-var _ events.View = view{}
+var (
+	_ events.View  = view{}
+	_ events.Dated = view{}
+)
 
 // View is the newest durable state.
 func (p *Projection) View() events.View { return view{p: p, seq: p.state.Load().Seq} }
@@ -57,6 +60,30 @@ func (v view) Get(key proto.ObjectKey) (events.Object, error) {
 		return nil, nil
 	}
 	return v.find(key)
+}
+
+// StatusSeq implements events.Dated.
+func (v view) StatusSeq(key proto.ObjectKey) (proto.Seq, error) {
+	if err := v.p.enter(); err != nil {
+		return 0, err
+	}
+	defer v.p.leave()
+	if r, ok := v.p.records.get(key); ok && r.rec.Seq <= v.seq {
+		if !r.live() {
+			return 0, nil
+		}
+		return r.rec.StatusSeq, nil
+	}
+	reader, err := v.open()
+	if err != nil {
+		return 0, err
+	}
+	defer reader.close()
+	_, is, ok, err := reader.newest(key, v.seq)
+	if err != nil || !ok || is.flags&flagDeleted != 0 {
+		return 0, v.p.cfg.explain(err)
+	}
+	return is.statusSeq, nil
 }
 
 // find answers one object from its versions. Who reads a past moment asks for

@@ -114,6 +114,11 @@ type AuditExtent struct {
 	Dropped  uint64        // events before that, which are not kept any more
 	Keep     time.Duration // how long they are kept,
 	MaxBytes int64         // and in how many bytes at most
+	// Damage is what was found to be wrong with them since the server's start, ""
+	// for nothing; Found is when, and Advice what to do.
+	Damage string
+	Found  time.Time
+	Advice string
 }
 
 // AuditProof is what a check of the stream's hash chain found.
@@ -122,6 +127,8 @@ type AuditProof struct {
 	Messages uint64
 	Events   uint64
 	Records  uint64 // of the messages that were compared byte for byte on disk; none in memory
+	At       Seq    // a message that was asked about; 0 when it is not there
+	AtHash   Hash   // of that one
 	Problem  string // "" when all is well
 }
 

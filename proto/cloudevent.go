@@ -11,7 +11,7 @@ import (
 type CloudEvent[Data any] struct {
 	SpecVersion     string    `json:"specversion"`
 	ID              string    `json:"id"`                // <log>/<sequence>/<place in the transaction>; of the audit AUDIT/<id>/<stage>
-	Source          string    `json:"source"`            // segno/<log>
+	Source          string    `json:"source"`            // <source of the cluster>/<log>
 	Type            string    `json:"type"`              // segno.<kind of event>; of the audit segno.audit.<stage>
 	Subject         string    `json:"subject,omitempty"` // the object: pods/default/web
 	Time            time.Time `json:"time"`
@@ -38,10 +38,13 @@ type Happened struct {
 // those who may: it is no part of what is published or exported.
 func Secret(resource Resource) bool { return resource == Resource{Name: "secrets"} }
 
-// CloudEventOf is one event of a transaction. render makes the section that it
+// SourceUnnamed is the source of events of a cluster of which no more is known.
+const SourceUnnamed = "segno"
+
+// CloudEventOf is one event of a transaction in a log of the source. render makes the section that it
 // carries readable; nil leaves its bytes. The content of Secrets never goes this
 // way.
-func CloudEventOf(stream string, env *Envelope, i int, render func(*Event) (json.RawMessage, error)) CloudEvent[Happened] {
+func CloudEventOf(source, stream string, env *Envelope, i int, render func(*Event) (json.RawMessage, error)) CloudEvent[Happened] {
 	ev := &env.Events[i]
 	data := Happened{
 		Kind:        ev.Kind,
@@ -62,7 +65,7 @@ func CloudEventOf(stream string, env *Envelope, i int, render func(*Event) (json
 	return CloudEvent[Happened]{
 		SpecVersion:     "1.0",
 		ID:              fmt.Sprintf("%s/%s/%d", stream, env.Seq, i),
-		Source:          "segno/" + stream,
+		Source:          source + "/" + stream,
 		Type:            "segno." + ev.Kind,
 		Subject:         ev.Key.String(),
 		Time:            env.At,
@@ -81,12 +84,12 @@ func readable(ev *Event, render func(*Event) (json.RawMessage, error)) (json.Raw
 	return nil, ev.Body
 }
 
-// CloudEventOfAudit is one event of the audit.
-func CloudEventOfAudit(event *AuditEvent) CloudEvent[*AuditEvent] {
+// CloudEventOfAudit is one event of the source's audit.
+func CloudEventOfAudit(source string, event *AuditEvent) CloudEvent[*AuditEvent] {
 	out := CloudEvent[*AuditEvent]{
 		SpecVersion:     "1.0",
 		ID:              StreamAudit + "/" + event.AuditID + "/" + string(event.Stage),
-		Source:          "segno/" + StreamAudit,
+		Source:          source + "/" + StreamAudit,
 		Type:            "segno.audit." + string(event.Stage),
 		Time:            event.StageAt.Time,
 		DataContentType: "application/json",

@@ -17,6 +17,7 @@ import (
 	"segno/cli/api/discovery"
 	"segno/cli/api/openapi"
 	"segno/events"
+	"segno/proto"
 )
 
 // Defaults of the optional fields of Config.
@@ -50,6 +51,9 @@ type Config struct {
 	// ReadOnly says what is served, where nothing can be changed: the name of an
 	// opened incident. "" takes writes.
 	ReadOnly string
+	// Source begins the source of CloudEvents, which tells them from those of
+	// other clusters; "" is proto.SourceUnnamed.
+	Source string
 	// Ready tells why the cluster cannot serve yet; nil is always ready.
 	Ready func() error
 	Log   *slog.Logger
@@ -90,6 +94,9 @@ func New(cfg Config) (*API, error) {
 	}
 	if causes, ok := cfg.History.(Causes); ok && cfg.Causes == nil {
 		cfg.Causes = causes
+	}
+	if cfg.Source == "" {
+		cfg.Source = proto.SourceUnnamed
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

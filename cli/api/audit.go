@@ -27,8 +27,9 @@ type Audit interface {
 	Read(ctx context.Context, span proto.AuditSpan, keep func(*proto.AuditEvent) bool) iter.Seq2[*proto.AuditEvent, error]
 	// Extent is how far back events reach, and how long they are kept.
 	Extent(ctx context.Context) (proto.AuditExtent, error)
-	// Verify proves the chain of all that is kept.
-	Verify(ctx context.Context, report func(done, total uint64)) (proto.AuditProof, error)
+	// Verify proves the chain of all that is kept; at is a message whose hash is
+	// wanted, 0 for none.
+	Verify(ctx context.Context, at proto.Seq, report func(done, total uint64)) (proto.AuditProof, error)
 }
 
 // Bounds of what a client can have written about itself.

@@ -115,7 +115,7 @@ func (c *call) audit() error {
 	if err != nil {
 		return err
 	}
-	show, err := auditForm(query.Get("format"))
+	show, err := auditForm(query.Get("format"), c.api.cfg.Source)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (c *call) audit() error {
 	if err != nil {
 		return err
 	}
-	if err := c.warnDropped(span); err != nil {
+	if err := c.warnLacking(span); err != nil {
 		return err
 	}
 	return pour(c, c.lines(), span.Follow, func(ctx context.Context) iter.Seq2[*proto.AuditEvent, error] {
@@ -133,12 +133,12 @@ func (c *call) audit() error {
 	})
 }
 
-func auditForm(text string) (show func(*proto.AuditEvent) any, err error) {
+func auditForm(text, source string) (show func(*proto.AuditEvent) any, err error) {
 	switch text {
 	case "", formLines:
 		return func(event *proto.AuditEvent) any { return event }, nil
 	case formCloudEvents:
-		return func(event *proto.AuditEvent) any { return proto.CloudEventOfAudit(event) }, nil
+		return func(event *proto.AuditEvent) any { return proto.CloudEventOfAudit(source, event) }, nil
 	default:
 		return nil, badRequest("format %q: must be %s or %s", text, formLines, formCloudEvents)
 	}
@@ -191,11 +191,15 @@ func (c *call) timeOf(text string) (time.Time, error) {
 	return at, err
 }
 
-// warnDropped says when a part of the span is not kept any more.
-func (c *call) warnDropped(span proto.AuditSpan) error {
+// warnLacking says when a part of the span is not kept any more, or something is
+// wrong with what is.
+func (c *call) warnLacking(span proto.AuditSpan) error {
 	is, err := c.api.cfg.Audit.Extent(c.r.Context())
 	if err != nil {
 		return err
+	}
+	if is.Damage != "" {
+		c.warn(fmt.Sprintf("the audit is damaged, as was found at %s: %s: %s", is.Found.UTC().Format(time.RFC3339), is.Damage, is.Advice))
 	}
 	if is.Dropped > 0 && !span.Since.IsZero() && (is.Oldest.IsZero() || span.Since.Before(is.Oldest)) {
 		c.warn(fmt.Sprintf("%d events are not kept any more: the audit begins at %s (it keeps %s, and at most %d MiB)",
@@ -205,19 +209,11 @@ func (c *call) warnDropped(span proto.AuditSpan) error {
 }
 
 // verifyAudit proves what was recorded of requests, if anything is.
-func (c *call) verifyAudit(ctx context.Context, report func(history.Verification)) error {
+func (c *call) verifyAudit(ctx context.Context, at proto.Seq, report func(history.Verification)) error {
 	if c.api.cfg.Audit == nil {
 		return nil
 	}
-	is := history.Verification{Stream: proto.StreamAudit}
-	proof, err := c.api.cfg.Audit.Verify(ctx, func(done, total uint64) {
-		is.Done, is.Total = int(done), int(total)
-		report(is)
+	return history.VerifyAudit(report, func(progress func(done, total uint64)) (proto.AuditProof, error) {
+		return c.api.cfg.Audit.Verify(ctx, at, progress)
 	})
-	if err != nil {
-		return fmt.Errorf("verify %s: %w", proto.StreamAudit, err)
-	}
-	is.Result = history.OfAudit(proof)
-	report(is)
-	return nil
 }

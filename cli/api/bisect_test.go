@@ -32,8 +32,9 @@ func TestE10BisectFindsTheTransaction(t *testing.T) {
 		{bisectPath(`object("configmap/app").data.a == "2"`), "revisions", uint64(second), true},
 		{bisectPath(`object("configmap/app").data.a == "2"`, "stopped=true", fmt.Sprint("from=", third)), "revisions", uint64(third), true},
 		{bisectPath(`object("configmap/app").data.a == "2"`, "namespace=shop"), "revisions", 0, true},
-		{bisectPath(`objects("configmaps").exists(c, c.data.a == "3")`), "binary", uint64(third), false},
-		{bisectPath(`objects("configmaps").exists(c, c.data.a == "3")`, "scan=true"), "scan", uint64(third), true},
+		{bisectPath(`objects("configmaps").exists(c, c.data.a == "3")`), "scan", uint64(third), true},
+		{bisectPath(`objects("configmaps").map(c, c.data.a).exists(a, a == "3")`), "binary", uint64(third), false},
+		{bisectPath(`objects("configmaps").map(c, c.data.a).exists(a, a == "3")`, "scan=true"), "scan", uint64(third), true},
 		{bisectPath(`before.data.a == "1" && after.data.a == "2"`), "scan", uint64(second), true},
 		{fmt.Sprintf("/at/%d%s", second, bisectPath(`object("configmap/app").data.a == "3"`)), "revisions", 0, true},
 	}
@@ -63,7 +64,7 @@ func TestE10BisectRefuses(t *testing.T) {
 		bisectPath(`event.seq == 1`, "stopped=true"):          "does not stop being true",
 		bisectPath(`true`, "from=9999"):                       "nothing happened between them",
 		bisectPath(`true`, "from=soon"):                       "moment",
-		bisectPath(`true`, "to=1h", "from=now"):               "nothing happened between them",
+		bisectPath(`true`, "to=1h", "from=now"):               "from now lies behind to 1h: exchange them",
 		bisectPath(strings.Repeat("true || ", 999) + "false"): "longer than 4096 characters",
 	} {
 		c.status(c.get(path), 400, metav1.StatusReasonBadRequest, says)

@@ -3,8 +3,6 @@ package api
 import (
 	"net/http"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"segno/cli/api/history"
 	origins "segno/cli/api/history/blame"
 	"segno/proto"
@@ -26,7 +24,7 @@ func (c *call) blame() error {
 	case err != nil:
 		return err
 	case newest == nil:
-		return apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
+		return c.notThere(c.kind, key)
 	case newest.Record.Deleted:
 		return statusText(http.StatusNotFound, "NotFound", "%s %q was deleted by transaction %s; ask as of a moment before it: --at %s",
 			c.kind.GroupResource(), key.Name, newest.Record.Seq, newest.Record.Seq-1)

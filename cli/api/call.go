@@ -135,16 +135,6 @@ func (c *call) view() (events.View, time.Time, error) {
 	return view, at, err
 }
 
-// warnEarly says when the log begins, where somebody asks for a time before it:
-// the answer is empty then, and not because nothing was there.
-func (c *call) warnEarly(at time.Time) {
-	_, begin, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kindIn(proto.StreamEvents), Moment{Seq: 1})
-	if err == nil && at.Before(begin) {
-		whole := begin.Add(time.Second - 1).Truncate(time.Second) // may be asked for again
-		c.warn("the log begins at " + whole.UTC().Format(time.RFC3339) + ", after the moment that is asked for")
-	}
-}
-
 // answer writes one object.
 func (c *call) answer(code int, obj runtime.Object, gvk schema.GroupVersionKind, a accept) error {
 	data, err := encode(obj, gvk, a)

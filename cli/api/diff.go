@@ -33,7 +33,11 @@ func (c *call) diff() error {
 	if err != nil {
 		return err
 	}
-	if c.r.URL.Query().Get("name") != "" {
+	query := c.r.URL.Query()
+	if name := query.Get("fork"); name != "" {
+		return c.diffFork(name, wish)
+	}
+	if query.Get("name") != "" {
 		return c.diffOne(wish)
 	}
 	s, err := c.scoped()
@@ -49,14 +53,20 @@ func (c *call) diff() error {
 			return err
 		}
 	}
+	return c.diffEach(&d, func(ctx context.Context) iter.Seq2[history.Difference, error] {
+		return c.api.cfg.Past.Between(ctx, d.stream, d.span.From.Seq, d.span.To.Seq, func(_ *proto.Envelope, ev *proto.Event) bool { return s.has(ev.Key) })
+	})
+}
+
+// diffEach answers the span, what differs of all that there is to compare, and the
+// counts.
+func (c *call) diffEach(d *comparison, all func(context.Context) iter.Seq2[history.Difference, error]) error {
 	out := c.lines()
 	if err := out.write(diffs.Line{Span: &d.span}); err != nil {
 		return nil
 	}
-	err = pour(c, out, false, func(ctx context.Context) iter.Seq2[history.Difference, error] {
-		return c.api.cfg.Past.Between(ctx, d.stream, d.span.From.Seq, d.span.To.Seq, func(_ *proto.Envelope, ev *proto.Event) bool { return s.has(ev.Key) })
-	}, func(out *lines, found history.Difference) (more bool, err error) {
-		return true, c.writeDifference(out, &d, found)
+	err := pour(c, out, false, all, func(out *lines, found history.Difference) (more bool, err error) {
+		return true, c.writeDifference(out, d, found)
 	})
 	if err == nil {
 		_ = out.write(diffs.Line{Stat: &d.stat}) // who went away is not told
@@ -200,7 +210,7 @@ func (c *call) diffSpan(d *comparison) (err error) {
 		}
 	}
 	if d.span.From.Seq > d.span.To.Seq {
-		return badRequest("from %s (sequence %s) lies behind to (sequence %s)", query.Get("from"), d.span.From.Seq, d.span.To.Seq)
+		return badRequest("from %s lies behind to %s: exchange them", query.Get("from"), cmp.Or(to, d.span.To.Seq.String()))
 	}
 	return c.diffGaps(d)
 }

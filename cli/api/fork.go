@@ -32,6 +32,14 @@ type Forks interface {
 type ForkDoor struct {
 	API   http.Handler
 	Group string // may ask it, and nothing else; besides masters
+	Log   ForkLog
+	At    proto.Seq // the last transaction that is the cluster's
+	Now   time.Time // what its clock shows
+}
+
+// mayEnter tells whether a user may ask a fork.
+func (u User) mayEnter(door ForkDoor) bool {
+	return u.listed(GroupMasters) && !u.forked() || door.Group != "" && u.listed(door.Group)
 }
 
 // GroupForks begins the group of a credential that is good for one fork alone.
@@ -60,11 +68,10 @@ func (c *call) enterFork(rest string) error {
 		return notServed()
 	}
 	door, found := c.api.cfg.Forks.Door(name)
-	master := user.listed(GroupMasters) && !user.forked()
 	switch {
 	case !found && user.forked() && user.Name == "fork:"+name:
 		return statusText(http.StatusForbidden, "Forbidden", "the fork %q ended: it was removed, or the control plane restarted; its context is of no use any more: segno fork rm %s, in the cluster's own context", name, name)
-	case !master && !(found && user.listed(door.Group)):
+	case !user.mayEnter(door):
 		return forbiddenPath(user, c.target, "")
 	case !found:
 		return noFork(name)
@@ -125,7 +132,7 @@ func (c *call) removeFork() error {
 	return c.success(http.StatusOK, nil)
 }
 
-// advanceFork lets time pass in a fork.
+// advanceFork lets time pass in a fork: to the audit it is a change of it.
 func (c *call) advanceFork() error {
 	if c.api.cfg.Forks == nil {
 		return notKept()
@@ -134,9 +141,13 @@ func (c *call) advanceFork() error {
 	if err := c.readDocument(&asked); err != nil {
 		return err
 	}
+	c.target.Verb, c.target.Resource, c.trace.name = verbUpdate, "forks", printable(asked.Name, maxManager)
 	by, err := time.ParseDuration(asked.By)
-	if err != nil || by < 0 || by > longestSpan {
+	switch {
+	case err != nil || by > longestSpan:
 		return badRequest("by %q: must be a duration such as 10m, at most %s at once", asked.By, longestSpan)
+	case by < 0:
+		return badRequest("by %q: time only goes forward; what was before is read with at, or in a fork of an earlier moment", asked.By)
 	}
 	if _, ok := c.api.cfg.Forks.Door(asked.Name); !ok {
 		return noFork(asked.Name)

@@ -16,7 +16,7 @@ import (
 )
 
 // historyGroup is the API group under which the past is read. Its resources
-// are questions, not collections: history, events, why and verify.
+// are questions, not collections; the table below has them all.
 const historyGroup = "history.segno"
 
 // History is the past as the logs have it. Sequences belong to the log of the

@@ -23,8 +23,8 @@ var (
 )
 
 // ParseMoment reads a point of the past: a sequence ("1042"), how long ago
-// ("10m"), "now", or a clock time: "2026-11-23T10:00:00Z", or, in the zone of
-// now, "2026-11-23 10:00:00", or "10:00" of today.
+// ("10m", "3d", "1w"), "now", or a clock time: "2026-11-23T10:00:00Z", or, in the
+// zone of now, "2026-11-23 10:00:00", or "10:00" of today.
 func ParseMoment(text string, now time.Time) (Moment, error) {
 	if seq, err := proto.ParseSeq(text); err == nil && text != "" {
 		if seq == 0 {
@@ -35,7 +35,7 @@ func ParseMoment(text string, now time.Time) (Moment, error) {
 	if text == "now" {
 		return Moment{Time: now}, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil {
+	if ago, ok := ParseDuration(text); ok {
 		if ago < 0 {
 			return Moment{}, badRequest("moment %q: lies in the future", text)
 		}
@@ -44,7 +44,7 @@ func ParseMoment(text string, now time.Time) (Moment, error) {
 	at, ok := parseClock(text, now)
 	switch {
 	case !ok:
-		return Moment{}, badRequest("moment %q: must be a sequence (1042), how long ago (10m), now, or a time (2026-11-23T10:00:00Z; as printed: \"2026-11-23 10:00:00\"; of today: 10:00 or 10:00:30)", text)
+		return Moment{}, badRequest("moment %q: must be a sequence (1042), how long ago (10m, 2h, 3d, 1w), now, or a time (2026-11-23T10:00:00Z; as printed: \"2026-11-23 10:00:00\"; of today: 10:00 or 10:00:30)", text)
 	case at.After(now):
 		return Moment{}, badRequest("moment %q: lies in the future; it is %s", text, now.Format(time.RFC3339))
 	default:

@@ -23,6 +23,9 @@ func TestParseMoment(t *testing.T) {
 		"1042":                      {Seq: 1042},
 		"10m":                       {Time: now.Add(-10 * time.Minute)},
 		"1h30m":                     {Time: now.Add(-90 * time.Minute)},
+		"1d":                        {Time: now.Add(-24 * time.Hour)},
+		"2w":                        {Time: now.Add(-14 * 24 * time.Hour)},
+		"1w1d2h":                    {Time: now.Add(-(8*24 + 2) * time.Hour)},
 		"2026-11-23T09:00:00Z":      {Time: now.Add(-time.Hour)},
 		"2026-11-23T10:00:00+01:00": {Time: now.Add(-time.Hour)},
 		"2026-11-23T09:00:00":       {Time: now.Add(-time.Hour)},
@@ -41,6 +44,7 @@ func TestParseMoment(t *testing.T) {
 	for text, why := range map[string]string{
 		"0": "sequences start at 1", "-5m": "future", "2026-11-23T11:00:00Z": "lies in the future", "12:01": "lies in the future", "2026-11-23 12:00:01": "future",
 		"25:00": `10:00 or 10:00:30`, "": "must be a sequence", "soon": "must be a sequence",
+		"d": "must be a sequence", "1.5d": "must be a sequence", "1d-1h": "must be a sequence", "1d1w": "must be a sequence", "65535w": "must be a sequence",
 	} {
 		if _, err := api.ParseMoment(text, now); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q: %v", text, err)

@@ -5,8 +5,6 @@ import (
 	"iter"
 	"math"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"segno/cli/api/history"
 	"segno/events"
 	"segno/proto"
@@ -77,11 +75,17 @@ func (c *call) bounds(kind *events.Kind) (from, to proto.Seq, err error) {
 		if from, err = c.momentIn(kind, text, true); err != nil {
 			return 0, 0, err
 		}
+		if last := c.api.cfg.Store.View(kind).Seq(); from > last+1 {
+			return 0, 0, badRequest("moment %s has not happened yet: the log ends at %s", from, last)
+		}
 	}
 	if text := query.Get("until"); text != "" {
 		if to, err = c.momentIn(kind, text, false); err != nil {
 			return 0, 0, err
 		}
+	}
+	if err := inOrder("since", query.Get("since"), from, "until", query.Get("until"), to); err != nil {
+		return 0, 0, err
 	}
 	if c.past != nil {
 		at, _, err := c.api.cfg.Store.Resolve(c.r.Context(), kind, *c.past)
@@ -126,7 +130,7 @@ func (c *call) revisions(key proto.ObjectKey, filter history.Filter) (list histo
 		case begin != nil:
 			found, compared, list.Earlier = append(found, history.Version{Record: begin}), true, earlier(begin)
 		case len(found) == 0:
-			return list, apierrors.NewNotFound(c.kind.GroupResource(), key.Name)
+			return list, c.notThere(c.kind, key)
 		}
 	}
 	for i := range found {

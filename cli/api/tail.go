@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -88,7 +89,7 @@ func (f tailFilter) show(table *events.Table, env *proto.Envelope) (t history.Tr
 }
 
 // lines are what a client gets of a transaction, in the form that it asked for.
-func (f tailFilter) lines(table *events.Table, env *proto.Envelope) (out []any) {
+func (f tailFilter) lines(table *events.Table, source string, env *proto.Envelope) (out []any) {
 	if f.form != formCloudEvents {
 		if t, ok := f.show(table, env); ok {
 			out = append(out, t)
@@ -101,7 +102,7 @@ func (f tailFilter) lines(table *events.Table, env *proto.Envelope) (out []any) 
 	render := func(ev *proto.Event) (json.RawMessage, error) { return history.Render(table, ev) }
 	for i := range env.Events {
 		if f.keeps(&env.Events[i]) {
-			out = append(out, proto.CloudEventOf(f.stream, env, i, render))
+			out = append(out, proto.CloudEventOf(source, f.stream, env, i, render))
 		}
 	}
 	return out
@@ -131,7 +132,7 @@ func (c *call) tail() error {
 		if env.Seq > to {
 			return false, nil
 		}
-		shown := filter.lines(c.api.cfg.Table, env)
+		shown := filter.lines(c.api.cfg.Table, c.api.cfg.Source, env)
 		if len(shown) == 0 {
 			return true, nil
 		}
@@ -167,9 +168,26 @@ func (c *call) span(stream string, follow bool) (from, to proto.Seq, err error) 
 		return from, to, err
 	}
 	if text := query.Get("to"); text != "" {
-		to, err = c.momentIn(kind, text, false)
+		if to, err = c.momentIn(kind, text, false); err != nil {
+			return from, to, err
+		}
 	}
-	return from, to, err
+	return from, to, inOrder("from", query.Get("from"), from, "to", query.Get("to"), to)
+}
+
+// inOrder refuses a span that ends before it begins. A time of which nothing is
+// recorded is in order: its beginning is the transaction after its end.
+func inOrder(begins, begin string, from proto.Seq, ends, end string, to proto.Seq) error {
+	if begin == "" || end == "" || from <= to || from == to+1 && !bothSequences(begin, end) {
+		return nil
+	}
+	return badRequest("%s %s lies behind %s %s: exchange them", begins, begin, ends, end)
+}
+
+func bothSequences(a, b string) bool {
+	_, err := proto.ParseSeq(a)
+	_, err2 := proto.ParseSeq(b)
+	return err == nil && err2 == nil
 }
 
 // momentIn reads a bound: a sequence of the log itself, or a time. The
@@ -210,7 +228,11 @@ func (c *call) verify() error {
 		return err
 	}
 	if c.past != nil && at == 0 {
-		c.warnEarly(when)
+		return c.beforeLog(when.UTC().Format(time.RFC3339))
+	}
+	message, err := c.number("audit", 0)
+	if err != nil {
+		return err
 	}
 	out := c.lines()
 	ctx, cancel := context.WithCancel(c.r.Context())
@@ -222,7 +244,7 @@ func (c *call) verify() error {
 	}
 	err = c.api.cfg.History.Verify(ctx, at, report)
 	if err == nil {
-		err = c.verifyAudit(ctx, report)
+		err = c.verifyAudit(ctx, proto.Seq(message), report)
 	}
 	if c.r.Context().Err() != nil {
 		return err // drops the connection: the client must not take a part for the whole

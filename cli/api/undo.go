@@ -60,7 +60,7 @@ func (c *call) restore() error {
 		return err
 	}
 	if at == 0 {
-		return badRequest("moment %q: lies before the log begins", asked.At)
+		return c.beforeLog(asked.At)
 	}
 	return c.takeBack(taking{
 		consent: asked.Consent, reason: events.ReasonRestored,

@@ -31,7 +31,7 @@ func (c *call) why() error {
 	}
 	found, more, err := c.versions(key, whyRevisions)
 	if apierrors.IsNotFound(err) {
-		return c.whyEarlier(key, err)
+		return c.whyEarlier(key, c.notThere(c.kind, key))
 	}
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *call) whyQuestion(key proto.ObjectKey, question explain.Question) error
 		return err
 	}
 	if found == nil {
-		return c.whyEarlier(key, apierrors.NewNotFound(c.kind.GroupResource(), key.Name))
+		return c.whyEarlier(key, c.notThere(c.kind, key))
 	}
 	why, err := history.Answered(proto.ObjectOf(key), question, found, c.transaction)
 	if err != nil {

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -93,13 +92,27 @@ func written(t *testing.T, cfg Config) []byte {
 	return out.Bytes()
 }
 
-func read(ctx context.Context, data []byte) (*Archive, error) {
-	return Open(ctx, bytes.NewReader(data), OpenConfig{Table: table})
+// read opens a file, and proves it: both say the same.
+func read(t testing.TB, data []byte) (*Archive, error) {
+	t.Helper()
+	a, err := Open(t.Context(), bytes.NewReader(data), OpenConfig{Table: table})
+	proof, failed := Prove(t.Context(), bytes.NewReader(data), nil)
+	if (err == nil) != (failed == nil) {
+		t.Fatalf("opened: %v, proved: %v", err, failed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	fold := a.Logs[proto.StreamEvents]
+	if proof.State != fold.StateHash() || proof.Last != max(fold.Position().Seq, proof.Start) || proof.Differs != a.Differs {
+		t.Fatalf("proved: %+v; opened it ends at %s with %s, and differs at %s", proof, fold.Position().Seq, fold.StateHash(), a.Differs)
+	}
+	return a, nil
 }
 
 func mustRead(t *testing.T, data []byte) *Archive {
 	t.Helper()
-	a, err := read(t.Context(), data)
+	a, err := read(t, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +207,7 @@ func TestE14ADamagedFileIsRefused(t *testing.T) {
 		if _, err := Check(t.Context(), bytes.NewReader(data)); err == nil {
 			t.Fatalf("%s: the file passed the check", what)
 		}
-		a, err := read(t.Context(), data)
+		a, err := read(t, data)
 		if err == nil {
 			_ = a.Close()
 			t.Fatalf("%s: the file was taken", what)
@@ -228,39 +241,50 @@ func TestE14AFileThatLiesIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := written(t, Config{Secrets: true, Spans: []Span{{proto.StreamEvents, whole, 5, 12}}})
-			in, err := newFramed(bytes.NewReader(data))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer in.close()
-			var out bytes.Buffer
-			f, err := newFrames(&out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for n := 0; ; n++ {
-				what, body, err := in.read()
-				if err != nil {
-					t.Fatal(err)
+			n := 0
+			data = rewritten(t, data, func(f *frames, what byte, body []byte) error {
+				n++
+				if what == frameTransaction && n%3 == 1 {
+					return spoil(f, what, body)
 				}
-				if what == frameEnd {
-					break
-				}
-				write := func(f *frames, what byte, body []byte) error { return f.write(what, body) }
-				if what == frameTransaction && n%3 == 0 {
-					write = spoil
-				}
-				if err := write(f, what, body); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := f.close(); err != nil {
-				t.Fatal(err)
-			}
-			if a, err := read(t.Context(), out.Bytes()); !errors.Is(err, ErrDamaged) {
+				return f.write(what, body)
+			})
+			if a, err := read(t, data); !errors.Is(err, ErrDamaged) {
 				t.Errorf("it was read: %v", err)
 				_ = a.Close()
 			}
 		})
 	}
+}
+
+// rewritten is a file whose frames were written anew, each by the function, with
+// a checksum that is right again.
+func rewritten(t *testing.T, data []byte, each func(f *frames, what byte, body []byte) error) []byte {
+	t.Helper()
+	in, err := newFramed(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.close()
+	var out bytes.Buffer
+	f, err := newFrames(&out, mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		what, body, err := in.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if what == frameEnd {
+			break
+		}
+		if err := each(f, what, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

@@ -14,6 +14,7 @@ type Contents struct {
 	Header Header
 	Files  []File
 	Logs   []Held
+	Audit  AuditHeld
 }
 
 // Held is what a file has of one log: where it begins, and what it came to.
@@ -34,6 +35,7 @@ func Check(ctx context.Context, r io.Reader) (Contents, error) {
 	for {
 		log, err := in.Next()
 		if errors.Is(err, io.EOF) {
+			out.Audit = in.Audit()
 			return out, nil
 		}
 		if err == nil {
@@ -69,6 +71,9 @@ func checkLog(ctx context.Context, in *Reader, log Log) error {
 			return fmt.Errorf("%w: transaction %s is not what its hash says", ErrDamaged, entry.Envelope.Seq)
 		}
 		transactions, prev, state = transactions+1, entry.Hash, entry.State.String()
+	}
+	if said := in.Header().Hash; said != "" && log.Stream == proto.StreamEvents && said != prev.String() {
+		return fmt.Errorf("%w: it ends with hash %s, its header says %s", ErrDamaged, prev, said)
 	}
 	if want := (Sum{Objects: objects, Transactions: transactions, Hash: prev.String(), State: state}); *in.Sum() != want {
 		return fmt.Errorf("%w: %s came to %+v, recorded was %+v", ErrDamaged, log.Stream, want, *in.Sum())

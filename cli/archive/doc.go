@@ -10,5 +10,5 @@
 // lies in a file, or a file that is taken for whole when it is not.
 //
 // Start with format.go, which says what lies in a file; writer.go and reader.go
-// are its two ends, open.go folds one.
+// are its two ends, open.go folds one, prove.go does without keeping its past.
 package archive

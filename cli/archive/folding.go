@@ -4,20 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"golang.org/x/sync/errgroup"
 
+	"segno/events"
 	"segno/projections"
 	"segno/proto"
 )
 
-// folding is one log on its way into a projection.
+// fold is what a log is folded into: with its past, or without.
+type fold interface {
+	Seed(at proto.Position, records iter.Seq2[*events.Record, error]) error
+	Commit(entries []proto.Entry) error
+	StateHash() proto.Hash
+}
+
+// folding is one log on its way into a fold.
 type folding struct {
-	archive *Archive
-	stream  string
-	fold    *projections.Projection
-	cfg     OpenConfig
-	done    int
+	archive  *Archive
+	stream   string
+	recorded func(stream string, seq proto.Seq, state proto.Hash) // may be nil
+	progress func(done int)                                       // may be nil
+	fold     fold
+	done     int
 	// expected are the state hashes that were recorded after the transactions to
 	// be folded next.
 	expected []proto.Hash
@@ -30,8 +40,24 @@ type group struct {
 	bytes   int
 }
 
-// run reads and unpacks the next group while one is folded.
-func (f *folding) run(ctx context.Context, in *Reader) error {
+// run folds the log: the state that it begins with, then its transactions.
+func (f *folding) run(ctx context.Context, in *Reader, log Log, fold fold) error {
+	start, err := log.Start()
+	if err != nil {
+		return err
+	}
+	f.fold = fold
+	if err := fold.Seed(start, in.Records()); err != nil {
+		return unfit(err)
+	}
+	if !f.archive.Header.Redacted && fold.StateHash().String() != log.State {
+		return fmt.Errorf("%w: the objects that %s begins with have state hash %s, recorded was %.12s", ErrDamaged, log.Stream, fold.StateHash().Short(), log.State)
+	}
+	return f.transactions(ctx, in)
+}
+
+// transactions reads and unpacks the next group while one is folded.
+func (f *folding) transactions(ctx context.Context, in *Reader) error {
 	groups := make(chan group, 1)
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
@@ -96,12 +122,12 @@ func (f *folding) check(entry *projections.Recorded) error {
 
 func (f *folding) commit(g group) error {
 	f.expected = g.states
-	if err := f.fold.Commit(g.entries, nil); err != nil {
+	if err := f.fold.Commit(g.entries); err != nil {
 		return unfit(err)
 	}
 	f.done += len(g.entries)
-	if f.cfg.Progress != nil {
-		f.cfg.Progress(f.done)
+	if f.progress != nil {
+		f.progress(f.done)
 	}
 	return nil
 }
@@ -119,8 +145,8 @@ func (f *folding) folded(seq proto.Seq, state proto.Hash) {
 	if !f.archive.Header.Redacted && f.archive.Differs == 0 && f.stream == proto.StreamEvents && state != f.expected[0] {
 		f.archive.Differs = seq
 	}
-	if f.cfg.Recorded != nil {
-		f.cfg.Recorded(f.stream, seq, f.expected[0])
+	if f.recorded != nil {
+		f.recorded(f.stream, seq, f.expected[0])
 	}
 	f.expected = f.expected[1:]
 }

@@ -18,6 +18,7 @@ import (
 //	o  an object as it was before the span, msgpack
 //	e  a transaction: state hash after it ‖ hash of it ‖ envelope as in the log
 //	z  Sum, JSON: what the log came to
+//	a  a message of AUDIT, as it lies in the stream; they come behind the logs, in order
 //	x  SHA-256 of all frames before it: the last frame
 //
 // The hash of a transaction is kept beside it because what is secret may have
@@ -29,17 +30,23 @@ const (
 	frameObject      = 'o'
 	frameTransaction = 'e'
 	frameSum         = 'z'
+	frameAudit       = 'a'
 	frameEnd         = 'x'
 )
 
-// mark is what a file begins with; its last byte but one is the version.
+// A file begins with a mark; its last byte but one is the version. 2 is 1 with
+// AUDIT behind the logs: a file without it is of version 1, which older readers know.
 const (
-	mark    = marking + "1\n"
-	marking = "segno archive "
+	mark        = marking + "1\n"
+	markAudited = marking + "2\n"
+	marking     = "segno archive "
 )
 
 // maxFrame bounds a frame's body: a transaction with its hashes.
 const maxFrame = proto.MaxEnvelope + 1<<10
+
+// maxAudit bounds a message of AUDIT: the longest that the bus takes.
+const maxAudit = 8 << 20
 
 // Bounds of what a file may ask of who reads it.
 const (
@@ -80,6 +87,9 @@ type Header struct {
 	To    proto.Seq `json:"to"`
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
+	// Hash is that of transaction To, which names the whole history up to it; "" in
+	// files of before, and where there is none.
+	Hash string `json:"hash,omitempty"`
 	// Redacted tells that the values of Secrets were taken out.
 	Redacted bool `json:"redacted,omitempty"`
 	// Backup tells that a cluster can be made of the file: its logs are whole. Keys
@@ -87,6 +97,14 @@ type Header struct {
 	// in the file.
 	Backup bool `json:"backup,omitempty"`
 	Keys   bool `json:"keys,omitempty"`
+	// Audit tells that the record of requests is in the file, and how it was kept.
+	Audit *AuditBounds `json:"audit,omitempty"`
+}
+
+// AuditBounds is for how long, and in how many bytes, requests are kept.
+type AuditBounds struct {
+	Keep     time.Duration `json:"keep,omitempty"`
+	MaxBytes int64         `json:"maxBytes,omitempty"`
 }
 
 // File is a small file of a cluster's data directory.

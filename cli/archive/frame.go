@@ -23,7 +23,7 @@ type frames struct {
 	buf []byte
 }
 
-func newFrames(w io.Writer) (*frames, error) {
+func newFrames(w io.Writer, mark string) (*frames, error) {
 	if _, err := io.WriteString(w, mark); err != nil {
 		return nil, err
 	}
@@ -72,6 +72,7 @@ type framed struct {
 	sum      hash.Hash
 	packed   *counted
 	unpacked uint64
+	audited  bool // the format is the one that has AUDIT
 }
 
 // counted counts what is read of a file.
@@ -94,16 +95,16 @@ func newFramed(r io.Reader) (*framed, error) {
 	if _, err := io.ReadFull(r, head); err != nil || !strings.HasPrefix(string(head), marking) {
 		return nil, ErrNotArchive
 	}
-	if string(head) != mark {
-		return nil, fmt.Errorf("%w that this one (%s) reads: it has format %q, not %q; take the segno that made it, or a newer one",
-			ErrNotArchive, version.Version, strings.TrimSpace(string(head[len(marking):])), strings.TrimSpace(mark[len(marking):]))
+	if string(head) != mark && string(head) != markAudited {
+		return nil, fmt.Errorf("%w that this one (%s) reads: it has format %q, not %q or %q; take the segno that made it, or a newer one", ErrNotArchive, version.Version,
+			strings.TrimSpace(string(head[len(marking):])), strings.TrimSpace(mark[len(marking):]), strings.TrimSpace(markAudited[len(marking):]))
 	}
 	packed := &counted{Reader: r}
 	zip, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	return &framed{zip: zip, in: bufio.NewReaderSize(zip, readAhead), sum: sha256.New(), packed: packed}, nil
+	return &framed{zip: zip, in: bufio.NewReaderSize(zip, readAhead), sum: sha256.New(), packed: packed, audited: string(head) == markAudited}, nil
 }
 
 // read answers the next frame; the body is the caller's. The last frame is
@@ -138,6 +139,9 @@ func (f *framed) bounded(what byte, size uint64) error {
 	most := uint64(maxFrame)
 	if what == frameHeader || what == frameFile || what == frameLog || what == frameSum {
 		most = maxHeader
+	}
+	if what == frameAudit {
+		most = maxAudit
 	}
 	if size > most {
 		return fmt.Errorf("%w: a frame says that it has %d bytes, at most %d are allowed", ErrDamaged, size, most)

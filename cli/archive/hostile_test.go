@@ -43,7 +43,7 @@ func framesOf(t testing.TB, data []byte) (out []frame) {
 func packed(t testing.TB, all []frame) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	w, err := newFrames(&out)
+	w, err := newFrames(&out, mark)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestE14AForgedFileHarmsNobody(t *testing.T) {
 				}
 			}
 			forged[at].body = body
-			if a, err := read(t.Context(), packed(t, forged)); err == nil {
+			if a, err := read(t, packed(t, forged)); err == nil {
 				_, _ = a.Logs[proto.StreamEvents].Verify(t.Context(), nil)
 				_ = a.Close()
 			}
@@ -137,7 +137,7 @@ func TestE14ALyingFileIsRefused(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("written outside of its folder: %v, %v", left, err)
 	}
-	if _, err := read(t.Context(), []byte("segno archive 9\nwhatever")); err == nil || !strings.Contains(err.Error(), `it has format "9"`) {
+	if _, err := read(t, []byte("segno archive 9\nwhatever")); err == nil || !strings.Contains(err.Error(), `it has format "9"`) {
 		t.Errorf("a file of a later version: %v", err)
 	}
 }
@@ -159,7 +159,7 @@ func TestE14ARingOfCausesIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		a, err := read(t.Context(), written(t, Config{Secrets: true, Spans: []Span{{proto.StreamEvents, p, 1, 2}}}))
+		a, err := read(t, written(t, Config{Secrets: true, Spans: []Span{{proto.StreamEvents, p, 1, 2}}}))
 		if err == nil {
 			_ = a.Close()
 		}
@@ -175,7 +175,7 @@ func TestE14ABombIsDefused(t *testing.T) {
 	nothing := make([]byte, maxFrame-1)
 	read, write := io.Pipe()
 	go func() {
-		w, err := newFrames(write)
+		w, err := newFrames(write, mark)
 		for _, f := range frames[:2] {
 			err = errors.Join(err, w.write(f.what, f.body))
 		}
@@ -215,7 +215,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, file := range [][]byte{data, packed(t, asFrames(data))} {
-			if a, err := read(t.Context(), file); err == nil {
+			if a, err := read(t, file); err == nil {
 				_ = a.Close()
 			}
 		}

@@ -21,6 +21,7 @@ type Archive struct {
 	Logs   map[string]*projections.Projection // by stream
 	Starts map[string]Log
 	Files  []File
+	Audit  AuditHeld
 	// Differs is the first transaction of EVENTS after which the fold has another
 	// state hash than was recorded; 0 is none. It is always 0 when values were taken
 	// out: the hashes cannot be compared then.
@@ -38,6 +39,8 @@ type OpenConfig struct {
 	// Recorded is told the state hash that was recorded after each transaction; may
 	// be nil.
 	Recorded func(stream string, seq proto.Seq, state proto.Hash)
+	// Audit is given the messages of AUDIT, and how they were kept; nil passes them over.
+	Audit TakeAudit
 	// Progress is told how many transactions were folded; may be nil.
 	Progress func(done int)
 }
@@ -59,19 +62,39 @@ func Open(ctx context.Context, r io.Reader, cfg OpenConfig) (*Archive, error) {
 		return nil, err
 	}
 	defer in.Close()
-	a := &Archive{Header: in.Header(), Files: in.Files(), Logs: map[string]*projections.Projection{}, Starts: map[string]Log{}}
+	in.TakeAudit(cfg.Audit)
+	a := newArchive(in)
+	a.Logs = map[string]*projections.Projection{}
+	if err := a.each(in, func(log Log) error { return a.fold(ctx, in, log, cfg) }); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func newArchive(in *Reader) *Archive {
+	return &Archive{Header: in.Header(), Files: in.Files(), Starts: map[string]Log{}}
+}
+
+// each folds the logs of a file, one after the other, to its end.
+func (a *Archive) each(in *Reader, fold func(Log) error) error {
 	for {
 		log, err := in.Next()
-		if errors.Is(err, io.EOF) && a.Logs[proto.StreamEvents] == nil {
-			err = fmt.Errorf("%w: it has no log %s", ErrDamaged, proto.StreamEvents)
-		} else if errors.Is(err, io.EOF) {
-			return a, nil
-		}
-		if err == nil {
-			err = a.fold(ctx, in, log, cfg)
+		if errors.Is(err, io.EOF) {
+			if _, ok := a.Starts[proto.StreamEvents]; !ok {
+				return fmt.Errorf("%w: it has no log %s", ErrDamaged, proto.StreamEvents)
+			}
+			a.Audit = in.Audit()
+			return nil
 		}
 		if err != nil {
-			return nil, errors.Join(err, a.Close())
+			return err
+		}
+		if _, twice := a.Starts[log.Stream]; twice {
+			return fmt.Errorf("%w: the log %s is in it twice", ErrDamaged, log.Stream)
+		}
+		a.Starts[log.Stream] = log
+		if err := fold(log); err != nil {
+			return err
 		}
 	}
 }
@@ -91,29 +114,22 @@ const (
 	foldBytes  = 8 << 20
 )
 
+// fold folds a log with its past.
 func (a *Archive) fold(ctx context.Context, in *Reader, log Log, cfg OpenConfig) error {
-	if a.Logs[log.Stream] != nil {
-		return fmt.Errorf("%w: the log %s is in it twice", ErrDamaged, log.Stream)
-	}
-	start, err := log.Start()
-	if err != nil {
-		return err
-	}
-	f := &folding{archive: a, stream: log.Stream, cfg: cfg}
+	f := &folding{archive: a, stream: log.Stream, recorded: cfg.Recorded, progress: cfg.Progress}
 	fold, err := projections.Open(projections.Config{
 		Table: cfg.Table, Dir: cfg.folder(log.Stream), Log: cfg.Log, Retained: log.Stream != proto.StreamEvents,
-		Redacted: a.Header.Redacted, Folded: f.folded, Sync: cfg.Sync,
+		Redacted: a.Header.Redacted, Folded: f.folded, Sync: cfg.Sync, Brief: cfg.Dir == "",
 	})
 	if err != nil {
 		return err
 	}
-	f.fold = fold
-	a.Logs[log.Stream], a.Starts[log.Stream] = fold, log
-	if err := fold.Seed(start, in.Records()); err != nil {
-		return unfit(err)
-	}
-	if !a.Header.Redacted && fold.StateHash().String() != log.State {
-		return fmt.Errorf("%w: the objects that %s begins with have state hash %s, recorded was %.12s", ErrDamaged, log.Stream, fold.StateHash().Short(), log.State)
-	}
-	return f.run(ctx, in)
+	a.Logs[log.Stream] = fold
+	return f.run(ctx, in, log, rows{fold})
 }
+
+// rows is a fold with its past.
+type rows struct{ *projections.Projection }
+
+// Commit folds entries.
+func (r rows) Commit(entries []proto.Entry) error { return r.Projection.Commit(entries, nil) }

@@ -22,6 +22,7 @@ type Reader struct {
 	sum    *Sum   // of the log that was read last
 	what   byte   // the frame that was read ahead
 	body   []byte // of it
+	audit  auditReading
 }
 
 // NewReader reads the header.
@@ -74,6 +75,9 @@ func (r *Reader) Header() Header { return r.header }
 // Next begins the next log; io.EOF says that there is none, and that the file was
 // whole.
 func (r *Reader) Next() (Log, error) {
+	if err := r.readAudit(); err != nil {
+		return Log{}, err
+	}
 	if r.what == frameEnd {
 		return Log{}, io.EOF
 	}

@@ -2,9 +2,9 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"segno/cli/version"
@@ -17,8 +17,17 @@ import (
 // included, and the state before From.
 type Span struct {
 	Stream   string
-	Fold     *projections.Projection
+	Fold     Fold
 	From, To proto.Seq
+}
+
+// Fold is a log as it can be written out: a projection, or more than one of which
+// each goes on where the one before ends.
+type Fold interface {
+	TimeOf(seq proto.Seq) (time.Time, error)
+	PositionAt(seq proto.Seq) (proto.Position, proto.Hash, error)
+	Records(ctx context.Context, seq proto.Seq) iter.Seq2[*events.Record, error]
+	Entries(ctx context.Context, from, to proto.Seq) iter.Seq2[projections.Recorded, error]
 }
 
 // Config says what a file is made of.
@@ -36,6 +45,8 @@ type Config struct {
 	// Backup and Keys say what the file is good for; Files lie in it beside the logs.
 	Backup, Keys bool
 	Files        []File
+	// Audit is the record of requests; nil leaves it out.
+	Audit *Audit
 	// Progress is told how many transactions were written, of how many; may be nil.
 	Progress func(done, total int)
 }
@@ -43,7 +54,7 @@ type Config struct {
 // Write writes a file. After an error what was written is no archive, and
 // readers say so.
 func Write(ctx context.Context, w io.Writer, cfg Config) error {
-	out, err := newFrames(w)
+	out, err := newFrames(w, cfg.mark())
 	if err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
@@ -68,15 +79,29 @@ func Write(ctx context.Context, w io.Writer, cfg Config) error {
 			return fmt.Errorf("write %s to the archive: %w", span.Stream, err)
 		}
 	}
+	if err := wr.audit(); err != nil {
+		return fmt.Errorf("write %s to the archive: %w", proto.StreamAudit, err)
+	}
 	if err := out.close(); err != nil {
 		return fmt.Errorf("write the archive: %w", err)
 	}
 	return nil
 }
 
+// mark is what the file begins with.
+func (cfg Config) mark() string {
+	if cfg.Audit != nil {
+		return markAudited
+	}
+	return mark
+}
+
 // header says what the file will hold.
 func (cfg Config) header() (Header, error) {
 	out := Header{Cluster: cfg.Cluster, Made: cfg.Made.UTC(), By: version.Version, Redacted: !cfg.Secrets || cfg.Redacted, Backup: cfg.Backup, Keys: cfg.Keys}
+	if cfg.Audit != nil {
+		out.Audit = &cfg.Audit.AuditBounds
+	}
 	for _, span := range cfg.Spans {
 		if span.Stream != proto.StreamEvents {
 			continue
@@ -85,12 +110,15 @@ func (cfg Config) header() (Header, error) {
 		if span.To == 0 {
 			continue
 		}
-		var err, endErr error
-		out.Since, err = span.Fold.TimeOf(min(span.From, span.To))
-		out.Until, endErr = span.Fold.TimeOf(span.To)
-		if err := errors.Join(err, endErr); err != nil {
+		since, err := span.Fold.TimeOf(min(span.From, span.To))
+		if err != nil {
 			return out, err
 		}
+		end, _, err := span.Fold.PositionAt(span.To)
+		if err != nil {
+			return out, err
+		}
+		out.Since, out.Until, out.Hash = since, end.At, end.Hash.String()
 	}
 	if !cfg.Until.IsZero() {
 		out.Until = cfg.Until.UTC()

@@ -5,27 +5,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"segno/cli/api"
 	"segno/cli/api/logs"
 	"segno/cli/archive"
+	"segno/cli/replay"
 	"segno/events"
 	"segno/events/kinds"
 	"segno/projections"
 	"segno/proto"
 )
 
-// A past of this size is what the questions about it are measured on; fewer for
-// a try, by SEGNO_BENCH_EVENTS.
+// A past of this size is what the questions about it are measured on; for a try,
+// make both smaller here.
 const (
 	pastEvents    = 1_000_000
 	pastObjects   = 100_000
@@ -69,35 +69,38 @@ func BenchmarkPast(b *testing.B) {
 	for name, when := range map[string]string{
 		"object": `object("pods", "team-42", "pod-042042").status.phase == "Failed"`,
 		"list":   `objects("pods", "team-42").exists(p, p.metadata.name == "pod-042042" && p.status.phase == "Running")`,
+		// Of the whole cluster: by what many versions have in common, by what is
+		// another for each object, and by what is another for nearly each version.
+		"all":          `objects("pods").filter(p, p.status.phase == "Running").size() >= 90000`,
+		"all/names":    `objects("pods").exists(p, p.metadata.name == "pod-042042" && p.status.phase == "Running")`,
+		"all/restarts": `objects("pods").exists(p, p.status.containerStatuses.exists(c, c.restartCount > 25))`,
 	} {
 		b.Run("bisect/"+name, func(b *testing.B) {
+			own := process{os.Getpid()}
+			before := own.cpu(b)
 			p.ask(b, func() string { return "/apis/history.segno/v1/bisect?when=" + url.QueryEscape(when) })
+			b.ReportMetric(float64((own.cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 		})
 	}
 	b.Run("replay", p.replay)
-	b.Run("storage", func(b *testing.B) {
-		for range b.N {
-			b.ReportMetric(float64(p.raw)/pastMB, "log-MB")
-			b.ReportMetric(float64(sizeOf(b, dir))/float64(p.raw), "fold/log")
-		}
-	})
+	b.Run("storage", p.storage)
 }
-
-const pastMB = 1 << 20
 
 // past is a log of many events and the API over it.
 type past struct {
 	fold  *projections.Projection
 	store *logs.Logs
 	api   *api.API
-	raw   int64 // bytes of the log
+	dir   string // of the fold
+	raw   int64  // bytes of the log's transactions
+	full  int64  // bytes of the folder once all was folded, with all that was not tidied up yet
 	rng   *rand.Rand
 }
 
 func newPast(b *testing.B, dir string) *past {
 	b.Helper()
 	table := kinds.Table()
-	p := &past{rng: rand.New(rand.NewPCG(3, 10))}
+	p := &past{dir: dir, rng: rand.New(rand.NewPCG(3, 10))}
 	all := map[string]logs.Log{}
 	for _, stream := range []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases} {
 		cfg := projections.Config{Table: table}
@@ -124,6 +127,7 @@ func newPast(b *testing.B, dir string) *past {
 		}
 		n += len(group)
 	}
+	p.full = sizeOf(b, dir)
 	b.Logf("made and folded %d events in %s", pastEvents, time.Since(began).Round(time.Second))
 	var err error
 	if p.store, err = logs.New(logs.Config{Table: table, Logs: all}); err != nil {
@@ -177,7 +181,9 @@ func (p *past) ask(b *testing.B, path func() string) {
 	b.ReportMetric(float64(size), "answer-bytes")
 }
 
-// replay takes the whole log home and folds it: what `segno replay --verify` does.
+// replay takes the whole log home and compares the state after each transaction:
+// what `segno replay --verify --quiet` does, and then, with the past kept for
+// looking at, `segno replay --verify`.
 func (p *past) replay(b *testing.B) {
 	var file bytes.Buffer
 	began := time.Now()
@@ -186,41 +192,43 @@ func (p *past) replay(b *testing.B) {
 	}
 	b.ReportMetric(pastEvents/time.Since(began).Seconds(), "exported/s")
 	b.ReportMetric(float64(file.Len())/float64(p.raw), "file/log")
+	b.Run("states", func(b *testing.B) {
+		replayed(b, func() (proto.Seq, error) {
+			proof, err := replay.Prove(b.Context(), bytes.NewReader(file.Bytes()), nil)
+			return proof.Differs, err
+		})
+	})
+	b.Run("past", func(b *testing.B) {
+		replayed(b, func() (proto.Seq, error) {
+			a, err := archive.Open(b.Context(), bytes.NewReader(file.Bytes()), archive.OpenConfig{Table: kinds.Table()})
+			if err != nil {
+				return 0, err
+			}
+			return a.Differs, a.Close()
+		})
+	})
+}
+
+// replayed measures a replay of the whole log, in time and in CPU of all cores.
+func replayed(b *testing.B, fold func() (differs proto.Seq, err error)) {
+	before := ownCPU(b)
 	for b.Loop() {
-		a, err := archive.Open(b.Context(), bytes.NewReader(file.Bytes()), archive.OpenConfig{Table: kinds.Table()})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if a.Differs != 0 {
-			b.Fatalf("the state after %s differs", a.Differs)
-		}
-		if err := a.Close(); err != nil {
-			b.Fatal(err)
+		if differs, err := fold(); err != nil || differs != 0 {
+			b.Fatalf("the state after %s differs (%v)", differs, err)
 		}
 	}
 	b.ReportMetric(float64(b.N)*pastEvents/b.Elapsed().Seconds(), "replayed/s")
+	b.ReportMetric(float64((ownCPU(b)-before).Microseconds())/float64(b.N)/pastEvents, "cpu-µs/event")
 }
 
-// sizeOf is what a folder takes.
-func sizeOf(b *testing.B, dir string) (bytes int64) {
+// ownCPU is what the process has used.
+func ownCPU(b *testing.B) time.Duration {
 	b.Helper()
-	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		info, err := entry.Info()
-		if errors.Is(err, os.ErrNotExist) {
-			return nil // compacted away meanwhile
-		}
-		if err == nil {
-			bytes += info.Size()
-		}
-		return err
-	})
-	if err != nil {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		b.Fatal(err)
 	}
-	return bytes
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func pastSpace(i int) string { return fmt.Sprintf("team-%d", i/pastNamespace) }

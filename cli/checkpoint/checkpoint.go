@@ -23,6 +23,10 @@ type Checkpoint struct {
 	State  proto.Hash `json:"-"`    // of all objects after it
 	Time   time.Time  `json:"time"` // when it was made
 	Stream string     `json:"stream"`
+	// Audit is the newest message of the record of requests by then, and AuditHash its
+	// hash, which covers all before it; 0 is none.
+	Audit     proto.Seq  `json:"audit,omitempty"`
+	AuditHash proto.Hash `json:"-"`
 }
 
 // ErrMalformed is wrapped by what is said of a text that is no checkpoint.
@@ -34,12 +38,17 @@ const (
 	lineState  = "state "
 	lineStream = "stream "
 	ownLines   = 3
+	lineAudit  = "audit " // number and hash; not in every checkpoint
 )
 
 // text is what is signed.
 func (c Checkpoint) text() string {
-	return fmt.Sprintf("%s\n%d\n%s\n%s%s\n%s%s\n%s%s\n", c.Origin, c.Seq, encode(c.Hash),
+	text := fmt.Sprintf("%s\n%d\n%s\n%s%s\n%s%s\n%s%s\n", c.Origin, c.Seq, encode(c.Hash),
 		lineTime, c.Time.UTC().Format(time.RFC3339Nano), lineState, encode(c.State), lineStream, c.Stream)
+	if c.Audit > 0 {
+		text += fmt.Sprintf("%s%d %s\n", lineAudit, c.Audit, encode(c.AuditHash))
+	}
+	return text
 }
 
 func encode(h proto.Hash) string { return base64.StdEncoding.EncodeToString(h[:]) }
@@ -79,6 +88,9 @@ func parse(text string) (Checkpoint, error) {
 			c.State, err = decode(line[len(lineState):])
 		case strings.HasPrefix(line, lineStream):
 			c.Stream = line[len(lineStream):]
+		case strings.HasPrefix(line, lineAudit):
+			known = false // not one of those that are needed
+			err = c.parseAudit(line[len(lineAudit):])
 		default:
 			known = false
 		}
@@ -93,6 +105,18 @@ func parse(text string) (Checkpoint, error) {
 		return c, fmt.Errorf("%w: it needs one line each of time, state and stream", ErrMalformed)
 	}
 	return c, nil
+}
+
+// parseAudit reads what a checkpoint states of the record of requests.
+func (c *Checkpoint) parseAudit(text string) error {
+	number, hash, _ := strings.Cut(text, " ")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != number || c.Audit > 0 {
+		return fmt.Errorf("%q is no number of messages, or a second one", number)
+	}
+	c.Audit = proto.Seq(n)
+	c.AuditHash, err = decode(hash)
+	return err
 }
 
 // Sign answers the signed note of a checkpoint.

@@ -61,6 +61,14 @@ stream EVENTS
 	if got != want {
 		t.Errorf("it states %+v, want %+v", got, want)
 	}
+	want.Audit, want.AuditHash = 7, proto.HashOf([]byte("c"))
+	audited, err := k.Sign(want)
+	if err != nil || !strings.Contains(string(audited), "\nstream EVENTS\naudit 7 "+encode(want.AuditHash)+"\n\n— ") {
+		t.Fatalf("%v, %s", err, audited)
+	}
+	if got, err := Open(audited, k.Public); err != nil || got != want {
+		t.Errorf("with the audit it states %+v, %v", got, err)
+	}
 	// Plain Ed25519 over the text, as anybody's own code would check it.
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(signature))
 	if err != nil {
@@ -98,6 +106,7 @@ func TestE13NoByteOfACheckpointCanBeChanged(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(Checkpoint{Origin: "o"}.text())
+	f.Add(Checkpoint{Origin: "o", Audit: 3}.text())
 	f.Add("o\n18446744073709551616\n\n\n\n\n")
 	f.Add("o\n1\nAAAA\ntime x\nstate y\nstream z\n")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -106,7 +115,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		again, err := parse(c.text())
-		if err != nil || again.Seq != c.Seq || again.Hash != c.Hash || again.State != c.State || again.Stream != c.Stream {
+		if err != nil || again.Seq != c.Seq || again.Hash != c.Hash || again.State != c.State || again.Stream != c.Stream || again.Audit != c.Audit || again.AuditHash != c.AuditHash {
 			t.Errorf("%+v reads back as %+v, %v", c, again, err)
 		}
 	})

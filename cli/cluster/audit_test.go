@@ -401,7 +401,7 @@ func TestE13ARestartKeepsTheAudit(t *testing.T) {
 	}
 	w, _ = newWorld(t, cfg)
 	var problem string
-	proof, err := w.cluster.audit.Verify(w.ctx, func(uint64, uint64) {})
+	proof, err := w.cluster.audit.Verify(w.ctx, 0, func(uint64, uint64) {})
 	if problem = proof.Problem; err != nil || problem == "" {
 		t.Errorf("a changed byte is not found: %+v, %v", proof, err)
 	}

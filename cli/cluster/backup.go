@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"segno/cli/api/logs"
 	"segno/cli/archive"
 )
 
@@ -35,7 +36,13 @@ func (c *Cluster) Backup(ctx context.Context, w io.Writer, keys bool) error {
 	if err != nil {
 		return err
 	}
-	return c.logs.Backup(ctx, w, keys, files)
+	is, err := c.audit.Extent(ctx)
+	if err != nil {
+		return err
+	}
+	return c.logs.Backup(ctx, w, logs.Beside{Keys: keys, Files: files, Audit: &archive.Audit{
+		AuditBounds: archive.AuditBounds{Keep: is.Keep, MaxBytes: is.MaxBytes}, Messages: c.audit.Messages(ctx),
+	}})
 }
 
 // keptFiles reads those of a data directory that match. A cluster in memory has none.

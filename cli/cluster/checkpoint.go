@@ -19,18 +19,21 @@ const checkpointPeriod = time.Hour
 type signatory struct {
 	key  checkpoint.Key
 	kept *checkpoint.Kept
-	last proto.Seq // of the one kept last; of the loop, and then of the end
+	last covered // by the one kept last; of the loop, and then of the end
 }
+
+// covered is what a checkpoint reaches: a transaction, and a message of the audit.
+type covered struct{ seq, audit proto.Seq }
 
 // openSignatory reads or makes the key. A cluster in memory has one of its own.
 func (c *Cluster) openSignatory() (err error) {
 	if c.cfg.DataDir == "" {
 		c.signatory = &signatory{kept: checkpoint.In("")}
-		c.signatory.key, err = checkpoint.NewKey(originOf(c.cfg.Name))
+		c.signatory.key, err = checkpoint.NewKey(c.origin())
 		return err
 	}
 	c.signatory = &signatory{kept: checkpoint.In(filepath.Join(c.cfg.DataDir, "checkpoints"))}
-	if c.signatory.key, err = checkpoint.KeptKey(filepath.Join(c.cfg.DataDir, "pki"), originOf(c.cfg.Name, c.scope())); err != nil {
+	if c.signatory.key, err = checkpoint.KeptKey(filepath.Join(c.cfg.DataDir, "pki"), c.origin()); err != nil {
 		return err
 	}
 	all, err := c.signatory.kept.All()
@@ -38,15 +41,18 @@ func (c *Cluster) openSignatory() (err error) {
 		return err
 	}
 	if newest, err := checkpoint.Open(all[len(all)-1], c.signatory.key.Public); err == nil {
-		c.signatory.last = newest.Seq
+		c.signatory.last = covered{newest.Seq, newest.Audit}
 	}
 	return nil
 }
 
-// originOf names a log: the cluster's name, and what tells it from others of
-// that name.
-func originOf(parts ...string) string {
-	name := strings.Join(append([]string{"segno"}, parts...), "/")
+// origin names the cluster to the outside: its name, and what tells it from
+// others of that name when it is kept on disk.
+func (c *Cluster) origin() string {
+	name := "segno/" + c.cfg.Name
+	if c.authority != nil {
+		name += "/" + c.scope()
+	}
 	return strings.Map(func(r rune) rune {
 		if r <= ' ' || r >= 0x7f || r == '+' {
 			return '-' // a key's name has none of them
@@ -56,7 +62,10 @@ func originOf(parts ...string) string {
 }
 
 // Checkpoint implements api.Checkpoints.
-func (c *Cluster) Checkpoint(_ context.Context, at proto.Seq) ([]byte, error) {
+func (c *Cluster) Checkpoint(ctx context.Context, at proto.Seq) ([]byte, error) {
+	if err := c.audit.Flush(ctx); err != nil { // what was asked until now is covered
+		return nil, fmt.Errorf("sign a checkpoint: %w", err)
+	}
 	if at == 0 {
 		at = c.ledgers.events().Position().Seq
 	}
@@ -73,8 +82,9 @@ func (c *Cluster) sign(at proto.Seq) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign a checkpoint: %w", err)
 	}
+	audit := c.audit.Head()
 	return c.signatory.key.Sign(checkpoint.Checkpoint{
-		Seq: at, Hash: proto.HashOf(encoded), State: state, Time: time.Now(), Stream: proto.StreamEvents,
+		Seq: at, Hash: proto.HashOf(encoded), State: state, Time: time.Now(), Stream: proto.StreamEvents, Audit: audit.Seq, AuditHash: audit.Hash,
 	})
 }
 
@@ -87,6 +97,9 @@ func (c *Cluster) Checkpoints(context.Context) (history.Checkpoints, error) {
 		if is, err := checkpoint.Open(note, c.signatory.key.Public); err != nil {
 			shown.Wrong = err.Error()
 		} else {
+			if is.Audit > 0 {
+				shown.Audit, shown.AuditHash = is.Audit, is.AuditHash.String()
+			}
 			shown.Seq, shown.Time, shown.Hash, shown.State, shown.Stream = is.Seq, is.Time, is.Hash.String(), is.State.String(), is.Stream
 		}
 		out.Checkpoints = append(out.Checkpoints, shown)
@@ -112,11 +125,11 @@ func (c *Cluster) keepCheckpoints(ctx context.Context) error {
 
 // keepCheckpoint keeps one, if something has happened since the last.
 func (c *Cluster) keepCheckpoint() error {
-	at := c.ledgers.events().Position().Seq
-	if at == c.signatory.last {
+	at := covered{c.ledgers.events().Position().Seq, c.audit.Head().Seq}
+	if at == c.signatory.last || at.seq == 0 {
 		return nil
 	}
-	note, err := c.sign(at)
+	note, err := c.sign(at.seq)
 	if err != nil {
 		return err
 	}

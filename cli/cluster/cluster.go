@@ -13,6 +13,7 @@ import (
 	"segno/bus"
 	"segno/cli/api"
 	"segno/cli/api/logs"
+	"segno/cli/archives"
 	"segno/cli/pki"
 	"segno/cli/sandbox"
 	"segno/cli/version"
@@ -37,6 +38,7 @@ type Cluster struct {
 	signatory *signatory
 	audit     *bus.Audit
 	logs      *logs.Logs
+	archives  *archives.Archives
 	forks     *sandbox.Forks
 	api       *api.API
 	https     net.Listener
@@ -86,7 +88,7 @@ func (c *Cluster) open() error {
 	c.api, err = api.New(api.Config{
 		Table: c.table, Store: c.logs, History: c.logs, Audit: c.audit, Exporter: c.logs, Backuper: c, Archives: c, Finder: c.logs,
 		Supposer: sandbox.NewOracle(c.table, c.ledgers.folds(), c.log), Forks: c.forks, Nodes: c, Epochs: c, Checkpoints: c,
-		Version: version.API(), Ready: c.ready.check, Log: c.log,
+		Version: version.API(), Source: c.origin(), Ready: c.ready.check, Log: c.log,
 	})
 	return err
 }
@@ -209,6 +211,9 @@ func (c *Cluster) DialNode(ctx context.Context, node proto.NodeName) (net.Conn, 
 // Info says where the cluster is found.
 func (c *Cluster) Info() Info {
 	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kept: c.kept, Kubeconfig: c.kubeconfig()}
+	if c.cfg.Keep.For > 0 {
+		info.Keep, info.Archive = c.cfg.Keep.For, c.archives.Place()
+	}
 	if c.https != nil {
 		info.Server = "https://" + c.https.Addr().String()
 	}

@@ -79,8 +79,12 @@ type Info struct {
 	Why string
 	// Kept are the flags of an earlier start that count, since they were not given
 	// again; "" is none.
-	Kept  string
-	Nodes []proto.NodeName
+	Kept string
+	// Keep is how long epochs of the log are kept before they are archived into the
+	// folder Archive; 0 is for ever.
+	Keep    time.Duration
+	Archive string
+	Nodes   []proto.NodeName
 }
 
 func (c Config) complete() (Config, error) {

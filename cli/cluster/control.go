@@ -56,7 +56,10 @@ func (c *Cluster) runControl(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return c.keepEpochs(ctx) })
 	group.Go(func() error { return c.forks.Run(ctx) })
 	group.Go(func() error { return c.keepCheckpoints(ctx) })
-	return nil
+	if err := relay.Ready(ctx); err != nil { // before nodes are run, which would find nobody
+		return err
+	}
+	return c.intake.Ready(ctx)
 }
 
 // objects is a log as the relay follows it: what a transaction does to an object

@@ -150,7 +150,8 @@ func TestE11AForkCannotTouchTheCluster(t *testing.T) {
 			{"POST", "/apis/history.segno/v1/advance", `{"name":"try","by":"1m"}`}, {"POST", "/apis/history.segno/v1/whatif", `{}`},
 			{"GET", "/fork/other" + pods, ""}, {"GET", "/fork/nope" + pods, ""}, {"GET", "/fork/try/../../" + pods[1:], ""},
 			{"POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", `{"spec":{"nonResourceAttributes":{"verb":"get","path":"/"}}}`},
-			{"GET", "/apis/history.segno/v1/events", ""}, {"PUT", "/api/v1/nodes/sim-1/status", `{}`},
+			{"GET", "/apis/history.segno/v1/events", ""}, {"GET", "/apis/history.segno/v1/diff?fork=try", ""}, {"GET", "/apis/history.segno/v1/diff?fork=try&resource=pods&namespace=default&name=x", ""},
+			{"GET", "/fork/try/apis/history.segno/v1/diff?fork=try", ""}, {"PUT", "/api/v1/nodes/sim-1/status", `{}`},
 		} {
 			if code, body := w.as(own, ask[0], ask[1], ask[2]); code != http.StatusForbidden && code != http.StatusNotFound || code < 400 {
 				t.Errorf("%s %s with the fork's credential: %d: %s", ask[0], ask[1], code, body)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"segno/agents/runtime/docker"
 	"segno/bus"
 	"segno/proto"
 )
@@ -55,6 +56,9 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err := cfg.free(); err != nil {
 		return err
 	}
+	if err := cfg.reachEngine(ctx); err != nil {
+		return err
+	}
 	credential, err := joined(ctx, cfg)
 	if err != nil {
 		return err
@@ -89,6 +93,20 @@ func (cfg JoinConfig) free() error {
 	}
 	unlock()
 	return nil
+}
+
+// reachEngine looks whether there is an engine: without one a token is not to be
+// spent either.
+func (cfg JoinConfig) reachEngine(ctx context.Context) error {
+	host := cfg.DockerHost
+	if host == "" {
+		host, _ = keptEngine(cfg.DataDir)
+	}
+	engine, err := docker.New(docker.Config{Host: host, Node: string(cfg.Name)})
+	if err != nil {
+		return fmt.Errorf("use the Docker engine: %w", err)
+	}
+	return errors.Join(askEngine(ctx, engine), engine.Close())
 }
 
 func (cfg JoinConfig) connect(ctx context.Context, credential bus.Credential) (*bus.Conn, error) {

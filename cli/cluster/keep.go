@@ -1,13 +1,17 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"segno/bus"
@@ -24,9 +28,11 @@ type Keeping struct {
 	// For is how old an epoch may become before it is archived and its stream is
 	// dropped; 0 is what was asked for before, KeepAll for ever.
 	For time.Duration `json:"for,omitempty"`
-	// Archive is the folder of the archives; "" is the one of before, or "archive" in
-	// the data directory.
+	// Archive is the folder of the archives, or the URL of a bucket; "" is the one of
+	// before, or "archive" in the data directory.
 	Archive string `json:"archive,omitempty"`
+	// Credentials is a file of those for the bucket; it comes and goes with Archive.
+	Credentials string `json:"credentials,omitempty"`
 }
 
 // KeepAll leaves all epochs where they are.
@@ -46,7 +52,9 @@ const (
 func (c *Cluster) recallKeeping() error {
 	k := &c.cfg.Keep
 	if c.cfg.DataDir == "" {
-		return nil
+		var err error
+		c.archives, err = k.archives("", c.log)
+		return err
 	}
 	before, err := keptKeeping(c.cfg.DataDir)
 	if err != nil {
@@ -56,12 +64,13 @@ func (c *Cluster) recallKeeping() error {
 		k.For = before.For
 	}
 	if k.Archive == "" {
-		k.Archive = before.Archive
+		k.Archive, k.Credentials = before.Archive, cmp.Or(k.Credentials, before.Credentials)
 	}
-	if k.Archive != "" {
-		if k.Archive, err = filepath.Abs(k.Archive); err != nil {
-			return fmt.Errorf("folder of archives: %w", err)
-		}
+	if err := k.resolve(); err != nil {
+		return err
+	}
+	if c.isOwnBus(k.Archive) {
+		return fmt.Errorf("archive into %s: that is this cluster's own bus, on the disk that is to become free; name a bucket of another NATS server, or a folder", k.Archive)
 	}
 	if *k != before && k.For != 0 {
 		data, err := json.Marshal(k)
@@ -72,8 +81,43 @@ func (c *Cluster) recallKeeping() error {
 			return fmt.Errorf("remember how long the log is kept: %w", err)
 		}
 	}
-	k.Archive = k.folder(c.cfg.DataDir)
+	c.archives, err = k.archives(c.cfg.DataDir, c.log)
+	return err
+}
+
+// resolve makes paths of it that mean the same from everywhere.
+func (k *Keeping) resolve() error {
+	_, _, bucket, err := bus.ParseBucket(k.Archive)
+	if err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	if k.Archive != "" && !bucket {
+		k.Archive, err = filepath.Abs(k.Archive)
+	}
+	if k.Credentials != "" && err == nil {
+		k.Credentials, err = filepath.Abs(k.Credentials)
+	}
+	if err != nil {
+		return fmt.Errorf("place of archives: %w", err)
+	}
 	return nil
+}
+
+// isOwnBus tells whether a bucket is named that would lie in the cluster's own
+// server, as far as the address tells.
+func (c *Cluster) isOwnBus(place string) bool {
+	server, _, bucket, err := bus.ParseBucket(place)
+	if err != nil || !bucket || c.busPort == nil {
+		return false
+	}
+	_, address, _ := strings.Cut(server, "://")
+	host, port, err := net.SplitHostPort(address)
+	own, ownPort, ownErr := net.SplitHostPort(c.busPort.Addr().String())
+	if err != nil || ownErr != nil || port != ownPort {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == own || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // keptKeeping is what a data directory remembers.
@@ -92,34 +136,30 @@ func keptKeeping(dir string) (Keeping, error) {
 	return k, nil
 }
 
-// leaveArchive forgets the folder of archives that was asked for: it is another
+// leaveArchive forgets the place of archives that was asked for: it is another
 // cluster's, whose history goes on differently.
 func leaveArchive(dir string) (folder string, err error) {
 	k, err := keptKeeping(dir)
 	if err != nil || k.Archive == "" {
 		return "", err
 	}
-	folder, k.Archive = k.Archive, ""
+	folder, k.Archive, k.Credentials = k.Archive, "", ""
 	data, err := json.Marshal(k)
 	if err == nil {
 		err = replace.File(filepath.Join(dir, keepFile), data)
 	}
 	if err != nil {
-		return "", fmt.Errorf("forget the folder of archives: %w", err)
+		return "", fmt.Errorf("forget the place of archives: %w", err)
 	}
 	return folder, nil
 }
 
-// folder is where the archives are. The one in the data directory is not
+// archives is where they are. The folder in the data directory is not
 // remembered, since that may be moved.
-func (k Keeping) folder(dir string) string {
-	if k.Archive != "" {
-		return k.Archive
-	}
-	return filepath.Join(dir, "archive")
+func (k Keeping) archives(dir string, log *slog.Logger) (*archives.Archives, error) {
+	place := cmp.Or(k.Archive, filepath.Join(dir, "archive"))
+	return archives.New(archives.Config{Place: place, Credentials: k.Credentials, Log: log})
 }
-
-func (c *Cluster) archives() archives.Folder { return archives.Folder{Dir: c.cfg.Keep.Archive} }
 
 // keepEpochs archives old epochs until ctx ends. One that cannot be archived
 // stays where it is, and is tried again.
@@ -187,7 +227,7 @@ func (c *Cluster) rollOld(ctx context.Context, e bus.Epoch) error {
 // drops its stream.
 func (c *Cluster) archiveEpoch(ctx context.Context, e bus.Epoch) error {
 	fold := c.ledgers.events()
-	kept, err := c.archives().Keep(ctx, archive.Config{
+	kept, err := c.archives.Keep(ctx, archive.Config{
 		Cluster: c.cfg.Name, Made: time.Now(), Table: c.table, Secrets: true,
 		Spans: []archive.Span{{Stream: proto.StreamEvents, Fold: fold, From: e.First, To: e.Last}},
 	})
@@ -197,19 +237,52 @@ func (c *Cluster) archiveEpoch(ctx context.Context, e bus.Epoch) error {
 	if err := c.ledgers[proto.StreamEvents].door.DropEpoch(ctx, e.Number); err != nil {
 		return err
 	}
-	c.log.Info("an old epoch of the log was archived", "epoch", e.Number, "file", filepath.Join(c.cfg.Keep.Archive, kept.Name))
+	c.log.Info("an old epoch of the log was archived, and its stream dropped", "epoch", e.Number, "from", e.First, "to", e.Last,
+		"stream", e.Stream, "place", c.archives.Place(), "file", kept.Name)
 	return nil
 }
 
 // Archives implements api.Archives.
-func (c *Cluster) Archives(context.Context) (history.Archives, error) {
-	out := history.Archives{Folder: c.cfg.Keep.Archive, Archives: []history.Archive{}}
+func (c *Cluster) Archives(ctx context.Context) (history.Archives, error) {
+	out := history.Archives{Folder: c.archives.Place(), Archives: []history.Archive{}}
 	if c.cfg.Keep.For > 0 {
 		out.Keep = c.cfg.Keep.For.String()
 	}
-	files, err := c.archives().List()
-	for _, f := range files {
-		out.Archives = append(out.Archives, history.Archive{File: f.Name, First: f.From, Last: f.To, Since: f.Since, Until: f.Until, Bytes: f.Bytes})
+	files, err := c.archives.List(ctx)
+	if err != nil {
+		return out, err
 	}
-	return out, err
+	for _, f := range files {
+		is := history.Archive{File: f.Name, First: f.From, Last: f.To, Since: f.Since, Until: f.Until, Bytes: f.Bytes}
+		if is.Problem, err = c.foreign(f); err != nil {
+			return out, err
+		}
+		out.Archives = append(out.Archives, is)
+	}
+	return out, nil
+}
+
+// foreign says why a file is none of this log; "" when it is, as far as it says so
+// itself: only verify reads all of it.
+func (c *Cluster) foreign(f archives.File) (string, error) {
+	if f.Err != nil {
+		return f.Err.Error(), nil
+	}
+	fold := c.ledgers.events()
+	const other = "of another history"
+	if f.To > fold.Position().Seq {
+		return other, nil
+	}
+	at, said := f.To, f.Hash
+	if said == "" && f.From > 1 { // a file of before, which says only what it begins behind
+		at, said = f.From-1, f.Before
+	}
+	position, _, err := fold.PositionAt(at)
+	if err != nil {
+		return "", err
+	}
+	if said != "" && said != position.Hash.String() {
+		return other, nil
+	}
+	return "", nil
 }

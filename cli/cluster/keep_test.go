@@ -1,9 +1,14 @@
 package cluster
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +16,7 @@ import (
 	"segno/bus"
 	"segno/cli/api/history"
 	"segno/cli/archive"
+	"segno/projections"
 	"segno/proto"
 )
 
@@ -19,7 +25,8 @@ import (
 func TestE14OldEpochsAreArchivedAndNothingIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "archive")
-		w, _ := newWorld(t, Config{Nodes: 1, Keep: Keeping{For: 4 * time.Hour, Archive: folder}})
+		lines := &lockedLines{}
+		w, _ := newWorld(t, Config{Nodes: 1, Keep: Keeping{For: 4 * time.Hour, Archive: folder}, Log: slog.New(slog.NewTextHandler(lines, nil))})
 		w.configMap("first")
 		first := w.cluster.View().Seq()
 		for i := range 24 {
@@ -36,6 +43,12 @@ func TestE14OldEpochsAreArchivedAndNothingIsLost(t *testing.T) {
 		}
 		if len(list.Archives) < 4 || epochs[0].First != list.Archives[len(list.Archives)-1].Last+1 {
 			t.Fatalf("archived: %+v, the log has %+v", list.Archives, epochs)
+		}
+		if info := w.cluster.Info(); info.Keep != 4*time.Hour || info.Archive != folder {
+			t.Errorf("it says that it keeps %s, and archives to %s", info.Keep, info.Archive)
+		}
+		if said := strings.Count(lines.String(), "its stream dropped"); said != len(list.Archives) || !strings.Contains(lines.String(), "stream=EVENTS ") {
+			t.Errorf("%d archives are told of, there are %d:\n%s", said, len(list.Archives), lines)
 		}
 		next := proto.Seq(1)
 		for _, a := range list.Archives {
@@ -55,7 +68,11 @@ func TestE14OldEpochsAreArchivedAndNothingIsLost(t *testing.T) {
 		}
 		// The files are the log's beginning to whoever folds it again.
 		read := proto.Seq(0)
-		if err := w.cluster.archives().Read(w.ctx, 1, next-1, func(seq proto.Seq, encoded []byte) error {
+		end, _, err := w.cluster.ledgers.events().PositionAt(next - 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.cluster.archives.Read(w.ctx, end, func(seq proto.Seq, encoded []byte) error {
 			want, err := w.cluster.ledgers.events().Encoded(seq)
 			if err != nil || string(want) != string(encoded) {
 				t.Errorf("transaction %s was archived as another one: %v", seq, err)
@@ -123,6 +140,103 @@ func TestE14AnEpochThatCannotBeArchivedStays(t *testing.T) {
 		synctest.Wait()
 		if e := oldest(); e.First == 1 {
 			t.Errorf("it is not tried again: %+v", e)
+		}
+	})
+}
+
+// TestE14AFoldThatWasCutShortIsMadeAnew: one that ends before the log begins, be
+// it of this history or of another.
+func TestE14AFoldThatWasCutShortIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	cfg := Config{DataDir: dir, Listen: "127.0.0.1:0", Runtime: RuntimeSimulated, Keep: Keeping{For: 1000 * time.Hour}}
+	w, stop := newWorld(t, cfg)
+	for i := range 3 {
+		w.configMap(fmt.Sprint("m-", i))
+	}
+	events := w.cluster.ledgers[proto.StreamEvents]
+	if err := events.door.Roll(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	epochs, err := events.door.Epochs(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.cluster.archiveEpoch(w.ctx, epochs[0]); err != nil {
+		t.Fatal(err)
+	}
+	archived := epochs[0].Last
+	w.configMap("behind")
+	end, _, err := events.fold.PositionAt(archived)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var half []proto.Entry
+	for entry, err := range events.fold.Entries(w.ctx, 1, archived-1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		half = append(half, entry.Entry)
+	}
+	table := w.cluster.table
+	stop()
+
+	state := folds(table, dir)[proto.StreamEvents]
+	cut := func(t *testing.T, refolding bool, entries []proto.Entry) {
+		t.Helper()
+		if err := os.RemoveAll(state.Dir); err != nil {
+			t.Fatal(err)
+		}
+		fold, err := projections.Open(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(fold.Commit(entries, nil), fold.Close()); err != nil {
+			t.Fatal(err)
+		}
+		file := anchorFile(dir, proto.StreamEvents)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var anchor map[string]any
+		if err := json.Unmarshal(data, &anchor); err != nil {
+			t.Fatal(err)
+		}
+		anchor["refolding"] = refolding
+		if data, err = json.Marshal(anchor); err == nil {
+			err = os.WriteFile(file, data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := *half[0].Envelope
+	other.Actor = "user:somebody-else"
+	encoded := proto.Encode(&other)
+	for name, entries := range map[string][]proto.Entry{
+		"of this history": half,
+		"of another":      {{Envelope: &other, Encoded: encoded, Hash: proto.HashOf(encoded)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cut(t, true, entries)
+			w, stop := newWorld(t, cfg)
+			if got, _, err := w.cluster.ledgers.events().PositionAt(archived); err != nil || got.Hash != end.Hash {
+				t.Errorf("the fold has %s at %s, want %s: %v", got.Hash.Short(), archived, end.Hash.Short(), err)
+			}
+			stop()
+			if _, err := os.Stat(state.Dir + halfSuffix); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("left behind: %v", err)
+			}
+		})
+	}
+	t.Run("that nobody folded again", func(t *testing.T) { // it may be somebody's last copy
+		cut(t, false, half)
+		c, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "what lies between was archived. Delete the fold's folder") {
+			t.Errorf("%v", err)
 		}
 	})
 }

@@ -70,7 +70,14 @@ func TestN1AJoinedNodeGoesOnAsItWas(t *testing.T) {
 			t.Errorf("the engine is %q, want %q", host, engine)
 		}
 	}
-	if _, err := join(JoinConfig{URL: w.cluster.Info().Bus, Token: w.token(), Name: "second", DockerHost: one}); err != nil {
+	token := w.token()
+	if _, err := join(JoinConfig{URL: w.cluster.Info().Bus, Token: token, Name: "second"}); err == nil || !strings.Contains(err.Error(), "no-such-engine.sock") {
+		t.Fatalf("without an engine: %v", err)
+	}
+	if _, spent, err := keptAdmission(filepath.Join(dir, credentialFile)); spent || err != nil {
+		t.Fatalf("the token was spent without an engine (%v)", err)
+	}
+	if _, err := join(JoinConfig{URL: w.cluster.Info().Bus, Token: token, Name: "second", DockerHost: one}); err != nil {
 		t.Fatal(err)
 	}
 	at(one)

@@ -60,6 +60,11 @@ func (c *Cluster) openLedgers() error {
 	for _, stream := range []string{proto.StreamEvents, proto.StreamNotes, proto.StreamLeases} {
 		in := configs[stream]
 		in.Log = c.log
+		if stream == proto.StreamEvents && c.cfg.DataDir != "" {
+			if err := c.discardHalf(in); err != nil {
+				return err
+			}
+		}
 		fold, err := projections.Open(in)
 		if err != nil {
 			return err
@@ -67,13 +72,13 @@ func (c *Cluster) openLedgers() error {
 		l := &ledger{stream: stream, fold: fold}
 		c.ledgers[stream] = l
 		cfg := bus.SequencerConfig{
-			Server: c.server, Stream: stream, Fold: fold, Table: c.table, ID: c.cfg.Name, Log: c.cfg.Log,
+			Server: c.server, Stream: stream, Fold: fold, Table: c.table, ID: c.cfg.Name, Source: c.origin(), Log: c.cfg.Log,
 			EpochBytes: c.cfg.EpochBytes, EpochAge: c.cfg.EpochAge,
 			Progress: func(done, total proto.Seq) { c.cfg.Progress(stream, done, total) },
 			Render:   func(ev *proto.Event) (json.RawMessage, error) { return history.Render(c.table, ev) },
 		}
 		if stream == proto.StreamEvents {
-			cfg.Archive = c.archives().Read
+			cfg.Archive = c.archives.Read
 		} else {
 			cfg.Causes = c.ledgers[proto.StreamEvents].door
 		}
@@ -88,7 +93,7 @@ func (c *Cluster) openLedgers() error {
 	all := map[string]logs.Log{}
 	for stream, l := range c.ledgers {
 		all[stream] = logs.Log{Fold: l.fold, Submit: l.door.Submit, Files: func(ctx context.Context, progress func(done, total int)) (logs.Files, error) {
-			return filesFound(l.door.VerifyFiles(ctx, progress))
+			return c.proveFiles(ctx, l, progress)
 		}}
 	}
 	c.logs, err = logs.New(logs.Config{Name: c.cfg.Name, Table: c.table, Logs: all})

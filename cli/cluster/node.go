@@ -139,12 +139,10 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (n *node, trouble, err e
 			return nil, nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, probe)
-	defer cancel()
-	if _, err := engine.Info(ctx); err != nil {
-		trouble = fmt.Errorf("ask the Docker engine: %w", err)
-	} else if err := keepEngine(cfg.dir, engine.Host()); err != nil {
-		return nil, nil, err
+	if trouble = askEngine(ctx, engine); trouble == nil {
+		if err := keepEngine(cfg.dir, engine.Host()); err != nil {
+			return nil, nil, err
+		}
 	}
 	n = &node{name: cfg.name, runtime: engine, dir: cfg.dir}
 	if err := network.CanBridge(); err != nil {
@@ -156,6 +154,16 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (n *node, trouble, err e
 		Address: cfg.pods.address(), Backend: cfg.pods.Backend, Port: cfg.pods.Port, Logger: cfg.log,
 	})
 	return n, trouble, err
+}
+
+// askEngine makes sure that an engine answers.
+func askEngine(ctx context.Context, engine *docker.Engine) error {
+	ctx, cancel := context.WithTimeout(ctx, probe)
+	defer cancel()
+	if _, err := engine.Info(ctx); err != nil {
+		return fmt.Errorf("ask the Docker engine: %w", err)
+	}
+	return nil
 }
 
 // runNodes starts the nodes of this process; each speaks over the bus with a

@@ -81,7 +81,7 @@ func openLog(ctx context.Context, dir, site, stream string, cfg projections.Conf
 	files := bus.FilesConfig{StoreDir: filepath.Join(dir, "log"), Stream: stream, Fold: fold, Anchor: anchorFile(dir, stream)}
 	missing := "" // of what the fold was to be made of
 	if stream == proto.StreamEvents && gone {
-		if missing, err = refoldData(ctx, dir, fold, files); err != nil {
+		if missing, err = refoldData(ctx, dir, fold, files, cfg.Log); err != nil {
 			return logs.Log{}, errors.Join(err, fold.Close())
 		}
 	}
@@ -90,7 +90,10 @@ func openLog(ctx context.Context, dir, site, stream string, cfg projections.Conf
 		files.Progress = progress
 		found, err := filesFound(bus.VerifyFiles(ctx, files))
 		found.Problem = cmp.Or(missing, found.Problem)
-		return found, err
+		if err != nil || found.Problem != "" {
+			return found, err
+		}
+		return found, proveArchived(ctx, dir, fold, files, &found)
 	}}, nil
 }
 
@@ -110,8 +113,9 @@ func filesFound(report bus.FilesReport, err error) (logs.Files, error) {
 func anchorFile(dir, stream string) string { return filepath.Join(dir, "anchor-"+stream) }
 
 // VerifyData proves the logs of a stopped cluster, as a running one proves its
-// own; at is a moment whose state hash is wanted, too, "" for none.
-func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report func(history.Verification)) error {
+// own; at is a moment whose state hash is wanted, too, "" for none, and message one of
+// AUDIT, 0 for none.
+func VerifyData(ctx context.Context, dir, at string, message proto.Seq, log *slog.Logger, report func(history.Verification)) error {
 	all, free, err := OpenData(ctx, dir, log)
 	if err != nil {
 		return err
@@ -127,27 +131,21 @@ func VerifyData(ctx context.Context, dir, at string, log *slog.Logger, report fu
 		if seq, _, err = all.Resolve(ctx, kind, moment); err != nil {
 			return err
 		}
+		if seq == 0 {
+			return fmt.Errorf("moment %q: lies before the log begins: there is no state of then to prove", at)
+		}
 	}
 	if err := all.Verify(ctx, seq, report); err != nil {
 		return err
 	}
-	return verifyAudit(ctx, dir, report)
+	return verifyAudit(ctx, dir, message, report)
 }
 
 // verifyAudit proves what was recorded of requests.
-func verifyAudit(ctx context.Context, dir string, report func(history.Verification)) error {
-	is := history.Verification{Stream: proto.StreamAudit}
-	proof, err := bus.VerifyAuditFiles(ctx, bus.AuditFilesConfig{
-		StoreDir: filepath.Join(dir, "log"), Anchor: anchorFile(dir, proto.StreamAudit),
-		Progress: func(done, total uint64) {
-			is.Done, is.Total = int(done), int(total)
-			report(is)
-		},
+func verifyAudit(ctx context.Context, dir string, at proto.Seq, report func(history.Verification)) error {
+	return history.VerifyAudit(report, func(progress func(done, total uint64)) (proto.AuditProof, error) {
+		return bus.VerifyAuditFiles(ctx, bus.AuditFilesConfig{
+			StoreDir: filepath.Join(dir, "log"), Anchor: anchorFile(dir, proto.StreamAudit), At: at, Progress: progress,
+		})
 	})
-	if err != nil {
-		return fmt.Errorf("verify %s: %w", proto.StreamAudit, err)
-	}
-	is.Result = history.OfAudit(proof)
-	report(is)
-	return nil
 }

@@ -20,7 +20,7 @@ import (
 func proveData(t *testing.T, dir string) (found map[string]history.Result, wrong string) {
 	t.Helper()
 	found = map[string]history.Result{}
-	err := VerifyData(t.Context(), dir, "", slog.New(slog.DiscardHandler), func(v history.Verification) {
+	err := VerifyData(t.Context(), dir, "", 0, slog.New(slog.DiscardHandler), func(v history.Verification) {
 		if v.Result != nil {
 			found[v.Stream] = *v.Result
 			wrong += v.Result.Problem

@@ -177,6 +177,12 @@ func TestE8WhyDeletedLeadsToTheSilentNode(t *testing.T) {
 		w.wantAnswer(why, true, "is being deleted since", "evicted from nodes/guest, which is silent since", "nobody else can end its containers", "silence of node guest")
 		w.wantRoot(why, "system:nodelife", "NodeSilent", "PodDeletionRequested")
 		w.wantRoot(w.question("pods/"+lost[1].Name, "deleted"), "user:ada", "PodDeletionRequested")
+		root, _ := chain(why)
+		var blast history.Blast
+		w.ask(&blast, "/apis/history.segno/v1/blast?seq=%d", root.Seq)
+		if at := slices.IndexFunc(blast.Counts, func(c history.Count) bool { return c.Fact == "PodDeletionRequested" }); at < 0 || blast.Counts[at].Count != len(lost)-1 {
+			t.Errorf("of the silence of %d pods' node, of which a person deleted one: %+v", len(lost), blast.Counts)
+		}
 		g.come()
 		w.within(5*time.Minute, "the pod is gone", func() bool {
 			return !slices.ContainsFunc(w.pods(), func(p corev1.Pod) bool { return p.Name == lost[0].Name })

@@ -2,10 +2,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
 
 	"segno/bus"
-	"segno/cli/archives"
 	"segno/projections"
 	"segno/proto"
 )
@@ -22,7 +25,7 @@ type refolding struct {
 
 // refoldData folds what was archived, and what the log has behind it. missing
 // says what neither has of what was acknowledged, "" that nothing is missing.
-func refoldData(ctx context.Context, dir string, fold *projections.Projection, files bus.FilesConfig) (missing string, err error) {
+func refoldData(ctx context.Context, dir string, fold *projections.Projection, files bus.FilesConfig, log *slog.Logger) (missing string, err error) {
 	kept, err := bus.ReadKept(files.Anchor)
 	if err != nil {
 		return "", err
@@ -33,8 +36,11 @@ func refoldData(ctx context.Context, dir string, fold *projections.Projection, f
 	}
 	r := &refolding{fold: fold}
 	if kept.First > 1 {
-		folder := archives.Folder{Dir: keeping.folder(dir)}
-		if err := folder.Read(ctx, 1, kept.First-1, r.archived); err != nil {
+		place, err := keeping.archives(dir, log)
+		if err != nil {
+			return "", err
+		}
+		if err := place.Read(ctx, kept.Archived, r.archived); err != nil {
 			return err.Error(), ctx.Err()
 		}
 	}
@@ -55,6 +61,40 @@ func refoldData(ctx context.Context, dir string, fold *projections.Projection, f
 		return fmt.Sprintf("transaction %s is missing: the log and its archives end before it, at %s were acknowledged", r.at.Seq+1, kept.Last), nil
 	}
 	return "", nil
+}
+
+// halfSuffix is what a fold is called that is thrown away.
+const halfSuffix = ".half"
+
+// discardHalf throws away a fold that was being made of archives again when that
+// was cut short: it ends before the log begins, and is made anew.
+func (c *Cluster) discardHalf(cfg projections.Config) error {
+	kept, err := bus.ReadKept(anchorFile(c.cfg.DataDir, proto.StreamEvents))
+	if err != nil || !kept.Refolding {
+		return err
+	}
+	if err := os.RemoveAll(cfg.Dir + halfSuffix); err != nil {
+		return fmt.Errorf("remove what was folded in part: %w", err)
+	}
+	if _, err := os.Stat(cfg.Dir); errors.Is(err, fs.ErrNotExist) || kept.Archived.Seq == 0 {
+		return nil
+	}
+	fold, err := projections.Open(cfg)
+	if err != nil {
+		return err
+	}
+	at := fold.Position()
+	if err := fold.Close(); err != nil || at.Seq >= kept.Archived.Seq {
+		return err
+	}
+	c.log.Info("the fold was made of archives in part only; it is made anew", "upTo", at.Seq)
+	if err := os.Rename(cfg.Dir, cfg.Dir+halfSuffix); err != nil { // in one step: half a folder is no fold
+		return fmt.Errorf("put away what was folded in part: %w", err)
+	}
+	if err := os.RemoveAll(cfg.Dir + halfSuffix); err != nil {
+		return fmt.Errorf("remove what was folded in part: %w", err)
+	}
+	return nil
 }
 
 // archived takes a transaction out of an archive.

@@ -116,7 +116,7 @@ func (w *world) verify() {
 			w.t.Errorf("verify %s: %v, %v", stream, err, report.Problem)
 		}
 	}
-	if proof, err := w.cluster.audit.Verify(w.ctx, func(uint64, uint64) {}); err != nil || proof.Problem != "" {
+	if proof, err := w.cluster.audit.Verify(w.ctx, 0, func(uint64, uint64) {}); err != nil || proof.Problem != "" {
 		w.t.Errorf("verify the audit: %v, %s", err, proof.Problem)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -31,7 +32,8 @@ type RestoreConfig struct {
 // Restored says what a data directory was made of.
 type Restored struct {
 	archive.Header
-	State string // hash of all objects
+	Requests archive.AuditHeld
+	State    string // hash of all objects
 	// Archive is the folder of archives of the cluster that was backed up, which is
 	// left to that one; "" when it was the one in its data directory, or none.
 	Archive string
@@ -92,11 +94,18 @@ func (cfg RestoreConfig) build(ctx context.Context, site string) (Restored, erro
 	for stream, fold := range folds(kinds.Table(), site) {
 		folders[stream] = filepath.Base(fold.Dir)
 	}
-	a, err := archive.Open(ctx, cfg.Backup, archive.OpenConfig{Table: kinds.Table(), Dir: site, Folders: folders, Sync: true, Log: cfg.Log})
+	a, err := archive.Open(ctx, cfg.Backup, archive.OpenConfig{
+		Table: kinds.Table(), Dir: site, Folders: folders, Sync: true, Log: cfg.Log,
+		Audit: func(bounds archive.AuditBounds, messages iter.Seq2[[]byte, error]) error {
+			return bus.RestoreAudit(ctx, bus.AuditRestoreConfig{
+				StoreDir: filepath.Join(site, "log"), Anchor: anchorFile(site, proto.StreamAudit), Keep: bounds.Keep, MaxBytes: bounds.MaxBytes, Log: cfg.Log,
+			}, messages)
+		},
+	})
 	if err != nil {
 		return Restored{}, err
 	}
-	out := Restored{Header: a.Header, State: a.Logs[proto.StreamEvents].StateHash().String()}
+	out := Restored{Header: a.Header, Requests: a.Audit, State: a.Logs[proto.StreamEvents].StateHash().String()}
 	ends := map[string]proto.Position{}
 	for stream, fold := range a.Logs {
 		ends[stream] = fold.Position()
@@ -124,7 +133,7 @@ func (cfg RestoreConfig) build(ctx context.Context, site string) (Restored, erro
 	if err := cfg.rename(site, a.Header.Cluster); err != nil {
 		return out, err
 	}
-	if err := os.Mkdir(filepath.Join(site, "log"), 0o700); err != nil { // written from the folds at the first start
+	if err := os.MkdirAll(filepath.Join(site, "log"), 0o700); err != nil { // written from the folds at the first start
 		return out, fmt.Errorf("make the folder of the log: %w", err)
 	}
 	for stream, at := range ends {

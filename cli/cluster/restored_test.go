@@ -120,10 +120,10 @@ func TestE14ARestoredDirectoryIsProvedBeforeItsFirstStart(t *testing.T) {
 	lines := &lockedLines{}
 	w, stop := newWorld(t, Config{DataDir: dir, Nodes: 1, Runtime: RuntimeSimulated, Log: slog.New(slog.NewTextHandler(lines, nil))})
 	w.configMap("afterwards")
-	stop()
 	for _, line := range warnings(lines) {
 		t.Errorf("the first start says: %s", line)
 	}
+	stop()
 	if found, wrong = proveData(t, dir); wrong != "" || found[proto.StreamEvents].Restored != "" || found[proto.StreamEvents].Records == 0 {
 		t.Fatalf("started: %+v, %s", found[proto.StreamEvents], wrong)
 	}

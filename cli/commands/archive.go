@@ -60,7 +60,18 @@ func (c *client) listArchives(ctx context.Context, output string, out io.Writer)
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "FILE\tFIRST\tLAST\tSIZE\tSINCE\tUNTIL")
 	for _, a := range list.Archives {
+		if a.Problem != "" {
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\n", a.File, a.First, a.Last, resource.NewQuantity(a.Bytes, resource.BinarySI), clock(&a.Since), clock(&a.Until))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, a := range list.Archives {
+		if a.Problem != "" {
+			fmt.Fprintf(out, "Left alone, since it is none of this log: %s (%s)\n", a.File, a.Problem)
+		}
+	}
+	return nil
 }

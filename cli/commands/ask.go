@@ -106,8 +106,8 @@ func (c *client) askLines(ctx context.Context, question string, params url.Value
 }
 
 // watchLines is askLines for a person who ends it when he has seen enough: that
-// is no error. opened is called once there is an answer.
-func (c *client) watchLines(ctx context.Context, question string, params url.Values, opened func(), each func(line []byte) error) error {
+// is no error, but then the answer is not whole. opened is called once there is one.
+func (c *client) watchLines(ctx context.Context, question string, params url.Values, opened func(), each func(line []byte) error) (whole bool, err error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	body, err := c.ask(ctx, question, params)
@@ -117,9 +117,9 @@ func (c *client) watchLines(ctx context.Context, question string, params url.Val
 		err = readLines(body, question, each)
 	}
 	if ctx.Err() != nil {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 func readLines(body io.Reader, question string, each func(line []byte) error) error {

@@ -50,7 +50,7 @@ func newAudit(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			if err := c.showAudit(ctx, params, o.output, streams.Out); err != nil && ctx.Err() == nil {
+			if err := c.showAudit(ctx, params, o.output, streams); err != nil && ctx.Err() == nil {
 				return err
 			}
 			return nil
@@ -92,11 +92,11 @@ func (o auditOptions) params(c *client, sinceGiven bool) (url.Values, error) {
 		o.since = ""
 	}
 	var err error
-	if o.since, err = momentFlag("since", o.since, false); err != nil {
-		return nil, err
+	if o.since, err = exactMoment(o.since, c.now(), false); err != nil {
+		return nil, fmt.Errorf("--since: %w", err)
 	}
-	if o.until, err = momentFlag("until", o.until, true); err != nil {
-		return nil, err
+	if o.until, err = exactMoment(o.until, c.now(), true); err != nil {
+		return nil, fmt.Errorf("--until: %w", err)
 	}
 	params := url.Values{
 		"since": {o.since}, "until": {o.until}, "actor": {o.actor}, "verb": {o.verb}, "name": {o.name}, "outcome": {o.outcome},
@@ -122,18 +122,6 @@ func (o auditOptions) params(c *client, sinceGiven bool) (url.Values, error) {
 	return params, nil
 }
 
-// momentFlag reads a moment that may be days ago.
-func momentFlag(flag, text string, through bool) (string, error) {
-	if days, err := days(text); err == nil {
-		return days.String(), nil
-	}
-	exact, err := exactMoment(text, time.Now(), through)
-	if err != nil {
-		return "", fmt.Errorf("--%s: %w", flag, err)
-	}
-	return exact, nil
-}
-
 // auditList is what -o json and -o yaml write.
 type auditList struct {
 	Kind       string              `json:"kind"`
@@ -141,7 +129,8 @@ type auditList struct {
 	Items      []*proto.AuditEvent `json:"items"`
 }
 
-func (c *client) showAudit(ctx context.Context, params url.Values, output string, out io.Writer) error {
+func (c *client) showAudit(ctx context.Context, params url.Values, output string, streams genericiooptions.IOStreams) error {
+	out, found := streams.Out, 0
 	head := sync.OnceFunc(func() {
 		fmt.Fprintf(out, auditColumns+"\n", "TIME", "USER", "VERB", "OBJECT", "OUTCOME", "TOOK", "SEQ", "SOURCE", "VIA")
 	})
@@ -150,6 +139,7 @@ func (c *client) showAudit(ctx context.Context, params url.Values, output string
 	}
 	list := auditList{Kind: "EventList", APIVersion: "audit.k8s.io/v1", Items: []*proto.AuditEvent{}}
 	err := c.askLines(ctx, "audit", params, func(line []byte) error {
+		found++
 		if output == "jsonl" || output == "cloudevents" {
 			_, err := out.Write(line)
 			return err
@@ -165,8 +155,14 @@ func (c *client) showAudit(ctx context.Context, params url.Values, output string
 		list.Items = append(list.Items, event)
 		return nil
 	})
-	if err != nil || output != "json" && output != "yaml" {
+	if err != nil {
 		return err
+	}
+	if found == 0 && !params.Has("follow") {
+		fmt.Fprintln(streams.ErrOut, "nothing matches: no request of what was asked for, in that time and by those filters")
+	}
+	if output != "json" && output != "yaml" {
+		return nil
 	}
 	return writeAs(out, output, list)
 }
@@ -195,8 +191,8 @@ func writeAuditLine(out io.Writer, e *proto.AuditEvent) error {
 		via, _, _ = strings.Cut(e.UserAgent, " ")
 	}
 	line := fmt.Sprintf(auditColumns, e.StageAt.Local().Format(timeFormat), e.User.Username, verb, object,
-		auditOutcome(e), took(e), dash(e.Annotations[proto.AuditSequence]), dash(source), via)
-	_, err := fmt.Fprintln(out, strings.TrimRightFunc(visible(line), unicode.IsSpace))
+		auditOutcome(e), took(e), dash(e.Annotations[proto.AuditSequence]), dash(source), cut(via, viaWidth))
+	_, err := fmt.Fprintln(out, strings.TrimRightFunc(line, unicode.IsSpace))
 	return err
 }
 
@@ -232,14 +228,4 @@ func dash(text string) string {
 		return "-"
 	}
 	return text
-}
-
-// visible leaves out what would move the terminal's cursor.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, text)
 }

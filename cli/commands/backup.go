@@ -23,7 +23,7 @@ func newBackup(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Use: "backup FILE", Short: "Write the whole cluster to one file, while it runs",
 		Long: "Write everything to one file, while the cluster runs and takes writes: all logs with their whole history, the settings that\n" +
 			"are remembered, and the keys by which nodes and clients know the cluster. It is as of one sequence, and is read back when\n" +
-			"it is written. segno restore-cluster makes a cluster of it. The record of requests (segno audit) is not in it.\n\n" +
+			"it is written. segno restore-cluster makes a cluster of it. The record of requests (segno audit) is in it, too.\n\n" +
 			"The file is not encrypted: whoever has it has every Secret, and, unless --without-keys leaves them out, the cluster's keys.",
 		Example: `  segno backup monday.backup
   segno backup verify monday.backup
@@ -51,12 +51,25 @@ func newBackup(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 
 func tellBackup(out io.Writer, file string, held archive.Contents) {
 	tellHeld(out, file, held)
-	fmt.Fprintln(out, "  The record of requests (segno audit) is not in it.")
+	fmt.Fprintln(out, "  "+auditHeld(held.Header, held.Audit))
 	if held.Header.Keys {
 		fmt.Fprintln(out, "  The keys of the cluster are in it: keep it as you keep these.")
 	} else {
 		fmt.Fprintln(out, "  The keys of the cluster are not in it: nodes will have to join again.")
 	}
+}
+
+// auditHeld says what of the record of requests is in a file.
+func auditHeld(header archive.Header, held archive.AuditHeld) string {
+	switch {
+	case header.Audit == nil:
+		return "The record of requests (segno audit) is not in it."
+	case held.Problem != "":
+		return fmt.Sprintf("AUDIT   %d requests in %d messages; it was damaged before: %s", held.Events, held.Last-held.First+1, held.Problem)
+	case held.Last == 0:
+		return "AUDIT   no requests"
+	}
+	return fmt.Sprintf("AUDIT   %d requests in %d messages", held.Events, held.Last-held.First+1)
 }
 
 func newBackupVerify(streams genericiooptions.IOStreams) *cobra.Command {
@@ -89,7 +102,7 @@ func verifyBackup(ctx context.Context, streams genericiooptions.IOStreams, name 
 	case s.Differs > 0:
 		return fmt.Errorf("%s: %s", name, checkedText(s))
 	}
-	fmt.Fprintf(streams.Out, "%s: %s\n  %d objects in state %s\n  %s\n", name, tellsOf(s.Header), s.Objects, s.State, checkedText(s))
+	fmt.Fprintf(streams.Out, "%s: %s\n  %d objects in state %s\n  %s\n  %s\n", name, tellsOf(s.Header), s.Objects, s.State, checkedText(s), auditHeld(s.Header, s.Requests))
 	return nil
 }
 
@@ -137,6 +150,7 @@ func restoreCluster(ctx context.Context, streams genericiooptions.IOStreams, nam
 		return err
 	}
 	fmt.Fprintf(streams.Out, "%s is restored to %s: %s, state %.16s…\n", name, dir, tellsOf(restored.Header), restored.State)
+	fmt.Fprintln(streams.Out, auditHeld(restored.Header, restored.Requests))
 	if restored.Keys {
 		fmt.Fprintln(streams.Out, "Nodes and clients that knew the cluster find it again at its address. Do not run it beside the one that was backed up: to them, and to its engines, both are the same.")
 	} else {

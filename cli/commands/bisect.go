@@ -77,7 +77,7 @@ func newBisect(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&from, "from", "", "Begin at this sequence, time or duration ago; the beginning of the log by default")
 	flags.StringVar(&to, "to", "", "End at this sequence, time or duration ago; now by default")
 	flags.BoolVar(&stopped, "stopped", false, "Find where it stopped being true")
-	flags.BoolVar(&scan, "scan", false, "Look at every transaction, rather than by halves as if it became true only once")
+	flags.BoolVar(&scan, "scan", false, "Look at every transaction that may matter, never by halves as if it became true only once")
 	flags.BoolVar(&full, "full", false, "Show every field that changed")
 	flags.StringVarP(&output, "output", "o", "table", "Output format: table, json or yaml")
 	completeChoices(cmd, "output", "table", "json", "yaml")

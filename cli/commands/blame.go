@@ -82,7 +82,7 @@ func blameColumns(o *blame.Origin) []string {
 	}
 	seq := o.Seq.String()
 	if o.Earlier {
-		seq = "≤" + seq
+		seq += " or before"
 	}
 	manager := o.Manager
 	if manager == "" {

@@ -16,6 +16,7 @@ import (
 
 func newCheckpoint(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	var file string
+	var overwrite bool
 	cmd := &cobra.Command{
 		Use: "checkpoint", Short: "Sign what the log is, for somebody outside to keep",
 		Long: `Print a signed note that states the sequence of the log, the hash of its newest transaction, and that of the state.
@@ -27,6 +28,11 @@ then was not written again: segno verify --checkpoint. The cluster keeps one by 
   segno checkpoint --at 2026-11-23T10:00:00Z`,
 		Args: onlyOwn,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file != "" {
+				if err := vacant(file, overwrite); err != nil {
+					return err
+				}
+			}
 			body, err := c.ask(cmd.Context(), "checkpoint", nil)
 			if err != nil {
 				return err
@@ -44,6 +50,7 @@ then was not written again: segno verify --checkpoint. The cluster keeps one by 
 		},
 	}
 	cmd.Flags().StringVarP(&file, "output", "o", "", "Write it into this file")
+	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "Replace the file if it is there")
 	cmd.AddCommand(newCheckpointKey(c, streams), newCheckpointList(c, streams))
 	return cmd
 }

@@ -108,12 +108,14 @@ func (c *client) diffBetween(cmd *cobra.Command, args []string, f *diffFlags, st
 	if f.stat {
 		params.Set("stat", "true")
 	}
-	return c.showDiff(cmd.Context(), params, f, streams.Out)
+	shown := &screen{out: streams.Out} // kubectl's own diff is another program's
+	shown.listen(cmd)
+	return c.showDiff(cmd.Context(), params, f, shown)
 }
 
 // showDiff prints what differs as it comes.
 func (c *client) showDiff(ctx context.Context, params url.Values, f *diffFlags, out io.Writer) error {
-	whole := false
+	whole, fork := false, ""
 	err := c.askLines(ctx, "diff", params, func(line []byte) error {
 		var l diffs.Line
 		if err := json.Unmarshal(line, &l); err != nil {
@@ -123,7 +125,10 @@ func (c *client) showDiff(ctx context.Context, params url.Values, f *diffFlags, 
 		if f.output != "table" {
 			return writeLine(out, f.output, line)
 		}
-		return writeSpanLine(out, l, f.stat)
+		if l.Span != nil {
+			fork = l.Span.Fork
+		}
+		return writeSpanLine(out, l, f.stat, fork)
 	})
 	if err == nil && !whole {
 		return errors.New("the answer ended before all was compared")
@@ -132,20 +137,22 @@ func (c *client) showDiff(ctx context.Context, params url.Values, f *diffFlags, 
 }
 
 // writeSpanLine prints a line of the answer. What is no part of a unified diff
-// begins with #.
-func writeSpanLine(out io.Writer, l diffs.Line, counts bool) (err error) {
+// begins with #. fork is what the cluster is compared with, when it is.
+func writeSpanLine(out io.Writer, l diffs.Line, counts bool, fork string) (err error) {
 	switch {
+	case l.Span != nil && fork != "":
+		_, err = fmt.Fprintf(out, "# from the cluster, now at %s, to its fork %s, now at %s\n", momentText(l.Span.From), fork, momentText(l.Span.To))
 	case l.Span != nil:
 		_, err = fmt.Fprintf(out, "# from %s to %s\n", momentText(l.Span.From), momentText(l.Span.To))
 		for _, gap := range l.Span.Gaps {
 			_, err = fmt.Fprintln(out, "# gap: "+gapText(gap))
 		}
 	case l.Object != nil && counts:
-		_, err = fmt.Fprintf(out, "%-48s %-9s %-16s %s\n", nameOf(l.Object.Object), l.Object.Change, partText("spec", l.Object.Spec), partText("status", l.Object.Status))
+		_, err = fmt.Fprintf(out, "%-48s %-9s %-16s %s\n", nameOf(l.Object.Object), changeText(l.Object.Change, fork), partText("spec", l.Object.Spec), partText("status", l.Object.Status))
 	case l.Object != nil:
-		_, err = io.WriteString(out, objectText(l.Object))
+		_, err = io.WriteString(out, objectText(l.Object, fork))
 	case l.Stat != nil:
-		_, err = fmt.Fprintln(out, statText(*l.Stat))
+		_, err = fmt.Fprintln(out, statText(*l.Stat, fork))
 	}
 	return err
 }
@@ -175,13 +182,34 @@ func partText(name string, part *diffs.Part) string {
 	return fmt.Sprintf("%s +%d -%d", name, part.Added, part.Removed)
 }
 
-func objectText(o *diffs.Object) string {
+// changeText says what became of an object; between a cluster and its fork, where
+// it is.
+func changeText(change diffs.Change, fork string) string {
+	if fork == "" {
+		return string(change)
+	}
+	switch change {
+	case diffs.Created:
+		return "fork only"
+	case diffs.Deleted:
+		return "live only"
+	case diffs.Replaced:
+		return "another"
+	case diffs.Changed, diffs.Passed:
+	}
+	return "differs"
+}
+
+func objectText(o *diffs.Object, fork string) string {
 	text := ""
 	switch o.Change {
 	case diffs.Passed:
 		return "# " + nameOf(o.Object) + " came and went in between\n"
 	case diffs.Replaced:
 		text = "# " + nameOf(o.Object) + " was deleted, and another one of its name created\n"
+		if fork != "" {
+			text = "# " + nameOf(o.Object) + " is another one of its name in the fork\n"
+		}
 	case diffs.Created, diffs.Deleted, diffs.Changed:
 	}
 	for _, part := range []*diffs.Part{o.Spec, o.Status} {
@@ -192,9 +220,13 @@ func objectText(o *diffs.Object) string {
 	return text
 }
 
-func statText(s diffs.Stat) string {
+func statText(s diffs.Stat, fork string) string {
 	text := "# nothing differs"
-	if s.Objects > 0 {
+	switch {
+	case s.Objects > 0 && fork != "":
+		text = fmt.Sprintf("# objects that differ: %d (%d in the fork only, %d not in the fork, %d another of the name, %d changed); lines: +%d -%d",
+			s.Objects, s.Created, s.Deleted, s.Replaced, s.Changed, s.Added, s.Removed)
+	case s.Objects > 0:
 		text = fmt.Sprintf("# objects that differ: %d (%d created, %d deleted, %d replaced, %d changed); lines: +%d -%d",
 			s.Objects, s.Created, s.Deleted, s.Replaced, s.Changed, s.Added, s.Removed)
 	}

@@ -66,11 +66,14 @@ func writeEpochs(out io.Writer, list history.Epochs) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "EPOCH\tSTREAM\tFIRST\tLAST\tSIZE\tBEGAN\tENDED")
 	for _, e := range list.Epochs {
-		ended := "(it is written)"
+		last, ended := "-", "(it is written)"
+		if e.Last >= e.First {
+			last = e.Last.String()
+		}
 		if e.Sealed {
 			ended = clock(e.Ended)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%s\t%s\n", e.Epoch, e.Stream, e.First, e.Last,
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%s\t%s\t%s\n", e.Epoch, e.Stream, e.First, last,
 			resource.NewQuantity(int64(e.Bytes), resource.BinarySI), clock(e.Began), ended)
 	}
 	return w.Flush()

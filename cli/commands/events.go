@@ -85,7 +85,7 @@ func (c *client) showEvents(ctx context.Context, params url.Values, output strin
 			head() // before anything happens: one sees that it waits
 		}
 	}
-	return c.watchLines(ctx, "events", params, opened, func(line []byte) error {
+	_, err := c.watchLines(ctx, "events", params, opened, func(line []byte) error {
 		if output != "lines" {
 			_, err := out.Write(line)
 			return err
@@ -98,6 +98,7 @@ func (c *client) showEvents(ctx context.Context, params url.Values, output strin
 		writeEvents(out, t)
 		return nil
 	})
+	return err
 }
 
 func writeEventsHead(out io.Writer) {

@@ -90,11 +90,8 @@ type saving struct {
 // ask asks a question whose answer is an archive, keeps it, and reads it back.
 func (s saving) ask(ctx context.Context, c *client, question string, params url.Values) (archive.Contents, error) {
 	var none archive.Contents
-	if _, err := os.Lstat(s.file); !s.overwrite && !errors.Is(err, fs.ErrNotExist) {
-		if err == nil {
-			err = errors.New("it is there already; take another name, or --overwrite")
-		}
-		return none, fmt.Errorf("write %s: %w", s.file, err)
+	if err := vacant(s.file, s.overwrite); err != nil {
+		return none, err
 	}
 	fresh, err := os.CreateTemp(filepath.Dir(s.file), "."+filepath.Base(s.file)+".*.part") // mode 0600
 	if err != nil {
@@ -124,6 +121,18 @@ func (s saving) ask(ctx context.Context, c *client, question string, params url.
 		return none, fmt.Errorf("read %s back: %w", s.file, err)
 	}
 	return held, nil
+}
+
+// vacant refuses to write a file that is there, unless it may be replaced.
+func vacant(file string, overwrite bool) error {
+	_, err := os.Lstat(file)
+	if overwrite || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("it is there already; take another name, or --overwrite")
+	}
+	return fmt.Errorf("write %s: %w", file, err)
 }
 
 // meter says how much has come: how much will is not known before.

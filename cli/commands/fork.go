@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/tools/clientcmd"
@@ -199,7 +200,7 @@ func isNoFork(err error, name string) bool {
 }
 
 func newForkAdvance(c *client, streams genericiooptions.IOStreams) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "advance NAME DURATION", Short: "Let time pass in a fork", Args: cobra.ExactArgs(2),
 		Long:    "Let time pass in a fork, all at once: everything that would happen meanwhile has then happened.\nA fork whose clock runs by itself is ahead by as much from then on.",
 		Example: "  segno fork advance try 10m",
@@ -212,4 +213,18 @@ func newForkAdvance(c *client, streams genericiooptions.IOStreams) *cobra.Comman
 			return nil
 		},
 	}
+	cmd.SetFlagErrorFunc(onlyForward)
+	return cmd
+}
+
+// onlyForward explains what becomes of a duration such as -5m: it is taken for
+// flags.
+func onlyForward(_ *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if text := unknown.GetSpecifiedShortnames(); text != "" && strings.ContainsAny(text[:1], ".0123456789") {
+			return fmt.Errorf("-%s: time only goes forward; say by how much, as in segno fork advance NAME %s (what was before is read with --at)", text, text)
+		}
+	}
+	return err
 }

@@ -42,6 +42,9 @@ func greet(out io.Writer, info cluster.Info, dir string, took time.Duration, det
 	if info.Kept != "" {
 		fmt.Fprintf(out, "  as before   %s\n", info.Kept)
 	}
+	if info.Keep > 0 {
+		fmt.Fprintf(out, "  keeps       %s of the log (--keep); older epochs are archived to %s\n", inDays(info.Keep), info.Archive)
+	}
 	if info.Runtime == cluster.RuntimeDocker && info.Why != "" {
 		fmt.Fprintf(out, "\nWARNING: the container engine does not answer, and the node is not ready until it does: %s\n"+
 			"This cluster has containers at it. Start the engine; or, to pretend containers instead, take --runtime simulated.\n", info.Why)

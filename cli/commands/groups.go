@@ -11,29 +11,31 @@ import (
 )
 
 // ownGroups are segno's own commands.
-func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) templates.CommandGroups {
+func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams, shown *screen) templates.CommandGroups {
+	tables := streams
+	tables.Out = shown
 	token := newToken(c, streams)
 	token.RunE = onlySubcommands
-	history, blame, why, blast := newHistory(c, streams), newBlame(c, streams), newWhy(c, streams), newBlast(c, streams)
+	history, blame, why, blast := newHistory(c, tables), newBlame(c, tables), newWhy(c, tables), newBlast(c, tables)
 	history.ValidArgsFunction = utilcomp.ResourceTypeAndNameCompletionFunc(f)
 	why.ValidArgsFunction = completeWhy(history.ValidArgsFunction)
 	blame.ValidArgsFunction = history.ValidArgsFunction
 	blast.ValidArgsFunction = history.ValidArgsFunction
-	restore := newRestore(c, streams)
+	restore := newRestore(c, tables)
 	restore.ValidArgsFunction = history.ValidArgsFunction
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
-			newUp(streams), newStatus(c, streams), newDown(streams), token, newJoin(streams),
-			newArchive(c, streams), newBackup(c, streams), newRestoreCluster(streams),
-			newTestUpgrade(c, streams),
-			newEpoch(c, streams),
+			newUp(streams), newStatus(c, tables), newDown(streams), token, newJoin(streams),
+			newArchive(c, tables), newBackup(c, tables), newRestoreCluster(tables),
+			newTestUpgrade(c, tables),
+			newEpoch(c, tables),
 		}},
 		{Message: "The past:", Commands: []*cobra.Command{
-			history, blame, why, blast, newEvents(c, streams), newAudit(c, streams), newVerify(c, streams), newCheckpoint(c, streams),
-			newUndo(c, streams), restore,
-			newBisect(c, streams), newReplay(c, streams),
-			newWhatIf(c, f, streams), newFork(c, streams),
-			newExport(c, streams), newOpen(streams),
+			history, blame, why, blast, newEvents(c, tables), newAudit(c, tables), newVerify(c, tables), newCheckpoint(c, tables),
+			newUndo(c, tables), restore,
+			newBisect(c, tables), newReplay(c, tables),
+			newWhatIf(c, f, tables), newFork(c, tables),
+			newExport(c, tables), newOpen(streams),
 		}},
 	}
 }

@@ -18,7 +18,7 @@ import (
 const lineColumns = "%-6s %-23s  %-20s %-26s %-36s %-18s %s"
 
 // showRevisions prints revisions as they come.
-func (c *client) showRevisions(ctx context.Context, params url.Values, f *historyFlags, out io.Writer) error {
+func (c *client) showRevisions(ctx context.Context, params url.Values, f *historyFlags, out, notes io.Writer) error {
 	head := sync.OnceFunc(func() {
 		fmt.Fprintf(out, lineColumns+"\n", "SEQ", "TIME", "ACTOR", "FACT", "OBJECT", "REASON", "CHANGED")
 	})
@@ -27,7 +27,9 @@ func (c *client) showRevisions(ctx context.Context, params url.Values, f *histor
 			head() // before anything happens: one sees that it waits
 		}
 	}
-	return c.watchLines(ctx, "history", params, opened, func(line []byte) error {
+	some := false
+	whole, err := c.watchLines(ctx, "history", params, opened, func(line []byte) error {
+		some = true
 		if f.output != "table" {
 			return writeLine(out, f.output, line)
 		}
@@ -38,6 +40,10 @@ func (c *client) showRevisions(ctx context.Context, params url.Values, f *histor
 		head()
 		return writeRevision(out, l, f.full)
 	})
+	if whole && !some {
+		f.tellNone(notes)
+	}
+	return err
 }
 
 // writeLine prints one document of several: as it came, or as YAML.
@@ -59,7 +65,7 @@ func writeRevision(out io.Writer, l history.Line, full bool) error {
 	facts, reasons := factsOf(l.Events)
 	change := row{Revision: l.Revision}.change()
 	if full {
-		change = strings.TrimSpace("because of " + causeOf(l.Transaction) + "  " + l.Via)
+		change = strings.TrimSpace("because of " + causeOf(l.Transaction) + "  " + cut(l.Via, viaWidth))
 	} else {
 		facts = mainFact(l.Events)
 	}

@@ -59,11 +59,14 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			}
 			maps.Copy(params, whose)
 			if one == nil || f.follow {
-				return c.showRevisions(cmd.Context(), params, f, streams.Out)
+				return c.showRevisions(cmd.Context(), params, f, streams.Out, streams.ErrOut)
 			}
 			list, err := c.revisions(cmd.Context(), *one, params, f.limit, func([]history.Revision) bool { return false })
 			if err != nil {
 				return err
+			}
+			if len(list.Revisions) == 0 {
+				f.tellNone(streams.ErrOut)
 			}
 			switch {
 			case f.output != "table":
@@ -92,6 +95,16 @@ func (f *historyFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.full, "full", false, "Every revision with its cause, and every field that changed")
 	flags.IntVar(&f.limit, "limit", pageRevisions, "Only the newest revisions, this many; 0 is all")
 	completeChoices(cmd, "output", "table", "json", "yaml")
+}
+
+// tellNone says that the answer is empty: a table without a row may look like a
+// failure.
+func (f *historyFlags) tellNone(notes io.Writer) {
+	if f.field != "" {
+		fmt.Fprintf(notes, "nothing matches: no revision that was looked at changed %s; elements of lists go by their names, as in .spec.template.spec.containers[web].image\n", f.field)
+		return
+	}
+	fmt.Fprintln(notes, "nothing matches: no revision of what was asked for, in that time and by those filters")
 }
 
 // params is the question without whose history it is about.
@@ -139,7 +152,7 @@ func writeFullHistory(out io.Writer, list history.List) error {
 	fmt.Fprintln(table, "SEQ\tTIME\tACTOR\tFACT\tREASON\tCAUSE\tVIA")
 	for _, r := range list.Revisions {
 		fact, reason := factsOf(r.Events)
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Seq, r.Time.Local().Format(timeFormat), r.Actor, fact, reason, causeOf(r.Transaction), r.Via)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Seq, r.Time.Local().Format(timeFormat), r.Actor, fact, reason, causeOf(r.Transaction), cut(r.Via, viaWidth))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -24,7 +24,7 @@ var (
 type page struct{ strings.Builder }
 
 func (p *page) line(style lipgloss.Style, format string, args ...any) {
-	p.WriteString(style.Render(fmt.Sprintf(format, args...)))
+	p.WriteString(style.Render(visible(fmt.Sprintf(format, args...))))
 	p.WriteByte('\n')
 }
 

@@ -95,7 +95,7 @@ func writeConflicts(out io.Writer, conflicts []undo.Conflict) error {
 		if c.By != nil {
 			by = *c.By
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", nameOf(c.Object), field, old, now, by.Seq, by.Actor, by.Via)
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", nameOf(c.Object), field, old, now, by.Seq, by.Actor, cut(by.Via, viaWidth))
 	}
 	return table.Flush()
 }

@@ -69,16 +69,18 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	c.addFlags(root.PersistentFlags())
 	read := &manifests{}
 	cmdutil.BehaviorOnFatal(read.fatal)
+	shown := &screen{out: streams.Out}
 	headers := &genericclioptions.CommandHeaderRoundTripper{}
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		headers.ParseCommandHeaders(cmd, args)
+		shown.listen(cmd)
 		return errors.Join(misspelled(cmd, args), c.choose(), c.checkMoment(cmd), read.listen(cmd))
 	}
 	c.headers = func(next http.RoundTripper) http.RoundTripper {
 		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}
 	}
 	f := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c))
-	groups := append(ownGroups(c, f, streams), kubectlGroups(c, f, streams)...)
+	groups := append(ownGroups(c, f, streams, shown), kubectlGroups(c, f, streams)...)
 	groups.Add(root)
 	templates.ActsAsRootCommand(root, []string{"options"}, groups...)
 	addOthers(root, c, f, streams)

@@ -85,7 +85,7 @@ func (r row) change() string {
 	}
 	text := summary(r.Changes, most)
 	if r.Actor.Person() && r.Via != "" {
-		text = strings.TrimSpace(text + "  [" + r.Via + "]")
+		text = strings.TrimSpace(text + "  [" + cut(r.Via, viaWidth) + "]")
 	}
 	return text
 }

@@ -19,14 +19,14 @@ import (
 // isTerminal tells whether a person sits at both ends.
 func isTerminal(streams genericiooptions.IOStreams) bool {
 	in, okIn := streams.In.(*os.File)
-	out, okOut := streams.Out.(*os.File)
+	out, okOut := beneath(streams.Out).(*os.File)
 	return okIn && okOut && term.IsTerminal(in.Fd()) && term.IsTerminal(out.Fd())
 }
 
 // step goes through a span by keys.
 func step(ctx context.Context, span *replay.Span, when *condition.Condition, streams genericiooptions.IOStreams) error {
 	s := newStepper(ctx, span, when)
-	_, err := tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(streams.In), tea.WithOutput(streams.Out)).Run()
+	_, err := tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(streams.In), tea.WithOutput(beneath(streams.Out))).Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
 		return nil // it was interrupted, which is how one may leave
 	}

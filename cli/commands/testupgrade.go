@@ -139,14 +139,14 @@ func (c *client) download(ctx context.Context, path, from, to string) (first, la
 // writeUpgrade tells what the new version would do otherwise, a difference a
 // paragraph.
 func writeUpgrade(out io.Writer, r upgrade.Report) error {
-	fmt.Fprintf(out, "%d transactions (%s to %s) through %s and %s: ", r.Transactions, r.From, r.To, r.Running, visible(r.New))
+	fmt.Fprintf(out, "%d transactions (%s to %s) through %s and %s: ", r.Transactions, r.From, r.To, r.Running, r.New)
 	if len(r.Differences) == 0 {
 		_, err := fmt.Fprintln(out, "nothing would differ")
 		return err
 	}
 	fmt.Fprintf(out, "%d differ\n", len(r.Differences))
 	for _, d := range r.Differences {
-		fmt.Fprintf(out, "\n%s %s\n", d.Seq, visible(d.Object))
+		fmt.Fprintf(out, "\n%s %s\n", d.Seq, d.Object)
 		secret := strings.HasPrefix(d.Object, "secrets/")
 		tellFinding(out, "now", d.Running, secret)
 		tellFinding(out, "new", d.New, secret)
@@ -159,19 +159,19 @@ func tellFinding(out io.Writer, who string, found *upgrade.Finding, secret bool)
 	case found == nil:
 		fmt.Fprintf(out, "  %s: as recorded\n", who)
 	case found.What == upgrade.WhatFacts:
-		fmt.Fprintf(out, "  %s: would be recorded as %s\n", who, visible(found.Facts))
+		fmt.Fprintf(out, "  %s: would be recorded as %s\n", who, found.Facts)
 	case found.What == upgrade.WhatState:
 		fmt.Fprintf(out, "  %s: the state after it is another one\n", who)
 	case found.What == upgrade.WhatRefused:
-		fmt.Fprintf(out, "  %s: %s would be refused: %s\n", who, visible(found.Fact), visible(found.Refused))
+		fmt.Fprintf(out, "  %s: %s would be refused: %s\n", who, found.Fact, found.Refused)
 	default:
-		fmt.Fprintf(out, "  %s: %s would come out otherwise\n", who, visible(found.Fact))
+		fmt.Fprintf(out, "  %s: %s would come out otherwise\n", who, found.Fact)
 		for _, change := range found.Changes {
 			if secret && concealed(proto.Object{Resource: "secrets"}, change.Path) {
-				fmt.Fprintf(out, "       .%s\n", visible(change.Path))
+				fmt.Fprintf(out, "       .%s\n", change.Path)
 				continue
 			}
-			fmt.Fprintf(out, "       .%s: %s → %s\n", visible(change.Path), visible(shortened(change.Old)), visible(shortened(change.New)))
+			fmt.Fprintf(out, "       .%s: %s → %s\n", change.Path, shortened(change.Old), shortened(change.New))
 		}
 	}
 }

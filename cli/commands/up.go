@@ -26,7 +26,7 @@ type upOptions struct {
 	nodes                                             int
 	nodeGrace                                         time.Duration
 	detachPatience                                    time.Duration
-	epochSize, keep, archive                          string
+	epochSize, keep, archive, archiveCredentials      string
 	epochAge                                          time.Duration
 	detach, verbose                                   bool
 	made                                              fresh // by this start
@@ -68,7 +68,8 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.epochSize, "epoch-size", "", "How large an epoch of the log becomes before the next begins (default 8Gi)")
 	flags.DurationVar(&o.epochAge, "epoch-age", 0, "How old an epoch of the log becomes before the next begins; 0 is no matter")
 	flags.StringVar(&o.keep, "keep", "", "Archive epochs of the log that are older than this, and drop their streams: 90d, 36h; forever (default as before, at first forever)")
-	flags.StringVar(&o.archive, "archive", "", "Folder of archived epochs (default as before, at first archive in the data directory)")
+	flags.StringVar(&o.archive, "archive", "", "Place of archived epochs: a folder, or nats://HOST:PORT/BUCKET (default as before, at first archive in the data directory)")
+	flags.StringVar(&o.archiveCredentials, "archive-credentials", "", "File of NATS credentials for that bucket (default as before, at first none)")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
 	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
@@ -115,7 +116,7 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 	if err != nil {
 		return cluster.Config{}, err
 	}
-	kept := cluster.Keeping{For: cluster.KeepAll, Archive: o.archive}
+	kept := cluster.Keeping{For: cluster.KeepAll, Archive: o.archive, Credentials: o.archiveCredentials}
 	if o.keep != "forever" {
 		if kept.For, err = keepFor(o.keep); err != nil {
 			return cluster.Config{}, fmt.Errorf("--keep %w; or forever", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func newVerify(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Prove that the log is whole and the state follows from it",
 		Long: `Check the hash chain of every log, fold its events again from nothing, compare the result with the state, and compare
-every byte of the log's files with what was acknowledged. The first thing that is wrong is named, and the exit status is 1.
+every byte of the log's files with what was acknowledged; files of archived epochs are read to their ends. The first thing that is wrong is named, and the exit status is 1.
 With --at the state hash of that moment is shown as well: a sequence has the same one for ever.
 
 With --checkpoint a signed checkpoint is proved by a public key, and, where there is a cluster or a data directory to
@@ -72,6 +73,9 @@ func (o verifyOptions) run(ctx context.Context, c *client) error {
 	}
 	fmt.Fprintf(o.streams.Out, "The signature is good. %s signed at %s:\n         transaction %s of %s has the hash\n         chain %s\n         state %s\n",
 		signed.Origin, signed.Time.Local().Format(time.DateTime), signed.Seq, signed.Stream, signed.Hash, signed.State)
+	if signed.Audit > 0 {
+		fmt.Fprintf(o.streams.Out, "         message %s of %s has the hash\n         chain %s\n", signed.Audit, proto.StreamAudit, signed.AuditHash)
+	}
 	if o.dataDir == "" && !o.signatureOnly {
 		if err := c.reachable(); err != nil {
 			fmt.Fprintf(o.streams.Out, "It was compared with no log: %s\n", firstLine(err))
@@ -114,7 +118,7 @@ func (o verifyOptions) open() (signed checkpoint.Checkpoint, err error) {
 func (o verifyOptions) prove(ctx context.Context, c *client, p *proof) error {
 	var err error
 	if o.dataDir != "" {
-		err = cluster.VerifyData(ctx, o.dataDir, c.at, slog.New(slog.DiscardHandler), p.take)
+		err = cluster.VerifyData(ctx, o.dataDir, c.at, p.message(), slog.New(slog.DiscardHandler), p.take)
 	} else {
 		err = c.verify(ctx, p)
 	}
@@ -126,7 +130,7 @@ func (o verifyOptions) prove(ctx context.Context, c *client, p *proof) error {
 
 // verify shows what the server proves.
 func (c *client) verify(ctx context.Context, p *proof) error {
-	return c.askLines(ctx, "verify", nil, func(line []byte) error {
+	return c.askLines(ctx, "verify", url.Values{"audit": {p.message().String()}}, func(line []byte) error {
 		var v history.Verification
 		if err := json.Unmarshal(line, &v); err != nil {
 			return fmt.Errorf("read the progress: %w", err)
@@ -167,6 +171,36 @@ func (p *proof) take(v history.Verification) {
 	p.wrong = append(p.wrong, tellVerified(p.streams.Out, v)...)
 	if p.signed != nil && v.Result != nil && v.Stream == p.signed.Stream {
 		p.compare(v.Result)
+	}
+	if p.message() > 0 && v.Result != nil && v.Stream == proto.StreamAudit {
+		p.compareAudit(v.Result)
+	}
+}
+
+// message is the one of AUDIT that was signed; 0 is none.
+func (p *proof) message() proto.Seq {
+	if p.signed == nil {
+		return 0
+	}
+	return p.signed.Audit
+}
+
+// compareAudit finds the message that was signed in the audit, unless it ran out.
+func (p *proof) compareAudit(result *history.Result) {
+	what := ""
+	switch {
+	case result.At == p.message() && result.AtChain == p.signed.AuditHash.String():
+		fmt.Fprintf(p.streams.Out, "         as the checkpoint states at message %s\n", result.At)
+	case result.At == p.message():
+		what = fmt.Sprintf("message %s has the hash %s: the checkpoint was signed for another record of requests, or this one was written again", result.At, result.AtChain)
+	case result.Seq < p.message():
+		what = fmt.Sprintf("it ends at message %s, and the checkpoint states message %s: it was cut short, or is another cluster's", result.Seq, p.message())
+	case result.Problem == "":
+		fmt.Fprintf(p.streams.Out, "         message %s, which the checkpoint states, is not kept any more\n", p.message())
+	}
+	if what != "" {
+		fmt.Fprintf(p.streams.Out, "         WRONG: %s\n", what)
+		p.wrong = append(p.wrong, proto.StreamAudit+": "+what)
 	}
 }
 
@@ -211,6 +245,12 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 	}
 	if v.Result.Restored != "" {
 		fmt.Fprintf(out, "         restored from %s, not started yet: the log's files are written at the first start\n", v.Result.Restored)
+	}
+	if a := v.Result.Archived; a != nil {
+		fmt.Fprintf(out, "         %d archived epochs up to transaction %s: each file read to its end, linked with the others and with the log\n", a.Files, a.Last)
+		for _, other := range a.Others {
+			fmt.Fprintf(out, "         left alone, since it is none of this log: %s\n", other)
+		}
 	}
 	if v.Result.At != 0 {
 		fmt.Fprintf(out, "         state %s at sequence %d\n", v.Result.AtHash, v.Result.At)

@@ -150,7 +150,7 @@ func nodeLine(about proto.Object, node *history.Node) string {
 		line += " (" + reason + ")"
 	}
 	if node.Via != "" {
-		line += "  [" + node.Via + "]"
+		line += "  [" + cut(node.Via, viaWidth) + "]"
 	}
 	if node.TakesBack != 0 {
 		line += fmt.Sprintf("  (it takes back %d)", node.TakesBack)

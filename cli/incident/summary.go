@@ -21,7 +21,8 @@ type Summary struct {
 	// Differs is the first transaction after which the state is not what was
 	// recorded: this segno folds it otherwise than the one that made the file. 0 is
 	// none.
-	Differs proto.Seq
+	Differs  proto.Seq
+	Requests archive.AuditHeld
 }
 
 var nodes = proto.Resource{Name: "nodes"}
@@ -29,7 +30,7 @@ var nodes = proto.Resource{Name: "nodes"}
 // Summary says what the file holds.
 func (i *Incident) Summary() (Summary, error) {
 	truth := i.archive.Logs[proto.StreamEvents]
-	out := Summary{Header: i.archive.Header, Differs: i.archive.Differs, State: truth.StateHash().String()}
+	out := Summary{Header: i.archive.Header, Differs: i.archive.Differs, Requests: i.archive.Audit, State: truth.StateHash().String()}
 	if first := truth.First(); first > 0 {
 		out.Transactions = int(truth.Position().Seq + 1 - first)
 	}

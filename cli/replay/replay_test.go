@@ -371,3 +371,23 @@ func cpuTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// TestE9AProofSaysWhatASpanSays compares the two, with values and without.
+func TestE9AProofSaysWhatASpanSays(t *testing.T) {
+	whole := randomLog(t, 7, 90)
+	for _, secrets := range []bool{true, false} {
+		for _, from := range []proto.Seq{1, 2, 40, 90} {
+			proof, err := Prove(t.Context(), bytes.NewReader(exported(t, whole, from, 90, secrets)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := opened(t, whole, from, 90, secrets).Verdict(90)
+			if err != nil || proof.Verdict != want || proof.Redacted == secrets {
+				t.Errorf("from %s: %+v, want %+v (%v)", from, proof, want, err)
+			}
+		}
+	}
+	if _, err := Prove(t.Context(), bytes.NewReader(exported(t, whole, 91, 90, true)), nil); err == nil {
+		t.Error("nothing is proved of nothing")
+	}
+}

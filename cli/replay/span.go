@@ -15,6 +15,8 @@ import (
 	"segno/proto"
 )
 
+var errEmpty = errors.New("replay: there are no transactions in it")
+
 // Config says how a span is folded.
 type Config struct {
 	Table *events.Table // required
@@ -52,7 +54,7 @@ func Open(ctx context.Context, r io.Reader, cfg Config) (*Span, error) {
 	}
 	s.fold, s.start = s.archive.Logs[proto.StreamEvents], s.archive.Starts[proto.StreamEvents].Seq
 	if s.fold == nil || len(s.recorded) == 0 {
-		return nil, errors.Join(errors.New("replay: there are no transactions in it"), s.archive.Close())
+		return nil, errors.Join(errEmpty, s.archive.Close())
 	}
 	return s, nil
 }

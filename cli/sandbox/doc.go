@@ -16,6 +16,6 @@
 // the same start and the same steps give the same log, byte for byte.
 //
 // Start with sandbox.go; time.go is how time passes, door.go how a command is
-// decided, nodes.go the nodes, past.go what was before. fork.go is a sandbox with a name and a credential,
+// decided, nodes.go the nodes, seed.go what was before. fork.go is a sandbox with a name and a credential,
 // forks.go keeps several; whatif.go asks one question and throws it away.
 package sandbox

@@ -9,6 +9,7 @@ import (
 
 	"segno/cli/api"
 	"segno/cli/api/history"
+	"segno/proto"
 )
 
 // fork is a sandbox with a name, a door, and a clock that may run.
@@ -40,16 +41,31 @@ func (everyone) Authorize(context.Context, api.User, api.Target) (bool, string, 
 // comes from.
 func (f *fork) serveAPI(cfg ForksConfig) error {
 	handler, err := api.New(api.Config{
-		Table: f.table, Store: f.past, History: f.past, Exporter: f.logs, Finder: f.logs, Supposer: NewOracle(f.table, f.folds, cfg.Log),
+		Table: f.table, Store: f.logs, History: f.logs, Exporter: f.logs, Finder: f.logs,
+		Supposer:   since{point: f.point.Seq, before: NewOracle(f.table, cfg.Folds, cfg.Log), own: NewOracle(f.table, f.folds, cfg.Log)},
 		Authorizer: everyone{}, Version: cfg.Version, Log: cfg.Log, Now: f.Now,
 	})
 	f.handler = handler
 	return err
 }
 
+// since answers what-ifs of a fork: moments before it began are its parent's.
+type since struct {
+	point       proto.Seq
+	before, own *Oracle
+}
+
+// Suppose implements api.Supposer.
+func (s since) Suppose(ctx context.Context, asked api.Supposition) (history.WhatIf, error) {
+	if asked.Seq < s.point {
+		return s.before.Suppose(ctx, asked)
+	}
+	return s.own.Suppose(ctx, asked)
+}
+
 // door is where the fork is asked.
 func (f *fork) door() api.ForkDoor {
-	return api.ForkDoor{API: f.handler, Group: f.group}
+	return api.ForkDoor{API: f.handler, Group: f.group, Log: f.logs, At: f.point.Seq, Now: f.Now()}
 }
 
 // show is the fork as people see it; called with the lock of Forks held.

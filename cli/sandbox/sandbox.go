@@ -38,7 +38,6 @@ type Sandbox struct {
 	clock clock
 	folds map[string]*projections.Projection
 	logs  *logs.Logs
-	past  *past
 
 	count atomic.Int32 // of the nodes
 

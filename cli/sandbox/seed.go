@@ -23,7 +23,8 @@ const (
 	leaseWindow = 1024
 )
 
-// Source is what a sandbox begins from: logs, which are only read, and a moment.
+// Source is what a sandbox begins from: logs, which are only read, and a moment. Up
+// to there its own past is theirs.
 type Source struct {
 	Table *events.Table
 	Folds map[string]*projections.Projection // by stream; EVENTS is needed
@@ -34,7 +35,7 @@ type Source struct {
 // open makes the logs of a sandbox, filled with what was there then, and the
 // doors to them.
 func (s *Sandbox) open(ctx context.Context, from Source) error {
-	all, points := map[string]logs.Log{}, map[string]proto.Seq{}
+	all := map[string]logs.Log{}
 	for _, stream := range streams {
 		window := 0
 		if stream == proto.StreamLeases {
@@ -51,15 +52,11 @@ func (s *Sandbox) open(ctx context.Context, from Source) error {
 		if err := fill(ctx, fold, from, stream); err != nil {
 			return fmt.Errorf("begin the log %s of a sandbox: %w", stream, err)
 		}
-		points[stream] = fold.Position().Seq
 		d := &door{table: from.Table, fold: fold, causes: s.folds[proto.StreamEvents], clock: &s.clock}
-		all[stream] = logs.Log{Fold: fold, Submit: d.Submit}
+		all[stream] = logs.Log{Fold: fold, Submit: d.Submit, Parent: from.Folds[stream]}
 	}
 	var err error
-	if s.logs, err = logs.New(logs.Config{Name: "sandbox", Table: from.Table, Logs: all}); err != nil {
-		return err
-	}
-	s.past, err = newPast(s.logs, from, points)
+	s.logs, err = logs.New(logs.Config{Name: "sandbox", Now: s.clock.Now, Table: from.Table, Logs: all})
 	return err
 }
 

@@ -57,7 +57,7 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir, UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: setUp,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"let": scripting.Let, "await": scripting.Await, "forge": forge, "tamper": tamper},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"let": scripting.Let, "await": scripting.Await, "forge": forge, "tamper": tamper, "natsserver": natsServer},
 	})
 }
 

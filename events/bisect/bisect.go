@@ -12,12 +12,26 @@ import (
 
 // Log is the log as a search needs it. Sequences are its own.
 type Log interface {
-	// At is the state after a transaction.
-	At(seq proto.Seq) (events.View, error)
+	Past
+	Lists
 	// Events yields the transactions from and to, both included.
 	Events(ctx context.Context, from, to proto.Seq) iter.Seq2[*proto.Envelope, error]
 	// ChangedAt are the transactions behind after, up to upto, that changed an object.
 	ChangedAt(key proto.ObjectKey, after, upto proto.Seq) ([]proto.Seq, error)
+}
+
+// Past is what of a log tells how an object was before and after a transaction.
+type Past interface {
+	// At is the state after a transaction.
+	At(seq proto.Seq) (events.View, error)
+}
+
+// Lists is what of a log tells of many objects at once.
+type Lists interface {
+	// PassBy shows the versions of a resource's objects from after up to upto, both
+	// included: of each object what stood after the transaction after, then what
+	// came, oldest first. Each visitor belongs to one goroutine of several.
+	PassBy(ctx context.Context, resource proto.Resource, namespace string, after, upto proto.Seq, visitor func() func(*events.Sighting) error) error
 	// Versions are the newest versions of a resource's objects as of a sequence, in
 	// key order, deletions included; among, unless it is nil, are the only ones asked
 	// about.
@@ -41,7 +55,7 @@ type Method string
 const (
 	ByRevisions Method = "revisions" // at every change of the objects that it names: exact
 	ByHalves    Method = "binary"    // by halves, as if it became true once
-	ByScan      Method = "scan"      // at every transaction that may matter: exact
+	ByScan      Method = "scan"      // at every transaction, or every version of an object, that may matter: exact
 )
 
 // Answer is what a search found.
@@ -54,7 +68,7 @@ type Answer struct {
 	// Found is the transaction at which it became so, 0 when it did not.
 	Found  proto.Seq
 	Event  int // the event of it that the condition is true of; -1 when it is about states
-	Looked int // how often the condition was evaluated
+	Looked int // how often the condition, or what it says of one object, was looked at
 }
 
 // ErrStopped says that an event cannot stop being true.
@@ -85,6 +99,9 @@ func (f *finder) find(ctx context.Context) error {
 		return f.scanEvents(ctx)
 	case f.depends.Constant():
 		return f.revisions(ctx)
+	}
+	if done, err := f.tallied(ctx); done || err != nil {
+		return err
 	}
 	now, err := newStanding(ctx, f.log, f.depends, f.search.From-1)
 	if err != nil {

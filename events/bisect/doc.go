@@ -7,11 +7,13 @@
 // What never happens here: a write, a clock reading, or a guess that is not
 // told: Answer.Method says what an answer rests on.
 //
-// Three ways lead there. A condition on objects that are named by constants is
+// Four ways lead there. A condition on objects that are named by constants is
 // looked at where one of them changed: exact, whatever the length of the log.
-// Another condition on states that is false at the beginning and true at the end is
+// One that only counts objects by what is true of each alone, as exists, all and
+// filter().size() do, is looked at version by version, in one pass over all of them:
+// exact, too. Another condition on states that is false at the beginning and true at the end is
 // searched by halves, as if it became true once. All others, and those about events,
 // are looked at transaction by transaction.
 //
-// Start with bisect.go; standing.go holds the lists of objects that halves need.
+// Start with bisect.go; tally.go counts, standing.go holds the lists of objects that halves need.
 package bisect

@@ -63,11 +63,6 @@ func (f *finder) scanEvents(ctx context.Context) error {
 	return nil
 }
 
-// Past is what of a log tells how an object was before and after a transaction.
-type Past interface {
-	At(seq proto.Seq) (events.View, error)
-}
-
 // FirstEvent is the first event of a transaction that a condition on events is
 // true of, -1 when it is true of none. Objects are as they were before and after
 // the transaction.

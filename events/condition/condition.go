@@ -124,7 +124,8 @@ func (c *Condition) Depends() Depends { return c.depends }
 // to make it so; what is nil for an expression that does not depend on it. The
 // error is a *Flaw when the expression is to blame.
 func (c *Condition) Holds(ctx context.Context, state State, what *Occurrence) (bool, error) {
-	m := &moment{c: c, state: state, what: what, ended: func() error { return context.Cause(ctx) }}
+	m := c.momentOf(ctx, state)
+	m.what = what
 	value, _, err := c.program.ContextEval(ctx, m)
 	switch {
 	case m.err != nil:

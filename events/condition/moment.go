@@ -1,6 +1,7 @@
 package condition
 
 import (
+	"context"
 	"reflect"
 
 	"github.com/google/cel-go/cel"
@@ -21,6 +22,10 @@ type moment struct {
 	cost  int
 	ended func() error // tells when nobody waits any more
 	err   error        // the first that reading the state, or its cost, ended with
+}
+
+func (c *Condition) momentOf(ctx context.Context, state State) *moment {
+	return &moment{c: c, state: state, ended: func() error { return context.Cause(ctx) }}
 }
 
 // ResolveName implements cel.Activation.

@@ -41,8 +41,12 @@ type rewriting struct {
 	flaw *Flaw
 }
 
+func newRewriting(c *Condition, tree *ast.AST) rewriting {
+	return rewriting{c: c, tree: tree, fac: ast.NewExprFactory(), next: ast.MaxID(tree) + 1}
+}
+
 func (c *Condition) rewrite(tree *ast.AST) error {
-	r := &rewriting{c: c, tree: tree, fac: ast.NewExprFactory(), next: ast.MaxID(tree) + 1}
+	r := newRewriting(c, tree)
 	r.visit(tree.Expr())
 	r.truth(tree.Expr())
 	if r.flaw != nil {

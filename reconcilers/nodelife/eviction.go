@@ -28,7 +28,7 @@ func (l *look) evict() error {
 		return nil
 	}
 	held := false
-	var evictions []events.Action
+	var evictions, silenced []events.Action
 	for _, pod := range l.pods {
 		if pod.DeletionTimestamp != nil || podstate.Finished(pod) {
 			continue
@@ -39,6 +39,9 @@ func (l *look) evict() error {
 		case l.at.Before(due):
 			l.decision.Look(due.Sub(l.at))
 		case cause.Key == corev1.TaintNodeNotReady || cause.Key == corev1.TaintNodeUnreachable:
+			if l.told {
+				continue // in the next look, which knows the transaction that it follows from
+			}
 			anyone, err := l.anyReady()
 			if err != nil {
 				return err
@@ -47,7 +50,7 @@ func (l *look) evict() error {
 				held = true
 				continue
 			}
-			evictions = append(evictions, l.eviction(pod)...)
+			silenced = append(silenced, l.eviction(pod)...)
 		default:
 			evictions = append(evictions, l.eviction(pod)...)
 		}
@@ -56,6 +59,22 @@ func (l *look) evict() error {
 		l.decision.Look(holdOn)
 	}
 	l.decision.Do("TaintEviction", evictions...)
+	return l.endSilenced(silenced)
+}
+
+// endSilenced ends pods because their node is not ready. That follows from what
+// said so, whatever made this look: somebody may have touched the node since.
+func (l *look) endSilenced(evictions []events.Action) error {
+	if len(evictions) == 0 {
+		return nil
+	}
+	key := reconcilers.Nodes.Key("", l.node.Name)
+	said, err := events.StatusSeq(l.view, key)
+	if err != nil {
+		return fmt.Errorf("read when %s became unready: %w", key, err)
+	}
+	l.decision.Do("TaintEviction", evictions...)
+	l.decision.Commands[len(l.decision.Commands)-1].Cause.Seq = said
 	return nil
 }
 

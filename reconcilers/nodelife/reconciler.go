@@ -91,6 +91,7 @@ type look struct {
 	at       time.Time
 	node     *corev1.Node
 	pods     []*corev1.Pod
+	told     bool // this look says something new of the node: the next one, which follows, sees what
 	decision reconcilers.Decision
 }
 

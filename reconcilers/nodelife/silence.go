@@ -151,6 +151,7 @@ func (l *look) write(node *corev1.Node, reason string) {
 	var actions []events.Action
 	statusChanged := !slices.Equal(node.Status.Conditions, l.node.Status.Conditions)
 	if statusChanged {
+		l.told = true
 		actions = append(actions, events.Update{Key: key, Subresource: events.SubStatus, Object: node})
 	}
 	if !sameWanted(node, l.node) {

@@ -13,7 +13,7 @@ type Bisection struct {
 	To      proto.Seq `json:"to"`
 	Method  string    `json:"method"` // revisions, binary or scan
 	Exact   bool      `json:"exact"`  // nothing was assumed
-	Looked  int       `json:"looked"` // how often the condition was evaluated
+	Looked  int       `json:"looked"` // how often the condition, or what it says of one object, was looked at
 	// Already tells that it was so before From; Ended is the first transaction
 	// after which it was not any more.
 	Already bool      `json:"already,omitempty"`

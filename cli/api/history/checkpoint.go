@@ -20,6 +20,9 @@ type Checkpoint struct {
 	Hash   string    `json:"hash,omitempty"`      // of the chain
 	State  string    `json:"stateHash,omitempty"` // of all objects after it
 	Stream string    `json:"stream,omitempty"`
-	Note   string    `json:"note"`
-	Wrong  string    `json:"wrong,omitempty"`
+	// Audit is the newest message of the record of requests by then, and its hash.
+	Audit     proto.Seq `json:"audit,omitempty"`
+	AuditHash string    `json:"auditHash,omitempty"`
+	Note      string    `json:"note"`
+	Wrong     string    `json:"wrong,omitempty"`
 }

@@ -31,19 +31,19 @@ func (l *Logs) Export(ctx context.Context, w io.Writer, span api.Span) error {
 // transaction since belongs to it.
 func (l *Logs) until(span api.Span) (time.Time, error) {
 	now := l.now()
-	switch newest := l.logs[proto.StreamEvents].Fold.Position().Seq; {
+	switch newest := l.lines[proto.StreamEvents].Position().Seq; {
 	case !span.Until.IsZero() && span.Until.Before(now):
 		return span.Until, nil
 	case span.To == newest:
 		return now, nil
 	}
-	return l.logs[proto.StreamEvents].Fold.TimeOf(span.To)
+	return l.lines[proto.StreamEvents].TimeOf(span.To)
 }
 
 // spans are the transactions of EVENTS, the notes of the same time, and the
 // leases as they were at its end: their past is not kept.
 func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) {
-	truth := l.logs[proto.StreamEvents].Fold
+	truth := l.lines[proto.StreamEvents]
 	from = max(from, truth.First())
 	spans := []archive.Span{{Stream: proto.StreamEvents, Fold: truth, From: from, To: to}}
 	var start time.Time
@@ -54,8 +54,8 @@ func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) 
 		}
 	}
 	for _, stream := range []string{proto.StreamNotes, proto.StreamLeases} {
-		fold := l.logs[stream].Fold
-		if fold == nil {
+		fold := l.lines[stream]
+		if fold.Projection == nil {
 			continue
 		}
 		last, err := fold.SeqAt(end)
@@ -79,9 +79,16 @@ func (l *Logs) spans(from, to proto.Seq, end time.Time) ([]archive.Span, error) 
 // from the end of those that are kept, which moves on meanwhile.
 const leasesKept = 256
 
-// Backup writes all logs, with files beside them. The small logs come first: what
+// Beside is what lies in a backup beside the logs.
+type Beside struct {
+	Keys  bool // are among the files
+	Files []archive.File
+	Audit *archive.Audit
+}
+
+// Backup writes all logs, and what lies beside them. The small logs come first: what
 // caused them lies before the end of EVENTS, which is looked at last.
-func (l *Logs) Backup(ctx context.Context, w io.Writer, keys bool, files []archive.File) error {
+func (l *Logs) Backup(ctx context.Context, w io.Writer, beside Beside) error {
 	var spans []archive.Span
 	for _, stream := range []string{proto.StreamLeases, proto.StreamNotes, proto.StreamEvents} {
 		fold := l.logs[stream].Fold
@@ -93,6 +100,6 @@ func (l *Logs) Backup(ctx context.Context, w io.Writer, keys bool, files []archi
 	}
 	return status(archive.Write(ctx, w, archive.Config{
 		Cluster: l.name, Made: l.now(), Until: l.now(), Table: l.table, Spans: spans,
-		Secrets: true, Redacted: l.redacted, Backup: true, Keys: keys, Files: files,
+		Secrets: true, Redacted: l.redacted, Backup: true, Keys: beside.Keys, Files: beside.Files, Audit: beside.Audit,
 	}))
 }

@@ -20,7 +20,7 @@ var (
 
 // Effects implements api.Causes.
 func (l *Logs) Effects(_ context.Context, seq proto.Seq) ([]proto.Seq, error) {
-	found, err := l.logs[proto.StreamEvents].Fold.Effects(seq)
+	found, err := l.lines[proto.StreamEvents].Effects(seq)
 	return found, status(err)
 }
 
@@ -39,8 +39,8 @@ func (l *Logs) Revisions(_ context.Context, kind *events.Kind, key proto.ObjectK
 
 // Envelope implements api.History.
 func (l *Logs) Envelope(_ context.Context, stream string, seq proto.Seq) (*proto.Envelope, error) {
-	fold := l.logs[stream].Fold
-	if fold == nil {
+	fold := l.lines[stream]
+	if fold.Projection == nil {
 		return nil, fmt.Errorf("read transaction %s of %s: there is no such log", seq, stream)
 	}
 	env, err := fold.Envelope(seq)
@@ -52,8 +52,8 @@ func (l *Logs) Envelope(_ context.Context, stream string, seq proto.Seq) (*proto
 
 // Events implements api.History.
 func (l *Logs) Events(ctx context.Context, stream string, from proto.Seq, follow bool) iter.Seq2[*proto.Envelope, error] {
-	return onward(ctx, l.logs[stream].Fold, span{stream: stream, from: from, to: projections.Newest, follow: follow},
-		func(fold *projections.Projection, from, to proto.Seq) iter.Seq2[*proto.Envelope, error] {
+	return onward(ctx, l.lines[stream], span{stream: stream, from: from, to: projections.Newest, follow: follow},
+		func(fold lineage, from, to proto.Seq) iter.Seq2[*proto.Envelope, error] {
 			return fold.Events(ctx, from, to)
 		})
 }
@@ -71,7 +71,7 @@ func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Ver
 			report(last)
 		})
 		if err == nil && at > 0 && stream == proto.StreamEvents {
-			err = log.then(result, at)
+			err = l.then(result, at)
 		}
 		if err != nil {
 			return fmt.Errorf("verify %s: %w", stream, err)
@@ -82,9 +82,9 @@ func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Ver
 	return nil
 }
 
-// then adds what the log was at a moment.
-func (log Log) then(result *history.Result, at proto.Seq) error {
-	position, state, err := log.Fold.PositionAt(at)
+// then adds what EVENTS was at a moment.
+func (l *Logs) then(result *history.Result, at proto.Seq) error {
+	position, state, err := l.lines[proto.StreamEvents].PositionAt(at)
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,6 @@ func (log Log) verify(ctx context.Context, progress func(done, total int)) (*his
 		return result, nil
 	}
 	files, err := log.Files(ctx, progress)
-	result.Records, result.Restored, result.Problem = files.Records, files.Restored, files.Problem
+	result.Records, result.Restored, result.Archived, result.Problem = files.Records, files.Restored, files.Archived, files.Problem
 	return result, err
 }

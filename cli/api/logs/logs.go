@@ -9,7 +9,8 @@
 // one log used in another: a moment named by a sequence of EVENTS is found in
 // the other logs by its clock time.
 //
-// Start with this file; history.go is the past.
+// Start with this file; history.go is the past, lineage.go how the past of a log that
+// goes on from another one is read.
 package logs
 
 import (
@@ -21,6 +22,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"segno/cli/api"
+	"segno/cli/api/history"
 	"segno/events"
 	"segno/projections"
 	"segno/proto"
@@ -30,15 +32,20 @@ import (
 type Log struct {
 	Fold   *projections.Projection
 	Submit func(ctx context.Context, cmd events.Command) (events.Outcome, error)
-	// Files compares the log's files with the fold; nil is no files.
+	// Files compares the log's files, and those of what was archived of it, with the
+	// fold; nil is no files.
 	Files func(ctx context.Context, progress func(done, total int)) (Files, error)
+	// Parent is the log that this one goes on from, as a fork does: what is asked of
+	// the time before Fold begins is asked of it. It is only read; nil is none.
+	Parent *projections.Projection
 }
 
 // Files is what was found of a log's files.
 type Files struct {
-	Records  int    // that are what they must be
-	Restored string // backup that they are still to be written of; "" when they are
-	Problem  string // what is wrong with the first that is not; "" when all is well
+	Records  int               // that are what they must be
+	Restored string            // backup that they are still to be written of; "" when they are
+	Archived *history.Archived // nil where nothing was archived
+	Problem  string            // what is wrong with the first that is not; "" when all is well
 }
 
 // Config names the logs of a cluster by their stream. EVENTS is needed.
@@ -59,6 +66,7 @@ type Logs struct {
 	now      func() time.Time
 	table    *events.Table
 	logs     map[string]Log
+	lines    map[string]lineage // by stream, each as far back as it can be read
 }
 
 var _ api.Store = (*Logs)(nil)
@@ -79,10 +87,14 @@ func New(cfg Config) (*Logs, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Logs{name: cfg.Name, redacted: cfg.Redacted, now: cfg.Now, table: cfg.Table, logs: cfg.Logs}, nil
+	lines := make(map[string]lineage, len(cfg.Logs))
+	for stream, log := range cfg.Logs {
+		lines[stream] = newLineage(log)
+	}
+	return &Logs{name: cfg.Name, redacted: cfg.Redacted, now: cfg.Now, table: cfg.Table, logs: cfg.Logs, lines: lines}, nil
 }
 
-func (l *Logs) of(kind *events.Kind) *projections.Projection { return l.logs[kind.Stream].Fold }
+func (l *Logs) of(kind *events.Kind) lineage { return l.lines[kind.Stream] }
 
 // Submit implements api.Store: the command's target says which log it is for.
 func (l *Logs) Submit(ctx context.Context, cmd events.Command) (events.Outcome, error) {
@@ -129,7 +141,7 @@ func (l *Logs) At(_ context.Context, kind *events.Kind, seq proto.Seq) (events.V
 
 // Resolve implements api.Store.
 func (l *Logs) Resolve(_ context.Context, kind *events.Kind, moment api.Moment) (proto.Seq, time.Time, error) {
-	truth := l.logs[proto.StreamEvents].Fold
+	truth := l.lines[proto.StreamEvents]
 	if err := notBefore(truth, moment); err != nil {
 		return 0, moment.Time, err
 	}
@@ -152,7 +164,7 @@ func (l *Logs) Resolve(_ context.Context, kind *events.Kind, moment api.Moment) 
 
 // notBefore refuses a moment before the state that a log begins with, when that is
 // not the empty one: what was then, only the log tells that this is a part of.
-func notBefore(truth *projections.Projection, moment api.Moment) error {
+func notBefore(truth lineage, moment api.Moment) error {
 	first := truth.First()
 	if first <= 1 {
 		return nil
@@ -189,7 +201,7 @@ func (f feed) Object(record *events.Record) (events.Object, error) { return f.fo
 
 // Follow implements api.Store.
 func (l *Logs) Follow(kind *events.Kind, after proto.Seq) (api.Feed, error) {
-	fold := l.of(kind)
+	fold := l.of(kind).Projection
 	sub, err := fold.Subscribe(after, projections.Filter{Resources: []proto.Resource{kind.Resource}, Objects: true})
 	if err != nil {
 		return nil, status(err)

@@ -19,8 +19,8 @@ var (
 
 // First implements api.Past.
 func (l *Logs) First(stream string) proto.Seq {
-	fold := l.logs[stream].Fold
-	if fold == nil {
+	fold := l.lines[stream]
+	if fold.Projection == nil {
 		return 0
 	}
 	return max(fold.First(), 1)
@@ -28,8 +28,8 @@ func (l *Logs) First(stream string) proto.Seq {
 
 // Changes implements api.Past.
 func (l *Logs) Changes(ctx context.Context, stream string, from, to proto.Seq, follow bool, wanted api.Wanted) iter.Seq2[history.Step, error] {
-	steps := onward(ctx, l.logs[stream].Fold, span{stream: stream, from: from, to: to, follow: follow},
-		func(fold *projections.Projection, from, to proto.Seq) iter.Seq2[projections.Step, error] {
+	steps := onward(ctx, l.lines[stream], span{stream: stream, from: from, to: to, follow: follow},
+		func(fold lineage, from, to proto.Seq) iter.Seq2[projections.Step, error] {
 			return fold.Changes(ctx, from, to, projections.Wanted(wanted))
 		})
 	return func(yield func(history.Step, error) bool) {
@@ -45,8 +45,8 @@ func (l *Logs) Changes(ctx context.Context, stream string, from, to proto.Seq, f
 // Between implements api.Past.
 func (l *Logs) Between(ctx context.Context, stream string, from, to proto.Seq, wanted api.Wanted) iter.Seq2[history.Difference, error] {
 	return func(yield func(history.Difference, error) bool) {
-		fold := l.logs[stream].Fold
-		if fold == nil {
+		fold := l.lines[stream]
+		if fold.Projection == nil {
 			yield(history.Difference{}, noLog(stream))
 			return
 		}
@@ -78,10 +78,10 @@ type span struct {
 
 // onward reads a span of a log, in turns of what there is by then. The last thing
 // it yields may be an error.
-func onward[T any](ctx context.Context, fold *projections.Projection, s span, read func(fold *projections.Projection, from, to proto.Seq) iter.Seq2[T, error]) iter.Seq2[T, error] {
+func onward[T any](ctx context.Context, fold lineage, s span, read func(fold lineage, from, to proto.Seq) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		if fold == nil {
+		if fold.Projection == nil {
 			yield(none, noLog(s.stream))
 			return
 		}

@@ -12,6 +12,11 @@ type whole struct {
 	views map[string]events.View // by stream
 }
 
+var (
+	_ events.View  = whole{}
+	_ events.Dated = whole{}
+)
+
 // Whole is the newest state of all logs in one view.
 func (l *Logs) Whole() events.View {
 	v := whole{table: l.table, views: make(map[string]events.View, len(l.logs))}
@@ -37,4 +42,9 @@ func (v whole) Get(key proto.ObjectKey) (events.Object, error) { return v.of(key
 // List implements events.View.
 func (v whole) List(query events.Query) (events.Page, error) {
 	return v.of(query.Resource).List(query)
+}
+
+// StatusSeq implements events.Dated.
+func (v whole) StatusSeq(key proto.ObjectKey) (proto.Seq, error) {
+	return events.StatusSeq(v.of(key.Resource), key)
 }

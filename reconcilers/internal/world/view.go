@@ -15,7 +15,10 @@ type View struct {
 	stream string
 }
 
-var _ events.View = (*View)(nil)
+var (
+	_ events.View  = (*View)(nil)
+	_ events.Dated = (*View)(nil)
+)
 
 // View answers the world as it is; its Seq is that of the EVENTS log.
 func (w *World) View() events.View {
@@ -33,6 +36,14 @@ func (v *View) Get(key proto.ObjectKey) (events.Object, error) {
 		return obj, nil
 	}
 	return nil, nil
+}
+
+// StatusSeq is the transaction that last wrote an object's status.
+func (v *View) StatusSeq(key proto.ObjectKey) (proto.Seq, error) {
+	if rec, ok := v.state.records[key]; ok && !rec.Deleted {
+		return rec.StatusSeq, nil
+	}
+	return 0, nil
 }
 
 // List answers the objects that match. It knows no pages.

@@ -26,6 +26,8 @@ type Span struct {
 	From Moment `json:"from"`
 	To   Moment `json:"to"`
 	Gaps []Gap  `json:"gaps,omitempty"`
+	// Fork tells that To is the fork of that name, and From the cluster as it is.
+	Fork string `json:"fork,omitempty"`
 }
 
 // Sort says why something is not known.
