@@ -9,6 +9,6 @@
 // but elements of maps, so that a change costs what changed.
 //
 // Start with layout.go, which shows the table and the way of a packet through
-// it; element.go makes elements of a Service, plane.go keeps the kernel as it
+// it; element.go makes elements of a Service, plane.go and change.go keep the kernel as it
 // should be, flows.go ends flows.
 package nftables
