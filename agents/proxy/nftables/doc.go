@@ -5,10 +5,12 @@
 // UDP flows that lead nowhere.
 //
 // What never happens here: a change to a table that is not ours, a packet that
-// passes through this process, a chain or rule per Service: a Service is nothing
-// but elements of maps, so that a change costs what changed.
+// passes through this process, a chain or rule of a Service's own, unless it has
+// session affinity or source ranges: all else is elements of sets and maps, so
+// that a change costs what changed.
 //
 // Start with layout.go, which shows the table and the way of a packet through
-// it; element.go makes elements of a Service, plane.go keeps the kernel as it
-// should be, flows.go ends flows.
+// it; element.go makes elements of a Service, own.go the chains that a frontend
+// may have, plane.go and change.go keep the kernel as it should be, flows.go and
+// clients.go end what leads nowhere.
 package nftables

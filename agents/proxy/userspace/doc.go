@@ -12,6 +12,6 @@
 // client's own address at a backend, a buffer or goroutine of an idle Service
 // besides its listeners.
 //
-// Start with plane.go; front.go chooses a backend, tcp.go and udp.go copy,
+// Start with plane.go; port.go listens, front.go chooses a backend, tcp.go and udp.go copy,
 // local.go makes addresses this node's.
 package userspace

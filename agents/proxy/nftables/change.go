@@ -1,0 +1,140 @@
+package nftables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	nft "github.com/google/nftables"
+
+	"segno/agents/proxy"
+)
+
+// Set changes the elements of these Services, in one transaction; if that is
+// refused, in one each.
+func (p *Plane) Set(_ context.Context, changed []proxy.Rules) (proxy.Failures, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told == nil {
+		return nil, errors.New("nftables: nothing was synced yet")
+	}
+	touched, left := p.touched(changed), p.left(changed)
+	failures := proxy.Failures{}
+	if p.change(changed) != nil {
+		for i := range changed {
+			if err := p.change(changed[i : i+1]); err != nil {
+				failures[changed[i].Service] = err
+			}
+		}
+	}
+	return failures, errors.Join(p.endFlows(touched), p.forgetLeft(left))
+}
+
+// change brings the kernel from what these Services were to what they are.
+func (p *Plane) change(changed []proxy.Rules) error {
+	have, want, classes, pins := elements{}, elements{}, map[class]struct{}{}, map[netip.Addr]int{}
+	b := &batch{conn: p.conn}
+	for i := range changed {
+		before := p.told[changed[i].Service]
+		have.add(&before, map[class]struct{}{})
+		want.add(&changed[i], classes)
+		count(pins, &before, p.pods, -1)
+		count(pins, &changed[i], p.pods, 1)
+		p.chains(b, &before, &changed[i])
+	}
+	for a, more := range pins {
+		if p.hairpins[a] > 0 {
+			have[hairpin(a)] = ""
+		}
+		if p.hairpins[a]+more > 0 {
+			want[hairpin(a)] = ""
+		}
+	}
+	for c := range classes {
+		if _, known := p.classes[c]; !known {
+			for i := range p.layouts {
+				p.layouts[i].class(b, c)
+			}
+		}
+	}
+	b.apply(&p.layouts, have, want)
+	if b.flush(); b.err != nil {
+		return fmt.Errorf("change %d Services in the tables %s: %w", len(changed), p.cfg.Table, b.err)
+	}
+	p.changed(changed, classes, pins)
+	return nil
+}
+
+// changed notes what the kernel has now.
+func (p *Plane) changed(changed []proxy.Rules, classes map[class]struct{}, pins map[netip.Addr]int) {
+	for i := range changed {
+		if len(changed[i].Frontends) == 0 {
+			delete(p.told, changed[i].Service)
+		} else {
+			p.told[changed[i].Service] = changed[i]
+		}
+	}
+	for c := range classes {
+		p.classes[c] = struct{}{}
+	}
+	for a, more := range pins {
+		if p.hairpins[a] += more; p.hairpins[a] == 0 {
+			delete(p.hairpins, a)
+		}
+	}
+}
+
+// chains makes the chains that frontends have for themselves, and removes those
+// that are no more.
+func (p *Plane) chains(b *batch, before, after *proxy.Rules) {
+	was, is := map[own]*proxy.Frontend{}, map[own]struct{}{}
+	for i := range before.Frontends {
+		f := &before.Frontends[i]
+		ownOf(f, func(o own, _ func(*layout, *batch, string)) { was[o] = f })
+	}
+	for i := range after.Frontends {
+		f := &after.Frontends[i]
+		ownOf(f, func(o own, fill func(*layout, *batch, string)) {
+			is[o] = struct{}{}
+			if old := was[o]; old == nil || !old.Equal(f) {
+				p.make(b, o, fill)
+			}
+		})
+	}
+	for o := range was {
+		if _, still := is[o]; !still {
+			l := &p.layouts[o.family]
+			b.remove(l.sets[o.of], o.element())
+			p.conn.DelChain(&nft.Chain{Name: o.chain(), Table: l.table})
+		}
+	}
+}
+
+// count counts the frontends that lead to each backend on this node.
+func count(pins map[netip.Addr]int, rules *proxy.Rules, pods []netip.Prefix, by int) {
+	for i := range rules.Frontends {
+		for _, b := range rules.Frontends[i].Inside.Backends {
+			a := b.Address.Addr()
+			if b.Local || slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Contains(a) }) {
+				pins[a] += by
+			}
+		}
+	}
+}
+
+func hairpin(a netip.Addr) element {
+	return element{uint8(of(a)), hairpins, string(slices.Concat(bytesOf(a), bytesOf(a)))}
+}
+
+// podsOf are the ranges of a family.
+func podsOf(all []netip.Prefix, family int) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range all {
+		if of(p.Addr()) == family {
+			out = append(out, p)
+		}
+	}
+	return out
+}
