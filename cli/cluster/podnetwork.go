@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,7 +20,7 @@ import (
 // come from: as asked, else the usual one, else one that this machine has free.
 func (c *Cluster) choosePodNetwork(ctx context.Context) error {
 	current := c.View()
-	kept, set, err := kinds.PodNetwork(current)
+	kept, set, err := kinds.PodNetworks(current)
 	if err != nil {
 		return err
 	}
@@ -29,7 +30,7 @@ func (c *Cluster) choosePodNetwork(ctx context.Context) error {
 	}
 	choice := podNetworkChoice{kept: kept, fixed: set || len(nodes.Items) > 0}
 	if c.cfg.PodNetwork != "" {
-		if choice.asked, err = kinds.ParsePodNetwork(c.cfg.PodNetwork); err != nil {
+		if choice.asked, err = kinds.ParsePodNetworks(c.cfg.PodNetwork); err != nil {
 			return fmt.Errorf("--pod-network-cidr: %w", err)
 		}
 	}
@@ -39,7 +40,7 @@ func (c *Cluster) choosePodNetwork(ctx context.Context) error {
 		}
 	}
 	chosen, err := choice.decide()
-	if err != nil || chosen == kept {
+	if err != nil || slices.Equal(chosen, kept) {
 		return err
 	}
 	return c.keepPodNetwork(ctx, chosen)
@@ -50,7 +51,7 @@ func (c *Cluster) bridges() bool {
 	return slices.ContainsFunc(c.nodes, func(n *node) bool { _, real := n.network.(*network.Bridge); return real })
 }
 
-func (c *Cluster) keepPodNetwork(ctx context.Context, chosen netip.Prefix) error {
+func (c *Cluster) keepPodNetwork(ctx context.Context, chosen []netip.Prefix) error {
 	key := proto.Resource{Name: "namespaces"}.Key("", metav1.NamespaceSystem)
 	system, found, err := events.GetAs[*corev1.Namespace](c.View(), key)
 	if err == nil && !found {
@@ -58,45 +59,56 @@ func (c *Cluster) keepPodNetwork(ctx context.Context, chosen netip.Prefix) error
 	}
 	if err == nil {
 		system = events.Copy(system)
-		metav1.SetMetaDataAnnotation(&system.ObjectMeta, kinds.PodNetworkAnnotation, chosen.String())
+		metav1.SetMetaDataAnnotation(&system.ObjectMeta, kinds.PodNetworkAnnotation, listed(chosen))
 		_, err = c.Submit(ctx, events.Command{
 			Actor: "system:network", Via: "bootstrap", Reason: "PodNetworkChosen", Action: events.Update{Key: key, Object: system},
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("keep the pod network %s: %w", chosen, err)
+		return fmt.Errorf("keep the pod network %s: %w", listed(chosen), err)
 	}
 	return nil
 }
 
 // podNetworkChoice is what a pod network is chosen by.
 type podNetworkChoice struct {
-	asked   netip.Prefix // by a person; invalid is none
-	kept    netip.Prefix // the cluster's so far
-	fixed   bool         // nodes may have parts of it already
+	asked   []netip.Prefix // by a person; none is no wish
+	kept    []netip.Prefix // the cluster's so far
+	fixed   bool           // nodes may have parts of it already
 	holders []network.Holder
 }
 
 // decide is pure.
-func (c podNetworkChoice) decide() (netip.Prefix, error) {
+func (c podNetworkChoice) decide() ([]netip.Prefix, error) {
 	switch {
-	case c.fixed && c.asked.IsValid() && c.asked != c.kept:
-		return c.kept, fmt.Errorf("--pod-network-cidr %s: this cluster's pod network is %s, and its nodes have parts of it; it can be chosen at a cluster's first start only", c.asked, c.kept)
+	case c.fixed && len(c.asked) > 0 && !slices.Equal(c.asked, c.kept):
+		return c.kept, fmt.Errorf("--pod-network-cidr %s: this cluster's pod network is %s, and its nodes have parts of it; it can be chosen at a cluster's first start only", listed(c.asked), listed(c.kept))
 	case c.fixed:
 		return c.kept, nil
-	case c.asked.IsValid():
-		if h, held := c.holder(c.asked); held {
-			return c.kept, fmt.Errorf("--pod-network-cidr %s: this machine has %s already", c.asked, h)
+	case len(c.asked) > 0:
+		for _, asked := range c.asked {
+			if h, held := c.holder(asked); held {
+				return c.kept, fmt.Errorf("--pod-network-cidr %s: this machine has %s already", asked, h)
+			}
 		}
 		return c.asked, nil
 	}
 	for candidate := range podNetworkCandidates {
 		if _, held := c.holder(candidate); !held {
-			return candidate, nil
+			return []netip.Prefix{candidate}, nil
 		}
 	}
-	h, _ := c.holder(c.kept)
-	return c.kept, fmt.Errorf("find a pod network: %s and all others that are tried are in use on this machine (the first by %s); say which is free with --pod-network-cidr", c.kept, h)
+	h, _ := c.holder(c.kept[0])
+	return c.kept, fmt.Errorf("find a pod network: %s and all others that are tried are in use on this machine (the first by %s); say which is free with --pod-network-cidr", listed(c.kept), h)
+}
+
+// listed writes networks as they are asked for.
+func listed(networks []netip.Prefix) string {
+	texts := make([]string, len(networks))
+	for i := range networks {
+		texts[i] = networks[i].String()
+	}
+	return strings.Join(texts, ",")
 }
 
 func (c podNetworkChoice) holder(of netip.Prefix) (network.Holder, bool) {

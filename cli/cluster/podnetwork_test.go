@@ -39,21 +39,25 @@ func TestN3PodNetworkIsOneThatIsFree(t *testing.T) {
 		"as asked":                         {asked: "10.3.0.0/16", want: "10.3.0.0/16", holders: []network.Holder{other}},
 		"asked for what is in use":         {asked: "10.244.0.0/16", holders: []network.Holder{other}, says: "ip link delete sg-0123456789"},
 		"asked for what an interface has":  {asked: "192.168.0.0/16", holders: []network.Holder{on("eth0", "192.168.1.7/24")}, says: "this machine has 192.168.1.7/24 on interface eth0 already"},
+		"both families":                    {asked: "10.3.0.0/16,fd00::/48", want: "10.3.0.0/16,fd00::/48", holders: []network.Holder{other}},
+		"one of them is in use":            {asked: "10.3.0.0/16,fd00::/48", holders: []network.Holder{on("eth0", "fd00::7/64")}, says: "fd00::/48: this machine has fd00::7/64"},
 		"it has one":                       {fixed: true, want: "10.244.0.0/16", holders: []network.Holder{other}},
 		"it has this one":                  {fixed: true, asked: "10.244.0.0/16", want: "10.244.0.0/16"},
 		"it has one and another is wanted": {fixed: true, asked: "10.3.0.0/16", says: "this cluster's pod network is 10.244.0.0/16"},
 		"nothing is free":                  {holders: []network.Holder{on("eth0", "10.1.2.3/8"), on("eth1", "172.16.0.1/12")}, says: "say which is free with --pod-network-cidr"},
 	} {
-		choice := podNetworkChoice{kept: usual, fixed: c.fixed, holders: c.holders}
+		choice := podNetworkChoice{kept: []netip.Prefix{usual}, fixed: c.fixed, holders: c.holders}
 		if c.asked != "" {
-			choice.asked = netip.MustParsePrefix(c.asked)
+			for one := range strings.SplitSeq(c.asked, ",") {
+				choice.asked = append(choice.asked, netip.MustParsePrefix(one))
+			}
 		}
 		got, err := choice.decide()
 		switch {
-		case c.says == "" && (err != nil || got.String() != c.want):
-			t.Errorf("%s: got %s, %v; want %s", name, got, err, c.want)
+		case c.says == "" && (err != nil || listed(got) != c.want):
+			t.Errorf("%s: got %s, %v; want %s", name, listed(got), err, c.want)
 		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
-			t.Errorf("%s: got %s, %v; want an error that says %q", name, got, err, c.says)
+			t.Errorf("%s: got %s, %v; want an error that says %q", name, listed(got), err, c.says)
 		}
 	}
 }

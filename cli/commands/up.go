@@ -60,7 +60,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.IntVar(&o.nodes, "nodes", 0, "Number of simulated nodes (default as many as before)")
 	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default the one of before, or its host name)")
 	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
-	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
+	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, or one of IPv4 and one of IPv6 with a comma between, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
 	o.pods.register(cmd)
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.StringVar(&o.auditKeep, "audit-keep", "", "How long it is kept who asked for what: 90d, 36h (default as before, at first 90d)")

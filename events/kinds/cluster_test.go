@@ -172,12 +172,31 @@ func TestN3PodCIDRsOfAnotherNetwork(t *testing.T) {
 	}
 }
 
+// TestN3PodCIDRsOfBothFamilies: a node has one of each, and one that goes gives
+// both back.
+func TestN3PodCIDRsOfBothFamilies(t *testing.T) {
+	c := newCluster(t)
+	c.create("{apiVersion: v1, kind: Namespace, metadata: {name: kube-system, annotations: {segno/pod-network-cidr: 'fd00:1::/48,10.3.0.0/16'}}}")
+	for i, want := range []string{"fd00:1::/64 10.3.0.0/24", "fd00:1:0:1::/64 10.3.1.0/24", "fd00:1:0:2::/64 10.3.2.0/24", "fd00:1:0:1::/64 10.3.1.0/24"} {
+		node := c.create(fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: n%d}}", i)).(*corev1.Node)
+		if got := strings.Join(node.Spec.PodCIDRs, " "); got != want || node.Spec.PodCIDR != node.Spec.PodCIDRs[0] {
+			t.Errorf("node %d has %s, want %s", i, got, want)
+		}
+		if i == 2 {
+			if _, err := c.do(events.Delete{Key: proto.Resource{Name: "nodes"}.Key("", "n1")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func TestN3PodNetworks(t *testing.T) {
 	for text, says := range map[string]string{
 		"10.244.0.0/16": "", "172.16.0.0/24": "", "": "want a network such as 10.244.0.0/16", "10.244.0.0": "want a network",
-		"10.244.1.0/16": "the network itself is 10.244.0.0/16", "10.0.0.0/25": "too small", "fd00::/48": "only IPv4", "10.0.0.0/8": "overlaps 10.96.0.0/16",
+		"10.244.1.0/16": "the network itself is 10.244.0.0/16", "10.0.0.0/25": "too small", "fd00::/48": "", "fd00::/65": "too small", "10.3.0.0/16,fd00::/48": "", "10.3.0.0/16,10.4.0.0/16": "two of one family", "10.3.0.0/16,": "want a network",
+		"fe80::/64": "cannot have addresses", "ff00::/8": "cannot have", "10.0.0.0/8": "overlaps 10.96.0.0/16",
 	} {
-		if _, err := kinds.ParsePodNetwork(text); (err == nil) != (says == "") || (err != nil && !strings.Contains(err.Error(), says)) {
+		if _, err := kinds.ParsePodNetworks(text); (err == nil) != (says == "") || (err != nil && !strings.Contains(err.Error(), says)) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,20 +24,41 @@ var DefaultPodNetwork = netip.MustParsePrefix("10.244.0.0/16")
 const (
 	defaultPodNetworks = 12 * 256
 	nodeBits           = 24 // of each node's network
+	nodeBits6          = 64
+	// mostNodes6 is where the networks of IPv6 are counted no further.
+	mostNodes6 = 1 << 24
 )
 
-// ParsePodNetwork reads a network that nodes can get theirs from.
-func ParsePodNetwork(text string) (netip.Prefix, error) {
+// ParsePodNetworks reads the networks that nodes can get theirs from: one, or
+// one of each family with a comma between them.
+func ParsePodNetworks(text string) (out []netip.Prefix, err error) {
+	for one := range strings.SplitSeq(text, ",") {
+		network, err := parsePodNetwork(one)
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range out {
+			if other.Addr().Is4() == network.Addr().Is4() {
+				return nil, fmt.Errorf("pod networks %s and %s: two of one family; want one, or one of IPv4 and one of IPv6", other, network)
+			}
+		}
+		out = append(out, network)
+	}
+	return out, nil
+}
+
+func parsePodNetwork(text string) (netip.Prefix, error) {
 	network, err := netip.ParsePrefix(text)
-	switch {
-	case err != nil:
+	if err != nil {
 		return network, fmt.Errorf("pod network %q: want a network such as %s: %w", text, DefaultPodNetwork, err)
-	case !network.Addr().Is4():
-		return network, fmt.Errorf("pod network %s: only IPv4 is supported", network)
+	}
+	switch bits := bitsOf(network); {
+	case network.Addr().Is4In6() || network.Addr().IsMulticast() || network.Addr().IsLinkLocalUnicast():
+		return network, fmt.Errorf("pod network %s: pods cannot have addresses of it", network)
 	case network != network.Masked():
 		return network, fmt.Errorf("pod network %s: the network itself is %s", network, network.Masked())
-	case network.Bits() > nodeBits:
-		return network, fmt.Errorf("pod network %s: too small, each node gets a /%d of it", network, nodeBits)
+	case network.Bits() > bits:
+		return network, fmt.Errorf("pod network %s: too small, each node gets a /%d of it", network, bits)
 	case network.Overlaps(serviceNetwork):
 		return network, fmt.Errorf("pod network %s: overlaps %s, where the addresses of Services are", network, serviceNetwork)
 	default:
@@ -44,37 +66,59 @@ func ParsePodNetwork(text string) (netip.Prefix, error) {
 	}
 }
 
-// PodNetwork is the cluster's; set is false while it is the default one.
-func PodNetwork(view events.View) (network netip.Prefix, set bool, err error) {
+// bitsOf is how long the networks of nodes are.
+func bitsOf(network netip.Prefix) int {
+	if network.Addr().Is4() {
+		return nodeBits
+	}
+	return nodeBits6
+}
+
+// PodNetworks are the cluster's; set is false while they are the default one.
+func PodNetworks(view events.View) (networks []netip.Prefix, set bool, err error) {
 	system, found, err := events.GetAs[*corev1.Namespace](view, proto.Resource{Name: "namespaces"}.Key("", metav1.NamespaceSystem))
 	if err != nil {
-		return network, false, fmt.Errorf("read the cluster's pod network: %w", err)
+		return nil, false, fmt.Errorf("read the cluster's pod network: %w", err)
 	}
 	if found {
-		if network, err = ParsePodNetwork(system.Annotations[PodNetworkAnnotation]); err == nil {
-			return network, true, nil
+		if networks, err = ParsePodNetworks(system.Annotations[PodNetworkAnnotation]); err == nil {
+			return networks, true, nil
 		}
 	}
-	return DefaultPodNetwork, false, nil // what somebody wrote there by mistake is as good as nothing
+	return []netip.Prefix{DefaultPodNetwork}, false, nil // what somebody wrote there by mistake is as good as nothing
 }
 
 // networks are consecutive ones, each of a node.
 type networks struct {
-	first netip.Addr
+	first netip.Prefix
 	size  int
 }
 
-func podNetworks(view events.View) (networks, error) {
-	network, set, err := PodNetwork(view)
+// podNetworks are those that nodes choose from, for each of the cluster's.
+func podNetworks(view events.View) ([]networks, error) {
+	all, set, err := PodNetworks(view)
 	if err != nil || !set {
-		return networks{DefaultPodNetwork.Addr(), defaultPodNetworks}, err
+		return []networks{{netip.PrefixFrom(DefaultPodNetwork.Addr(), nodeBits), defaultPodNetworks}}, err
 	}
-	return networks{network.Addr(), 1 << (nodeBits - network.Bits())}, nil
+	out := make([]networks, len(all))
+	for i, network := range all {
+		bits := bitsOf(network)
+		out[i] = networks{first: netip.PrefixFrom(network.Addr(), bits), size: mostNodes6}
+		if room := bits - network.Bits(); network.Addr().Is4() || room < 24 {
+			out[i].size = 1 << room
+		}
+	}
+	return out, nil
 }
 
 // at is the n-th network.
 func (all networks) at(n int) netip.Prefix {
-	bytes := all.first.As4()
-	binary.BigEndian.PutUint32(bytes[:], binary.BigEndian.Uint32(bytes[:])+uint32(n)<<(32-nodeBits))
-	return netip.PrefixFrom(netip.AddrFrom4(bytes), nodeBits)
+	bytes := all.first.Addr().AsSlice()
+	head, shift := bytes[:4], 32-nodeBits
+	if len(bytes) > 4 { // networks of IPv6 are counted in the second half of their 64 bits
+		head, shift = bytes[4:8], 0
+	}
+	binary.BigEndian.PutUint32(head, binary.BigEndian.Uint32(head)+uint32(n)<<shift)
+	address, _ := netip.AddrFromSlice(bytes)
+	return netip.PrefixFrom(address, all.first.Bits())
 }
