@@ -1,14 +1,19 @@
 // Package network gives the pods of one node their addresses and their
-// connection.
+// connection to each other, to other nodes' pods, and to the world.
 //
-// What comes in: the node's pod CIDR, and the process that holds a sandbox's
-// namespaces. What goes out: addresses, and links in the kernel.
+// What comes in: the node's pod CIDRs, the process that holds a sandbox's
+// namespaces, the ports of the node that lead to it, and who the other nodes
+// are. What goes out: addresses, and links, routes, neighbours and a table of
+// nftables in the kernel.
 //
-// What never happens here: a container, a route to another node, a rule for a
-// Service, a name lookup. The kernel is the memory: a restarted agent finds
-// its links by their names, and the addresses with the sandboxes.
+// What never happens here: a container, a rule for a Service, a name lookup, a
+// change to what others made. The kernel is the memory: a restarted agent finds
+// its links by their names, its routes by their mark, and the addresses with the
+// sandboxes.
 //
 // Start with pool.go, the addresses; bridge.go cables pods to a bridge,
-// simulated.go and hostonly.go stand in where there is nothing to cable;
-// holder.go says what a machine's networks are used for already.
+// simulated.go and hostonly.go stand in where there is nothing to cable.
+// peers.go plans the way to other nodes, routes.go and tunnel.go make it;
+// tables.go masquerades, hostport.go publishes; holder.go says what a machine's
+// networks are used for already.
 package network

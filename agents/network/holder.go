@@ -24,11 +24,14 @@ func (h Holder) String() string {
 	if h.Route {
 		what = fmt.Sprintf("the route to %s by interface %s", h.Prefix, h.Interface)
 	}
-	if h.Cluster != "" || bridgeOfOurs(h.Interface) { // older ones say only their names
+	if h.Ours() { // older ones say only their names
 		what += fmt.Sprintf(", the bridge of another segno cluster; if that is no more: ip link delete %s", h.Interface)
 	}
 	return what
 }
+
+// Ours tells whether a segno made it.
+func (h Holder) Ours() bool { return h.Cluster != "" || bridgeOfOurs(h.Interface) }
 
 // In tells whether pods of the network would not be reached, or something else
 // no longer. A route that leads to more than the network does no harm: the

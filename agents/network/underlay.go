@@ -44,12 +44,13 @@ func overhead(over netip.Addr) int {
 // leastMTU is what IPv6 needs.
 const leastMTU = 1280
 
-// podMTU is what pods may send so that it fits between nodes.
-func podMTU(backend Backend, address netip.Addr, link int) int {
+// PodMTU is what pods may send so that it fits between nodes; fits is false when
+// even the least does not.
+func PodMTU(backend Backend, address netip.Addr, link int) (mtu int, fits bool) {
 	if backend == VXLAN && usable(address) {
 		link -= overhead(address)
 	}
-	return max(link, leastMTU)
+	return max(link, leastMTU), link >= leastMTU
 }
 
 // Underlay is the link that has an address of this machine; false when none has.
@@ -87,7 +88,8 @@ func (b *Bridge) workOutMTU() (int, error) {
 			link = under.Attrs().MTU
 		}
 	}
-	return podMTU(b.cfg.Backend, b.cfg.Address, link), nil
+	mtu, _ := PodMTU(b.cfg.Backend, b.cfg.Address, link)
+	return mtu, nil
 }
 
 func familyOf(a netip.Addr) int {

@@ -74,7 +74,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 		return err
 	}
 	defer conn.Close()
-	agent, err := n.agent(conn, cfg.Pods.address(), cfg.Log)
+	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Log)
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func newDockerNode(ctx context.Context, cfg dockerNode) (n *node, trouble, err e
 	}
 	n.network, err = network.NewBridge(network.Config{
 		Name: network.NameFor(cfg.scope, string(cfg.name)), Cluster: cfg.scope,
-		Address: cfg.pods.address(), Backend: cfg.pods.Backend, Port: cfg.pods.Port, Logger: cfg.log,
+		Address: cfg.pods.NodeAddress(), Backend: cfg.pods.Backend, Port: cfg.pods.Port, Logger: cfg.log,
 	})
 	return n, trouble, err
 }
@@ -198,7 +198,7 @@ func (c *Cluster) connectNode(ctx context.Context, n *node) (*agents.Agent, erro
 		return nil, err
 	}
 	context.AfterFunc(ctx, conn.Close)
-	return n.agent(conn, c.cfg.Pods.address(), c.log)
+	return n.agent(conn, c.cfg.Pods.NodeAddress(), c.log)
 }
 
 // nodeCredential is kept with the node's other state; a simulated node has none.

@@ -17,7 +17,8 @@ type PodLinks struct {
 	Port int
 }
 
-func (p PodLinks) address() netip.Addr {
+// NodeAddress is the one given, or this machine's first.
+func (p PodLinks) NodeAddress() netip.Addr {
 	if p.Address.IsValid() {
 		return p.Address
 	}

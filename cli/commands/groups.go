@@ -25,7 +25,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams,
 	restore.ValidArgsFunction = history.ValidArgsFunction
 	return templates.CommandGroups{
 		{Message: "Clusters:", Commands: []*cobra.Command{
-			newUp(streams), newStatus(c, tables), newDown(streams), token, newJoin(streams),
+			newUp(streams), newStatus(c, tables), newDown(streams), token, newJoin(streams), newNode(tables),
 			newArchive(c, tables), newBackup(c, tables), newRestoreCluster(tables),
 			newTestUpgrade(c, tables),
 			newEpoch(c, tables),

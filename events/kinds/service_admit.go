@@ -21,6 +21,9 @@ import (
 // given out.
 var serviceNetwork = netip.MustParsePrefix("10.96.0.0/16")
 
+// ServiceNetwork is where the addresses of Services are.
+func ServiceNetwork() netip.Prefix { return serviceNetwork }
+
 // ClusterDNS is where every node answers for the cluster's names: by custom the
 // tenth address. No Service but DNSService has it, even when all others are taken.
 var ClusterDNS = netip.MustParseAddr("10.96.0.10")
