@@ -10,6 +10,7 @@ import (
 	nft "github.com/google/nftables"
 
 	"segno/agents/proxy"
+	"segno/agents/proxy/flows"
 )
 
 // Set changes the elements of these Services, in one transaction; if that is
@@ -20,7 +21,8 @@ func (p *Plane) Set(_ context.Context, changed []proxy.Rules) (proxy.Failures, e
 	if p.told == nil {
 		return nil, errors.New("nftables: nothing was synced yet")
 	}
-	touched, left := p.touched(changed), p.left(changed)
+	changed = p.own(changed)
+	touched, left := flows.Touched(p.told, changed), p.left(changed)
 	failures := proxy.Failures{}
 	if p.change(changed) != nil {
 		for i := range changed {
@@ -38,8 +40,8 @@ func (p *Plane) change(changed []proxy.Rules) error {
 	b := &batch{conn: p.conn}
 	for i := range changed {
 		before := p.told[changed[i].Service]
-		have.add(&before, map[class]struct{}{})
-		want.add(&changed[i], classes)
+		have.add(&before, map[class]struct{}{}, p.cfg.Guard)
+		want.add(&changed[i], classes, p.cfg.Guard)
 		count(pins, &before, p.pods, -1)
 		count(pins, &changed[i], p.pods, 1)
 		p.chains(b, &before, &changed[i])

@@ -11,6 +11,6 @@
 //
 // Start with layout.go, which shows the table and the way of a packet through
 // it; element.go makes elements of a Service, own.go the chains that a frontend
-// may have, plane.go and change.go keep the kernel as it should be, flows.go and
-// clients.go end what leads nowhere.
+// may have, plane.go and change.go keep the kernel as it should be, clients.go
+// and package flows end what leads nowhere.
 package nftables

@@ -48,6 +48,7 @@ const (
 	rejecting       // nobody answers
 	special         // has its own line in the set inside
 	sticky          // has a chain of its own
+	guarded         // has backends among which another plane chooses
 )
 
 func classOf(f *proxy.Frontend, c proxy.Choice) class {
@@ -63,7 +64,7 @@ func classOf(f *proxy.Frontend, c proxy.Choice) class {
 }
 
 // counts says that a class is a number of backends.
-func (c class) counts() bool { return c < sticky }
+func (c class) counts() bool { return c < guarded }
 
 func dialBytes(d proxy.Dial) []byte {
 	return append(append(bytesOf(d.Address), protocols[string(d.Protocol)], 0, 0, 0), port(d.Port)...)
@@ -75,19 +76,22 @@ func backendBytes(b proxy.Backend) []byte {
 
 // add puts in what a Service needs, save hairpins, which Services share. It
 // answers the classes in use.
-func (e elements) add(rules *proxy.Rules, classes map[class]struct{}) {
+func (e elements) add(rules *proxy.Rules, classes map[class]struct{}, guard bool) {
 	for i := range rules.Frontends {
-		e.addFrontend(&rules.Frontends[i], classes)
+		e.addFrontend(&rules.Frontends[i], classes, guard)
 	}
 }
 
-func (e elements) addFrontend(f *proxy.Frontend, classes map[class]struct{}) {
+func (e elements) addFrontend(f *proxy.Frontend, classes map[class]struct{}, guard bool) {
 	v6, dial := uint8(of(f.Dial.Address)), dialBytes(f.Dial)
 	put := func(s set, value []byte, key ...[]byte) {
 		e[element{v6, s, string(slices.Concat(append([][]byte{dial}, key...)...))}] = string(value)
 	}
 	choice := func(s set, c proxy.Choice, flag class) {
 		k := classOf(f, c)
+		if guard && len(c.Backends) > 0 {
+			k = guarded
+		}
 		put(s, nil, word(uint32(k)))
 		if !k.counts() {
 			return

@@ -58,7 +58,8 @@ const (
 // layout is the part of a table that does not depend on Services.
 type layout struct {
 	family
-	sets map[string]*nft.Set
+	guard bool // another plane chooses backends
+	sets  map[string]*nft.Set
 }
 
 func concat(types ...nft.SetDatatype) nft.SetDatatype {
@@ -69,8 +70,8 @@ func concat(types ...nft.SetDatatype) nft.SetDatatype {
 	return t
 }
 
-func newLayout(f family) layout {
-	l := layout{f, map[string]*nft.Set{}}
+func newLayout(f family, guard bool) layout {
+	l := layout{f, guard, map[string]*nft.Set{}}
 	address, proto, service := f.address, nft.TypeInetProto, nft.TypeInetService
 	dial, to := concat(address, proto, service), concat(address, service)
 	classified := concat(address, proto, service, nft.TypeMark)
@@ -165,10 +166,27 @@ func (l *layout) is(s set, c class) []expr.Any {
 	return append(l.dial(0), constant(l.words+2, word(uint32(c))), l.in(s.String(), 0))
 }
 
+// guards goes on if the connection was dialled to a frontend of another plane's.
+func (l *layout) guards() []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeyDST, Register: reg(0)},
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(l.words)},
+		&expr.Ct{Key: expr.CtKeyPROTODST, Register: reg(l.words + 1)},
+		constant(l.words+2, word(uint32(guarded))), l.in(frontends.String(), 0),
+	}
+}
+
 func (l *layout) nats(to *batch, pods []netip.Prefix) {
+	ours := translated()
+	if l.guard {
+		ours = l.guards() // the kernel does not say that IPVS translated
+		// An address of its own the node dials from that very address, which leads
+		// nowhere on other nodes.
+		l.rule(to, natOut, l.is(frontends, guarded), setMark(^uint32(masqueradeMark), masqueradeMark))
+	}
 	for _, p := range pods {
 		l.rule(to, natIn, l.from(p), gotoChain(natInside))
-		l.rule(to, natBack, translated(), l.from(p), gotoChain(natBackInside))
+		l.rule(to, natBack, ours, l.from(p), gotoChain(natBackInside))
 	}
 	for _, chain := range []string{natIn, natOut} {
 		l.rule(to, chain, l.dial(0), []expr.Any{l.in(masquerade.String(), 0)}, setMark(^uint32(masqueradeMark), masqueradeMark))
@@ -188,7 +206,7 @@ func (l *layout) nats(to *batch, pods []netip.Prefix) {
 			l.rule(to, natBackInside, l.to(p), masq)
 		}
 	}
-	l.rule(to, natBack, translated(), []expr.Any{
+	l.rule(to, natBack, ours, []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg(0)}, and(0, word(masqueradeMark)),
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg(0), Data: word(0)},
 	}, setMark(^uint32(masqueradeMark), 0), masq)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,13 +15,17 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents/proxy"
+	"segno/agents/proxy/flows"
 )
 
 // Config of a Plane.
 type Config struct {
 	// Table is the name of the plane's tables, "segno" by default. Whatever is
 	// in a table of this name is the plane's own.
-	Table  string
+	Table string
+	// Guard makes it half a plane: it drops, refuses and masquerades as rules
+	// say, for another one, such as IPVS, that moves the traffic.
+	Guard  bool
 	Logger *slog.Logger
 }
 
@@ -55,7 +60,7 @@ func New(cfg Config) (*Plane, error) {
 	}
 	p := &Plane{cfg: cfg, conn: conn, classes: map[class]struct{}{}}
 	for i, f := range families(cfg.Table) {
-		p.layouts[i] = newLayout(f)
+		p.layouts[i] = newLayout(f, cfg.Guard)
 	}
 	if _, err := conn.ListTables(); err != nil {
 		return nil, errors.Join(fmt.Errorf("list the tables of nftables (the kernel needs CONFIG_NF_TABLES, this process CAP_NET_ADMIN): %w", err), conn.CloseLasting())
@@ -83,6 +88,30 @@ func (p *Plane) Remove(context.Context) error {
 	return nil
 }
 
+// own are rules as far as they are this plane's: a guard makes no clients come
+// back.
+func (p *Plane) own(rules []proxy.Rules) []proxy.Rules {
+	if !p.cfg.Guard {
+		return rules
+	}
+	rules = slices.Clone(rules)
+	for i := range rules {
+		rules[i].Frontends = slices.Clone(rules[i].Frontends)
+		for j := range rules[i].Frontends {
+			rules[i].Frontends[j].Affinity = 0
+		}
+	}
+	return rules
+}
+
+// endFlows ends flows of UDP, where no other plane does that.
+func (p *Plane) endFlows(services []proxy.Rules) error {
+	if p.cfg.Guard {
+		return nil
+	}
+	return flows.End(services)
+}
+
 // drop deletes a table, there or not.
 func (p *Plane) drop(family int) {
 	p.conn.AddTable(p.layouts[family].table)
@@ -94,7 +123,7 @@ func (p *Plane) drop(family int) {
 func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pods = state.Inside
+	p.pods, state.Services = state.Inside, p.own(state.Services)
 	err := p.compare(state)
 	if err == nil {
 		return nil, errors.Join(p.endFlows(state.Services), p.forgetAllBut(state.Services))
@@ -135,7 +164,7 @@ func (p *Plane) compare(state proxy.State) error {
 	for i := range state.Services {
 		rules := &state.Services[i]
 		told[rules.Service] = *rules
-		want.add(rules, classes)
+		want.add(rules, classes, p.cfg.Guard)
 		count(pins, rules, p.pods, 1)
 		for j := range rules.Frontends {
 			ownOf(&rules.Frontends[j], func(o own, fill func(*layout, *batch, string)) {

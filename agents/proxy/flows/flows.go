@@ -1,4 +1,11 @@
-package nftables
+// Package flows makes the kernel forget where flows of UDP went.
+//
+// What comes in: what Services were and are. What goes out: entries deleted from
+// the kernel's table of connections, so that their clients meet a backend that
+// there is. What never happens here: the end of a connection of TCP.
+//
+// All of it is in this file.
+package flows
 
 import (
 	"fmt"
@@ -7,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents/proxy"
 )
@@ -15,12 +23,12 @@ import (
 // that come from no backend that it has.
 type flows map[netip.AddrPort]map[netip.AddrPort]struct{}
 
-// touched are the Services among these whose UDP flows may lead elsewhere now:
-// where a backend went, or the first one came.
-func (p *Plane) touched(changed []proxy.Rules) []proxy.Rules {
+// Touched are the Services among these whose UDP flows may lead elsewhere now:
+// where a backend went, or the first one came. Told is what they were.
+func Touched(told map[types.NamespacedName]proxy.Rules, changed []proxy.Rules) []proxy.Rules {
 	var out []proxy.Rules
 	for i := range changed {
-		before := p.told[changed[i].Service]
+		before := told[changed[i].Service]
 		after := map[proxy.Dial]*proxy.Frontend{}
 		for j := range changed[i].Frontends {
 			after[changed[i].Frontends[j].Dial] = &changed[i].Frontends[j]
@@ -68,9 +76,9 @@ func backendsOf(f *proxy.Frontend) map[netip.AddrPort]struct{} {
 	return out
 }
 
-// endFlows makes the kernel forget flows that lead nowhere: UDP has no end, and
+// End makes the kernel forget flows that lead nowhere: UDP has no end, and
 // who goes on sending would never meet another backend.
-func (p *Plane) endFlows(services []proxy.Rules) error {
+func End(services []proxy.Rules) error {
 	var want [2]flows
 	for i := range services {
 		for j := range services[i].Frontends {
@@ -78,7 +86,10 @@ func (p *Plane) endFlows(services []proxy.Rules) error {
 			if f.Dial.Protocol != corev1.ProtocolUDP {
 				continue
 			}
-			at := of(f.Dial.Address)
+			at := 0
+			if f.Dial.Address.Is6() {
+				at = 1
+			}
 			if want[at] == nil {
 				want[at] = flows{}
 			}

@@ -1,0 +1,3 @@
+module segno/tools/umlrun
+
+go 1.26.8
