@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -21,7 +20,6 @@ import (
 // tables is the guard where the kernel has no nftables for IP, as user-mode
 // Linux: iptables with sets, made anew by their programs at every change.
 type tables struct {
-	t    testing.TB
 	pods []netip.Prefix
 	told map[types.NamespacedName]proxy.Rules
 	last string // what the sets are: to call programs takes long
