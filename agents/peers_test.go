@@ -1,12 +1,22 @@
 package agents
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"segno/agents/catalog"
+	"segno/agents/network"
+	"segno/proto"
 )
 
 func TestS8PeersAreTheNodesThatCanBeReached(t *testing.T) {
@@ -39,4 +49,52 @@ func TestS8PeersAreTheNodesThatCanBeReached(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.node.Name, got, c.want)
 		}
 	}
+}
+
+// router fails once, and notes of how many peers it was told when.
+type router struct {
+	began time.Time
+	said  []string
+}
+
+func (r *router) SetPeers(_ context.Context, peers []network.Peer) error {
+	r.said = append(r.said, fmt.Sprint(len(peers), " after ", time.Since(r.began)))
+	if len(r.said) == 1 {
+		return errors.New("the kernel is busy")
+	}
+	return nil
+}
+
+// TestS8TheNetworkIsToldOfPeersAtOnce, again soon when that failed, and now and
+// then when nothing happens: somebody may have changed the kernel's routes.
+func TestS8TheNetworkIsToldOfPeersAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known := make(chan struct{})
+		c := &catalog.Catalog{}
+		a := &Agent{cfg: Config{Node: "self", Logger: slog.New(slog.DiscardHandler)}, shared: &shared{catalog: c, known: known}}
+		r := &router{began: time.Now()}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.route(ctx, r) }()
+		time.Sleep(time.Second)
+		close(known)
+		time.Sleep(6 * time.Second)
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: corev1.NodeSpec{PodCIDR: "10.1.0.0/24"}}
+		node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "10.0.0.2"}}
+		body, err := node.Marshal()
+		if err == nil {
+			err = c.Apply(&proto.WantPod{Key: catalog.Nodes.Key("", "b"), Body: body})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(90 * time.Second)
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
+		if got, want := strings.Join(r.said, ", "), "0 after 1s, 0 after 6s, 1 after 7s, 1 after 1m7s"; got != want {
+			t.Errorf("told of %s; want %s", got, want)
+		}
+	})
 }
