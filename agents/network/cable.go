@@ -130,6 +130,11 @@ func (c cable) make(space netns.NsHandle, pod *netlink.Handle) error {
 	if err != nil {
 		return fmt.Errorf("look for %s: %w", inside, err)
 	}
+	if slices.ContainsFunc(c.ends, func(e end) bool { return e.gateway.Is6() }) {
+		if err := allowIPv6(space); err != nil {
+			return err
+		}
+	}
 	for _, e := range c.ends {
 		if err := pod.AddrReplace(inner, addressOf(e.address)); err != nil {
 			return fmt.Errorf("give %s the address %s: %w", inside, e.address, err)

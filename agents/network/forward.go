@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+
+	"github.com/vishvananda/netns"
 )
 
 // forward lets the kernel pass packets on between pods and other networks.
@@ -34,6 +37,23 @@ func forward(v6 bool) error {
 		}
 	}
 	return write(filepath.Join(folder, "all/forwarding"), "1")
+}
+
+// allowIPv6 turns the protocol on in a pod: engines turn it off in namespaces that
+// they give no network to.
+func allowIPv6(space netns.NsHandle) error {
+	answers := make(chan error, 1)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and no other one ever
+		// runs in the pod's namespace.
+		runtime.LockOSThread()
+		if err := netns.Set(space); err != nil {
+			answers <- fmt.Errorf("enter the pod's network namespace: %w", err)
+			return
+		}
+		answers <- write("/proc/sys/net/ipv6/conf/"+inside+"/disable_ipv6", "0")
+	}()
+	return <-answers
 }
 
 func read(path string) string {

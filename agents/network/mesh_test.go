@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,21 @@ func tableNames(t *testing.T) string {
 	}
 	slices.Sort(names)
 	return strings.Join(names, " ")
+}
+
+// TestS8APodHasIPv6ThoughItsEngineTurnedItOff.
+func TestS8APodHasIPv6ThoughItsEngineTurnedItOff(t *testing.T) {
+	l := newLAN(t)
+	n1 := l.node(Config{}, "n1", "10.77.1.0/24,fd77:1::/64", "192.0.2.1/24")
+	p := startPod(t)
+	for _, of := range []string{"all", "default"} {
+		if out, err := exec.Command("nsenter", "-t", fmt.Sprint(p.pid), "-n", "sysctl", "-w", "net.ipv6.conf."+of+".disable_ipv6=1").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	n1.in(func() { p.attach(n1.bridge, "one") })
+	expect(t, "listen", p.tell("listen :80"), "ok")
+	expect(t, "node to pod", n1.play("dial", "[fd77:1::2]:80"), "from fd77:1::1")
 }
 
 // TestS8APodReachesItselfByTheBridge: what goes out by a link may come back by
