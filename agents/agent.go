@@ -14,6 +14,7 @@ import (
 	"segno/agents/outbox"
 	"segno/agents/pod"
 	"segno/agents/server"
+	"segno/agents/services"
 	"segno/proto"
 )
 
@@ -28,15 +29,19 @@ type Agent struct {
 	told   disk.Folder // their newest status: where a restarted agent goes on
 	self   disk.Folder // the Node object as it last was
 
-	own     ear           // hears what this node should run
-	shared  *shared       // hears what all nodes know; nil does not
+	own     ear     // hears what this node should run
+	shared  *shared // hears what all nodes know; nil does not
+	serving *services.Services
+	cabled  chan struct{} // closed once pods can have their network, or never will
 	behind  chan struct{} // a Want was missed: sync
 	changed chan struct{} // the node's health changed: tell
 
 	mu     sync.Mutex
 	node   *corev1.Node // as the control plane last answered; nil before
 	health health
+	wired  sync.Once              // closes cabled
 	noted  corev1.ConditionStatus // the node's readiness that people were told of
+	served services.Status        // that people were told of
 }
 
 // New answers an agent that knows what an earlier one on the same StateDir
@@ -49,7 +54,7 @@ func New(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
 	}
-	a := &Agent{cfg: cfg, unlock: unlock, behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	a := &Agent{cfg: cfg, unlock: unlock, cabled: make(chan struct{}), behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 	a.own.feed, a.own.all, a.own.one = cfg.Link, a.applyAll, a.applyOne
 	if err := a.assemble(); err != nil {
 		unlock()
@@ -73,6 +78,9 @@ func (a *Agent) assemble() (err error) {
 		return err
 	}
 	if a.shared, err = newShared(cfg); err != nil {
+		return err
+	}
+	if err = a.assembleServices(); err != nil {
 		return err
 	}
 	a.info = readFacts(&a.cfg)
@@ -115,6 +123,9 @@ func (a *Agent) run(ctx context.Context) error {
 		if router, can := a.cfg.Network.(Router); can {
 			group.Go(func() error { return a.route(ctx, router) })
 		}
+	}
+	if a.serving != nil {
+		group.Go(func() error { return a.serve(ctx) })
 	}
 	if a.cfg.Listener != nil {
 		group.Go(func() error {

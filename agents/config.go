@@ -15,6 +15,7 @@ import (
 	"segno/agents/pod"
 	"segno/agents/resolv"
 	"segno/agents/runtime"
+	"segno/agents/services"
 	"segno/proto"
 )
 
@@ -42,6 +43,8 @@ type Config struct {
 	Shared Feed
 	// Catalog of what all nodes know: the agent fills it; nil is one of its own.
 	Catalog *catalog.Catalog
+	// Services says how this node serves what is in the Catalog; nil does not.
+	Services *services.Options
 	// DNS is what pods are told of names; unset leaves that to the engine.
 	DNS resolv.Cluster
 	// StateDir keeps what should run and what is not yet told, so that both
@@ -78,6 +81,9 @@ type Config struct {
 func (c *Config) complete() error {
 	if c.Node == "" || c.Link == nil || c.Runtime == nil || c.Network == nil {
 		return errors.New("agents.New: Node, Link, Runtime and Network are required")
+	}
+	if c.Services != nil && c.Shared == nil {
+		return errors.New("agents.New: Services are served as Shared tells of them")
 	}
 	if c.HeartbeatPeriod <= 0 {
 		c.HeartbeatPeriod = 10 * time.Second

@@ -11,6 +11,6 @@
 // control plane goes on.
 //
 // Start with agent.go, which wires the parts together; link.go is the way to
-// the control plane, follow.go what is done with what comes over it, and
-// package pod the life of a pod.
+// the control plane, follow.go what is done with what comes over it, shared.go
+// with what all nodes are told; package pod is the life of a pod.
 package agents

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/agents/network"
+	"segno/agents/services"
 )
 
 // health is what the node's conditions are made of.
@@ -17,6 +18,7 @@ type health struct {
 	network  error  // why pods cannot have a network
 	cidr     string // that their network is up with; empty while it is not
 	pressure Pressure
+	services services.Status // empty where none are served
 	since    map[corev1.NodeConditionType]condition
 }
 
@@ -66,6 +68,13 @@ func (h *health) conditions() []corev1.NodeCondition {
 	default:
 		set(corev1.NodeNetworkUnavailable, corev1.ConditionTrue, "NetworkNotReady", h.network.Error())
 	}
+	if h.services.Reason != "" {
+		status := corev1.ConditionFalse
+		if h.services.Served {
+			status = corev1.ConditionTrue
+		}
+		set(nodeServiceProxy, status, h.services.Reason, h.services.Message)
+	}
 	switch {
 	case h.engine != nil:
 		set(corev1.NodeReady, corev1.ConditionFalse, "ContainerRuntimeDown", h.engine.Error())
@@ -94,10 +103,11 @@ func (a *Agent) changeHealth(change func(*health)) bool {
 type summary struct {
 	engine, network, cidr string
 	pressure              Pressure
+	services              services.Status
 }
 
 func (h *health) summary() summary {
-	return summary{text(h.engine), text(h.network), h.cidr, h.pressure}
+	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services}
 }
 
 func text(err error) string {

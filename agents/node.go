@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"segno/agents/network"
 	"segno/proto"
 )
 
@@ -164,6 +166,9 @@ func (a *Agent) setUpNetworkOf(ctx context.Context, node *corev1.Node) {
 	err := a.setUp(ctx, cidr)
 	if err != nil {
 		cidr = ""
+	}
+	if err == nil || errors.Is(err, network.ErrHostOnly) {
+		a.wired.Do(func() { close(a.cabled) })
 	}
 	if a.changeHealth(func(h *health) { h.cidr, h.network = cidr, err }) && err == nil {
 		a.pods.Wake("")

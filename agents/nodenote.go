@@ -8,12 +8,15 @@ import (
 	"segno/proto"
 )
 
-// noteNode tells people when the node starts, and when it becomes ready or not.
+// noteNode tells people when the node starts, when it becomes ready or not, and
+// how it serves Services.
 func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	ready := readiness(status)
 	a.mu.Lock()
 	before := a.noted
 	a.noted = ready
+	served, told := a.health.services, a.served
+	a.served = served
 	a.mu.Unlock()
 	if before == "" {
 		a.noteOfNode(uid, "Starting", "Starting kubelet.")
@@ -24,6 +27,9 @@ func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 		a.noteOfNode(uid, "NodeReady", "Node "+string(a.cfg.Node)+" status is now: NodeReady")
 	case before != "":
 		a.noteOfNode(uid, "NodeNotReady", "Node "+string(a.cfg.Node)+" status is now: NodeNotReady")
+	}
+	if served != told && served.Reason != "" {
+		a.noteOfNode(uid, served.Reason, served.Message)
 	}
 }
 

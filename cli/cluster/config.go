@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"segno/agents/services"
 	"segno/proto"
 )
 
@@ -47,6 +48,8 @@ type Config struct {
 	PodNetwork string
 	// Pods says how this machine's pods and those of other nodes reach each other.
 	Pods PodLinks
+	// Services says how nodes with real containers serve Services and names.
+	Services services.Options
 	// Keep says what becomes of old epochs of the log.
 	Keep Keeping
 	// NodeGrace is how long a node may be silent; default 40 s.
@@ -97,6 +100,7 @@ func (c Config) complete() (Config, error) {
 	if c.Runtime == RuntimeAuto && c.DataDir == "" {
 		c.Runtime = RuntimeSimulated // containers last, and need somebody who remembers them
 	}
+	c.Services = withDNS(c.Services)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

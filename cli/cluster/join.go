@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"segno/agents/runtime/docker"
+	"segno/agents/services"
 	"segno/bus"
 	"segno/proto"
 )
@@ -24,7 +25,8 @@ type JoinConfig struct {
 	DataDir    string         // keeps the credential, and what should run, and where
 	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
 	Pods       PodLinks
-	Log        *slog.Logger // nil is silent
+	Services   services.Options // how it serves Services and names
+	Log        *slog.Logger     // nil is silent
 	// Ready is told who the node is, and of which cluster; nil is nobody.
 	Ready func(node proto.NodeName, cluster string)
 }
@@ -37,6 +39,7 @@ func (cfg JoinConfig) complete() (JoinConfig, error) {
 	if cfg.Name, err = nameNode(cfg.Name, cfg.DataDir); err != nil {
 		return cfg, err
 	}
+	cfg.Services = withDNS(cfg.Services)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -74,7 +77,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 		return err
 	}
 	defer conn.Close()
-	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Log)
+	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, cfg.Log)
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,11 @@ import (
 
 	"segno/agents"
 	"segno/agents/network"
+	"segno/agents/resolv"
 	"segno/agents/runtime"
 	"segno/agents/runtime/docker"
 	"segno/agents/runtime/simulated"
+	"segno/agents/services"
 	"segno/bus"
 	"segno/cli/version"
 	"segno/proto"
@@ -198,7 +200,7 @@ func (c *Cluster) connectNode(ctx context.Context, n *node) (*agents.Agent, erro
 		return nil, err
 	}
 	context.AfterFunc(ctx, conn.Close)
-	return n.agent(conn, c.cfg.Pods.NodeAddress(), c.log)
+	return n.agent(conn, c.cfg.Pods.NodeAddress(), c.cfg.Services, c.log)
 }
 
 // nodeCredential is kept with the node's other state; a simulated node has none.
@@ -210,15 +212,22 @@ func (c *Cluster) nodeCredential(n *node) (bus.Credential, error) {
 	return keptCredential(filepath.Join(n.dir, credentialFile), actor)
 }
 
-func (n *node) agent(conn *bus.Conn, address netip.Addr, log *slog.Logger) (*agents.Agent, error) {
+func (n *node) agent(conn *bus.Conn, address netip.Addr, options services.Options, log *slog.Logger) (*agents.Agent, error) {
 	listener, err := bus.Listen(conn, proto.NodeDial(n.name))
 	if err != nil {
 		return nil, err
 	}
-	return agents.New(agents.Config{
-		Node: n.name, Link: bus.NewLink(conn, n.name), Shared: bus.NewShared(conn, n.name), Runtime: n.runtime, Network: n.network, Listener: listener,
-		StateDir: n.dir, Version: version.API().GitVersion, Address: address, Logger: log,
-	})
+	cfg := agents.Config{
+		Node: n.name, Link: bus.NewLink(conn, n.name), Shared: bus.NewShared(conn, n.name), Runtime: n.runtime, Network: n.network,
+		Listener: listener, StateDir: n.dir, Version: version.API().GitVersion, Address: address, Logger: log,
+	}
+	if _, simulated := n.network.(*network.Simulated); !simulated {
+		cfg.Services = &options
+	}
+	if _, bridged := n.network.(*network.Bridge); bridged {
+		cfg.DNS = resolv.Cluster{Servers: options.DNS, Domain: options.Domain, Node: resolv.File(options.ResolvConf)}
+	}
+	return agents.New(cfg)
 }
 
 // localAddress is this machine's first address that others could reach.

@@ -13,6 +13,7 @@ import (
 
 	"segno/agents/network"
 	"segno/agents/runtime/docker"
+	"segno/agents/services"
 	"segno/bus"
 )
 
@@ -46,6 +47,9 @@ func RemoveRemains(ctx context.Context, dataDir string) Remains {
 	}
 	if out.Bridges, err = network.RemoveOf(scope); err != nil {
 		out.Problems = append(out.Problems, fmt.Errorf("a bridge of the cluster may be left: %w", err))
+	}
+	if err := services.Remove(ctx); err != nil {
+		out.Problems = append(out.Problems, fmt.Errorf("what served the cluster's Services may be left: %w", err))
 	}
 	return out
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // detachedVariable tells a cluster process that it runs in the background.
@@ -41,11 +43,7 @@ func (o *upOptions) runDetached(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	args := []string{"up", "--data-dir", o.dataDir, "--listen", o.listen, "--bus-listen", o.busListen, "--runtime", o.runtime,
-		"--nodes", fmt.Sprint(o.nodes), "--node-name", o.node, "--docker-host", o.docker, "--pod-network-cidr", o.podNetwork,
-		"--node-monitor-grace-period", o.nodeGrace.String(),
-		"--keep", o.keep, "--archive", o.archive, "--epoch-size", o.epochSize, "--epoch-age", o.epochAge.String(),
-		"--audit-keep", o.auditKeep, "--audit-size", o.auditSize, fmt.Sprintf("--verbose=%t", o.verbose)}
+	args := append([]string{"up", "--data-dir", o.dataDir}, o.given()...)
 	child := exec.Command(self, args...) // not CommandContext: it outlives this process
 	child.Stdout, child.Stderr = log, log
 	child.Env = append(os.Environ(), detachedVariable+"=1")
@@ -105,4 +103,21 @@ func notStarted(ended error, said string) error {
 		return errors.New("the cluster stopped before it was ready")
 	}
 	return fmt.Errorf("the cluster stopped before it was ready: %w", ended)
+}
+
+// given are the flags of this command line for the one in the background.
+func (o *upOptions) given() (args []string) {
+	if o.flags == nil {
+		return nil
+	}
+	o.flags.Visit(func(f *pflag.Flag) {
+		value := f.Value.String()
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			value = strings.Join(list.GetSlice(), ",")
+		}
+		if f.Name != "detach" && f.Name != "data-dir" {
+			args = append(args, "--"+f.Name+"="+value)
+		}
+	})
+	return args
 }

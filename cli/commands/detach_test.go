@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"segno/cli/contexts"
@@ -51,9 +52,13 @@ func TestU5ADetachedClusterIsHeardOut(t *testing.T) {
 	t.Setenv(contexts.EnvHome, t.TempDir())
 	t.Setenv(speaksLate, "yes")
 	streams, _, out, _ := genericiooptions.NewTestIOStreams()
-	o := upOptions{
-		dataDir: filepath.Join(t.TempDir(), "late"), runtime: "simulated", nodeGrace: time.Minute, detachPatience: time.Minute, streams: streams,
+	flags := pflag.NewFlagSet("up", pflag.ContinueOnError)
+	flags.String("runtime", "", "")
+	flags.StringSlice("nodeport-addresses", nil, "")
+	if err := flags.Parse([]string{"--runtime", "simulated", "--nodeport-addresses", "192.0.2.0/24,2001:db8::/32"}); err != nil {
+		t.Fatal(err)
 	}
+	o := upOptions{dataDir: filepath.Join(t.TempDir(), "late"), flags: flags, detachPatience: time.Minute, streams: streams}
 	err := o.runDetached(t.Context())
 	run, runErr := localTarget{dataDir: o.dataDir}.find()
 	if runErr == nil {

@@ -81,6 +81,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	var token, name, dir, dockerHost string
 	var pods podLinks
 	var verbose bool
+	var served serviceFlags
 	cmd := &cobra.Command{
 		Use: "join [BUS-URL]", Short: "Run this machine as a node of a cluster",
 		Long: "Run this machine as a node of a cluster: its Docker engine runs the cluster's pods.\nThe token (segno token create) is used once; afterwards the node has a key of its own, and goes on as it was with --data-dir alone.",
@@ -96,6 +97,9 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 			}
 			var err error
 			if cfg.Pods, err = pods.read(); err != nil {
+				return err
+			}
+			if cfg.Services, err = served.options(); err != nil {
 				return err
 			}
 			if cfg.DataDir, err = filepath.Abs(dir); err != nil {
@@ -116,6 +120,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&dir, "data-dir", filepath.Join(contexts.DataDir(), "node"), "Folder of the node's credential and state")
 	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	pods.register(cmd)
+	served.add(cmd)
 	flags.BoolVarP(&verbose, "verbose", "v", false, "Log what happens inside")
 	return cmd
 }

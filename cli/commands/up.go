@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
@@ -29,7 +30,9 @@ type upOptions struct {
 	epochSize, keep, archive, archiveCredentials      string
 	epochAge                                          time.Duration
 	detach, verbose                                   bool
-	made                                              fresh // by this start
+	services                                          serviceFlags
+	flags                                             *pflag.FlagSet // as a person gave them; nil is none
+	made                                              fresh          // by this start
 	streams                                           genericiooptions.IOStreams
 }
 
@@ -72,6 +75,8 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.archiveCredentials, "archive-credentials", "", "File of NATS credentials for that bucket (default as before, at first none)")
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
+	o.services.add(cmd)
+	o.flags = flags
 	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
 	return cmd
 }
@@ -126,8 +131,12 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 	if err != nil {
 		return cluster.Config{}, err
 	}
+	served, err := o.services.options()
+	if err != nil {
+		return cluster.Config{}, err
+	}
 	return cluster.Config{
-		Keep: kept, Pods: pods,
+		Keep: kept, Pods: pods, Services: served,
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
 		AuditKeep: keep, AuditBytes: audit,

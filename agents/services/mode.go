@@ -1,0 +1,129 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"segno/agents/network"
+	"segno/agents/proxy"
+	"segno/agents/proxy/nftables"
+	"segno/agents/proxy/userspace"
+)
+
+// Mode is who moves the traffic of Services.
+type Mode string
+
+// The modes. Auto is the first of the others that this machine is able to have.
+const (
+	Auto      Mode = "auto"
+	IPVS      Mode = "ipvs"
+	NFTables  Mode = "nftables"
+	Userspace Mode = "userspace"
+)
+
+// Modes are all of them.
+var Modes = []string{string(Auto), string(IPVS), string(NFTables), string(Userspace)}
+
+// ParseMode reads a mode; empty is Auto.
+func ParseMode(text string) (Mode, error) {
+	if text == "" {
+		return Auto, nil
+	}
+	if !slices.Contains(Modes, text) {
+		return "", fmt.Errorf("proxy mode %q: must be %s", text, strings.Join(Modes, ", "))
+	}
+	return Mode(text), nil
+}
+
+// candidate is a plane that a machine may be able to have.
+type candidate struct {
+	mode   Mode
+	reason string // of a node that has it
+	lacks  string // reason of a node that cannot have it
+	what   string
+	open   func(*slog.Logger) (proxy.Plane, error)
+}
+
+// candidates, the best first.
+var candidates = []candidate{
+	{IPVS, "IPVS", "IPVSUnavailable", "the kernel's IPVS", openIPVS},
+	{NFTables, "NFTables", "NFTablesUnavailable", "the kernel's nftables", func(log *slog.Logger) (proxy.Plane, error) {
+		return nftables.New(nftables.Config{Logger: log})
+	}},
+	{Userspace, "Userspace", "", "the agent itself, in user space,", func(log *slog.Logger) (proxy.Plane, error) {
+		return userspace.New(userspace.Config{Logger: log})
+	}},
+}
+
+// choose answers the plane, and why it is this one. What other planes of this
+// machine's former modes left is removed.
+func choose(ctx context.Context, mode Mode, log *slog.Logger) (proxy.Plane, Status, error) {
+	var chosen proxy.Plane
+	var status Status
+	var lacks []string
+	for _, c := range candidates {
+		plane, err := c.open(log)
+		wanted := chosen == nil && (mode == c.mode || mode == Auto || mode == "")
+		switch {
+		case wanted && err != nil && mode == c.mode:
+			return nil, status, fmt.Errorf("--proxy-mode=%s: %w", mode, err)
+		case wanted && err != nil:
+			lacks = append(lacks, err.Error())
+			status.Reason = c.lacks // the last one before the one that is taken
+		case wanted:
+			chosen = plane
+			status = chosenStatus(c, status.Reason, lacks)
+		case err == nil:
+			if err := plane.Remove(ctx); err != nil {
+				log.Warn("rules of another proxy mode may be left", "mode", c.mode, "error", err)
+			}
+		}
+	}
+	if chosen == nil {
+		return nil, status, fmt.Errorf("no proxy mode works here: %s", strings.Join(lacks, "; "))
+	}
+	return chosen, status, nil
+}
+
+func chosenStatus(c candidate, lacking string, lacks []string) Status {
+	out := Status{Served: true, Reason: c.reason, Message: c.what + " moves the traffic of Services"}
+	if lacking != "" {
+		out.Reason = lacking
+		out.Message += ", because better ones cannot be had: " + strings.Join(lacks, "; ")
+	}
+	return out
+}
+
+// openIPVS says why there is none.
+func openIPVS(*slog.Logger) (proxy.Plane, error) {
+	return nil, errors.New("the kernel has no IPVS that this version uses")
+}
+
+// Remove takes away what any mode left in this network namespace, with the
+// addresses of DNS: for a cluster that is no more. It leaves everything while
+// another node serves there.
+func Remove(ctx context.Context) error {
+	release, err := claim(ctx)
+	if errors.Is(err, errClaimed) {
+		return nil // and keeps its own
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	var left []error
+	for _, c := range candidates {
+		plane, err := c.open(slog.New(slog.DiscardHandler))
+		if err != nil {
+			continue // who cannot have it has left nothing
+		}
+		if err := plane.Remove(ctx); err != nil {
+			left = append(left, fmt.Errorf("remove the rules of mode %s: %w", c.mode, err))
+		}
+	}
+	return errors.Join(append(left, network.Answer())...)
+}

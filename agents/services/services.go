@@ -1,0 +1,164 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"segno/agents/catalog"
+	"segno/agents/dns"
+	"segno/agents/network"
+	"segno/agents/proxy"
+	"segno/agents/wait"
+)
+
+// Options are a person's. The zero value is what most want.
+type Options struct {
+	// Mode of the proxy; empty is Auto.
+	Mode Mode
+	// NodePorts are the ranges whose addresses serve node ports; empty is all but
+	// loopback and link-local ones.
+	NodePorts []netip.Prefix
+	// DNS are the addresses of the cluster's DNS; empty serves no names.
+	DNS []netip.Addr
+	// Domain of the cluster, and the node's own ResolvConf; empty is what package
+	// dns takes.
+	Domain, ResolvConf string
+}
+
+// Config of Services. Catalog and Node are required.
+type Config struct {
+	Options
+
+	Catalog *catalog.Catalog
+	// Node answers what this node is now, but for its addresses and NodePorts.
+	Node func() proxy.Node
+	// Told hears how Services are served here, whenever that changes; nil is nobody.
+	Told   func(Status)
+	Logger *slog.Logger
+}
+
+// Status is how a node serves Services, in words of a condition.
+type Status struct {
+	Served          bool
+	Reason, Message string
+}
+
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+	dnsPort    = 53
+)
+
+// Services of a node.
+type Services struct {
+	cfg  Config
+	told Status
+}
+
+// New checks the configuration.
+func New(cfg Config) (*Services, error) {
+	if cfg.Catalog == nil || cfg.Node == nil {
+		return nil, errors.New("services.New: Catalog and Node are required")
+	}
+	if _, err := ParseMode(string(cfg.Mode)); err != nil {
+		return nil, err
+	}
+	if cfg.Told == nil {
+		cfg.Told = func(Status) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Services{cfg: cfg}, nil
+}
+
+// Run serves until ctx ends. What fails is tried again: the pods of a node do
+// not end with it. What the kernel does goes on afterwards.
+func (s *Services) Run(ctx context.Context) error {
+	for failures := 0; ; failures++ {
+		began := time.Now()
+		err := s.serve(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > lastRetry {
+			failures = 0
+		}
+		if !errors.Is(err, errClaimed) {
+			s.tell(Status{Reason: "ProxyFailed", Message: err.Error()})
+		}
+		if err := wait.For(ctx, wait.Doubled(firstRetry, lastRetry, failures)); err != nil {
+			return err
+		}
+	}
+}
+
+// serve ends with its first part that does.
+func (s *Services) serve(ctx context.Context) error {
+	release, err := claim(ctx)
+	if errors.Is(err, errClaimed) {
+		s.tell(Status{Reason: "AnotherNodeServes", Message: err.Error()})
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	plane, chosen, err := choose(ctx, s.cfg.Mode, s.cfg.Logger)
+	if err != nil {
+		return err
+	}
+	follower, err := proxy.New(proxy.Config{Catalog: s.cfg.Catalog, Plane: plane, Node: s.node, Logger: s.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	s.tell(chosen)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return follower.Run(ctx) })
+	if len(s.cfg.DNS) > 0 {
+		group.Go(func() error { return s.serveNames(ctx) })
+	}
+	return group.Wait()
+}
+
+func (s *Services) serveNames(ctx context.Context) error {
+	if err := network.Answer(s.cfg.DNS...); err != nil {
+		s.cfg.Logger.Warn("pods do not reach the cluster's DNS", "error", err)
+	}
+	cfg := dns.Config{Catalog: s.cfg.Catalog, Domain: s.cfg.Domain, ResolvConf: s.cfg.ResolvConf, Logger: s.cfg.Logger}
+	for _, address := range s.cfg.DNS {
+		cfg.Addresses = append(cfg.Addresses, netip.AddrPortFrom(address, dnsPort))
+	}
+	server, err := dns.New(cfg)
+	if err != nil {
+		return fmt.Errorf("serve the cluster's names: %w", err)
+	}
+	return server.Run(ctx)
+}
+
+// node adds what the kernel says to what the agent knows.
+func (s *Services) node() proxy.Node {
+	n := s.cfg.Node()
+	n.NodePorts = s.cfg.NodePorts
+	addresses, err := network.Addresses()
+	if err != nil {
+		s.cfg.Logger.Warn("node ports are not served at all addresses", "error", err)
+	}
+	n.Addresses = slices.DeleteFunc(addresses, func(a netip.Addr) bool { return slices.Contains(s.cfg.DNS, a) })
+	return n
+}
+
+func (s *Services) tell(status Status) {
+	if status == s.told {
+		return
+	}
+	s.told = status
+	s.cfg.Logger.Info("services of the cluster", "served", status.Served, "reason", status.Reason, "message", status.Message)
+	s.cfg.Told(status)
+}
