@@ -36,6 +36,7 @@ func newAudit(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Use: "audit", Short: "Show who asked for what, and what came of it",
 		Long: "Show the requests that were made of the cluster, refused ones included, the newest at the end: who asked, from where, for what, what came of it, how\n" +
 			"long it took, and the sequence of what it changed (see: segno events --from SEQ). Only administrators may.\n" +
+			"Of refusals that repeat the first is shown, and then, as ×N, how many came after it.\n" +
 			"-o jsonl and -o cloudevents export them, an event a line: the Event of audit.k8s.io/v1, or that in a CloudEvent.",
 		Example: `  segno audit
   segno audit --outcome refused --since 24h
