@@ -331,6 +331,8 @@ func TestE14WhatIsNoPlaceIsRefused(t *testing.T) {
 	for place, want := range map[string]string{
 		"":                              "must be named",
 		"s3://bucket":                   "must be a folder, or nats://HOST:PORT/BUCKET",
+		"nats://host/a":                 "must be a folder, or nats://HOST:PORT/BUCKET",
+		"nats://:4222/a":                "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://host:4222":              "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://host:4222/a/b":          "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://ada:secret@host:4222/a": "leave user and password out",
