@@ -29,8 +29,8 @@ func ParseBucket(text string) (server, bucket string, is bool, err error) {
 		return "", "", false, nil
 	}
 	u, err := url.Parse(text)
-	if err != nil {
-		return "", "", true, fmt.Errorf("%q: %w", text, err)
+	if err != nil { // which shows the text, and there may be a password in it
+		return "", "", true, fmt.Errorf("%s://…: it is no URL; must be a folder, or nats://HOST:PORT/BUCKET", scheme)
 	}
 	bucket = strings.TrimPrefix(u.Path, "/")
 	switch {

@@ -358,6 +358,7 @@ func TestE14WhatIsNoPlaceIsRefused(t *testing.T) {
 		"nats://host:4222":              "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://host:4222/a/b":          "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://ada:secret@host:4222/a": "leave user and password out",
+		"nats://ada:secret%@host/a":     "it is no URL",
 	} {
 		if _, err := New(Config{Place: place}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", place, err)
