@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,7 @@ type Audit struct {
 	reckon  time.Time                     // when that was last written
 	checked time.Time                     // when it was last looked at what the stream dropped
 	faults  auditFaults
+	floods  *floods
 	proved  chan struct{} // closed when the files were looked at once
 
 	mu    sync.Mutex
@@ -85,19 +87,29 @@ func NewAudit(cfg AuditConfig) (*Audit, error) {
 	a := &Audit{
 		cfg: cfg, log: orDefault(cfg.Log), queue: make(chan auditItem, auditQueue),
 		ready: make(chan struct{}), ended: make(chan struct{}), grown: make(chan struct{}), proved: make(chan struct{}),
+		floods: newFloods(),
 	}
 	cfg.Server.logger.audit.Store(a)
 	return a, nil
 }
 
-// Record has an event written soon. It waits while there is no room, and drops
-// the event only when the audit has ended.
+// Record has an event written soon; of a refusal that repeats another, how often it
+// did, a little later. It waits while there is no room, and drops the event only
+// when the audit has ended.
 func (a *Audit) Record(event *proto.AuditEvent) {
+	if a.floods.take(event, time.Now()) {
+		return
+	}
 	select {
 	case a.queue <- auditItem{event: event}:
 	case <-a.ended:
-		a.log.Warn("a request was not recorded: the audit has ended", "request", event.AuditID, "user", event.User.Username, "uri", event.RequestURI)
+		a.unrecorded(event)
 	}
+}
+
+func (a *Audit) unrecorded(event *proto.AuditEvent) {
+	a.log.Warn("a request was not recorded: the audit has ended", "request", event.AuditID, "user", event.User.Username, "uri", event.RequestURI,
+		"count", cmp.Or(event.Annotations[proto.AuditCount], "1"))
 }
 
 // Ready waits until the stream is open.
@@ -124,6 +136,9 @@ func (a *Audit) Run(ctx context.Context) error {
 		checking.Go(func() { a.check(ctx, end) })
 		defer checking.Wait()
 		err = a.write(ctx)
+	}
+	for _, event := range a.floods.close() { // what was not written for an error
+		a.unrecorded(event)
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil

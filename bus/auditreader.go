@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	auditChunk = 64          // messages that are read at once
-	auditSlack = time.Second // by which events may lie out of order
+	auditChunk = 64                         // messages that are read at once
+	auditSlack = floodLongest + time.Second // by which events may lie out of order: what is counted is written later
 )
 
 // auditPlace is what is damaged.

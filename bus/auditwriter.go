@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -20,6 +21,10 @@ func (a *Audit) write(ctx context.Context) error {
 			if err := a.message(a.collect(ctx, first)); err != nil {
 				return err
 			}
+		case <-a.floods.due:
+			if err := a.writeAll(a.floods.ended(time.Now())); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return a.drain()
 		}
@@ -28,6 +33,9 @@ func (a *Audit) write(ctx context.Context) error {
 
 // drain writes what is waiting at the end.
 func (a *Audit) drain() error {
+	if err := a.writeAll(a.floods.close()); err != nil {
+		return err
+	}
 	for {
 		select {
 		case first := <-a.queue:
@@ -83,6 +91,16 @@ func (a *Audit) collect(ctx context.Context, first auditItem) batch {
 		break
 	}
 	return b
+}
+
+// writeAll writes events that nobody waits for.
+func (a *Audit) writeAll(events []*proto.AuditEvent) error {
+	for part := range slices.Chunk(events, auditBatch) {
+		if err := a.message(batch{events: part}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // message writes the batch and tells those who wait.
@@ -142,7 +160,8 @@ func (a *Audit) more() <-chan struct{} {
 	return a.grown
 }
 
-// Flush waits until all that was recorded before can be read.
+// Flush waits until all that was recorded before can be read, but for what is still
+// counted.
 func (a *Audit) Flush(ctx context.Context) error {
 	if err := a.Ready(ctx); err != nil {
 		return err

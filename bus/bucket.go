@@ -29,14 +29,14 @@ func ParseBucket(text string) (server, bucket string, is bool, err error) {
 		return "", "", false, nil
 	}
 	u, err := url.Parse(text)
-	if err != nil {
-		return "", "", true, fmt.Errorf("%q: %w", text, err)
+	if err != nil { // which shows the text, and there may be a password in it
+		return "", "", true, fmt.Errorf("%s://…: it is no URL; must be a folder, or nats://HOST:PORT/BUCKET", scheme)
 	}
 	bucket = strings.TrimPrefix(u.Path, "/")
 	switch {
 	case u.User != nil:
 		return "", "", true, fmt.Errorf("%s://%s%s: leave user and password out: they would be remembered and shown. Name a file of credentials instead", scheme, u.Host, u.Path)
-	case scheme != "nats" && scheme != "tls" || u.Host == "" || bucket == "" || strings.Contains(bucket, "/") || u.RawQuery != "" || u.Fragment != "":
+	case scheme != "nats" && scheme != "tls" || u.Hostname() == "" || u.Port() == "" || bucket == "" || strings.Contains(bucket, "/") || u.RawQuery != "" || u.Fragment != "":
 		return "", "", true, fmt.Errorf("%q: must be a folder, or nats://HOST:PORT/BUCKET (tls:// for TLS only), the object store of a NATS server", text)
 	}
 	return scheme + "://" + u.Host, bucket, true, nil

@@ -52,6 +52,8 @@ const (
 	AuditAnswered     = "segno/answered"     // the code that the client saw, when the answer was cut off after it
 	AuditBus          = "segno/bus"          // who asked over the bus
 	AuditDryRun       = "segno/dry-run"
+	AuditCount        = "segno/count"                   // how many refused requests the event stands for, from when the first was received to the event's stage
+	AuditVaried       = "segno/varied"                  // what they do not have in common, and the event leaves out: of object,verb,user,source
 	AuditDecision     = "authorization.k8s.io/decision" // allow or forbid
 )
 

@@ -182,7 +182,7 @@ func (a *Archives) Read(ctx context.Context, end proto.Position, each func(seq p
 		return err
 	}
 	for _, other := range proof.Others {
-		a.cfg.Log.Warn("a file beside the archived epochs is none of this log, and is left alone", "place", a.cfg.Place, "file", other)
+		a.cfg.Log.Warn("a file beside the archived epochs is left alone", "place", a.cfg.Place, "file", other)
 	}
 	next := proto.Seq(1)
 	for _, file := range proof.Files {

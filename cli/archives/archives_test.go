@@ -241,6 +241,28 @@ func TestE14APlaceOfEpochsIsTheLog(t *testing.T) {
 	})
 }
 
+// TestE14ACopyOfAFileIsNoOtherHistory, be the hash of the end known or not.
+func TestE14ACopyOfAFileIsNoOtherHistory(t *testing.T) {
+	p, dir := log(t, "ada", 20), t.TempDir()
+	a, err := New(Config{Place: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := keep(t, a, p, 1, 20)
+	data := contents(t, Folder{Dir: dir}, name)
+	put(t, Folder{Dir: dir}, "EVENTS-copy.segno", string(data))
+	end, _, err := p.PositionAt(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []proto.Position{end, {Seq: 20}} {
+		proof, err := a.Prove(t.Context(), end, func(proto.Seq) {})
+		if err != nil || len(proof.Files) != 1 || len(proof.Others) != 1 || !strings.Contains(proof.Others[0], " (what it holds is read from EVENTS-") {
+			t.Errorf("up to %v: %+v, %v", end, proof, err)
+		}
+	}
+}
+
 // TestE14FilesOfOthersAreLeftAlone: two clusters and a history that went on
 // differently lie in one place, in any order.
 func TestE14FilesOfOthersAreLeftAlone(t *testing.T) {
@@ -331,9 +353,12 @@ func TestE14WhatIsNoPlaceIsRefused(t *testing.T) {
 	for place, want := range map[string]string{
 		"":                              "must be named",
 		"s3://bucket":                   "must be a folder, or nats://HOST:PORT/BUCKET",
+		"nats://host/a":                 "must be a folder, or nats://HOST:PORT/BUCKET",
+		"nats://:4222/a":                "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://host:4222":              "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://host:4222/a/b":          "must be a folder, or nats://HOST:PORT/BUCKET",
 		"nats://ada:secret@host:4222/a": "leave user and password out",
+		"nats://ada:secret%@host/a":     "it is no URL",
 	} {
 		if _, err := New(Config{Place: place}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", place, err)

@@ -14,7 +14,7 @@ import (
 // Proof is which files hold a log.
 type Proof struct {
 	Files []File // oldest first, each read to its end
-	// Others are names of files that are not of this log: each with why.
+	// Others are names of files that nothing is read from: each with why.
 	Others []string
 }
 
@@ -81,7 +81,25 @@ type search struct {
 
 // find answers the file that ends with a transaction; any hash does when it is "".
 func (s *search) find(ctx context.Context, at proto.Seq, hash string) (File, error) {
-	var found []File
+	found, err := s.whole(ctx, at, hash)
+	if err != nil {
+		return File{}, err
+	}
+	if len(found) == 0 {
+		return File{}, s.missing(at)
+	}
+	for _, f := range found[1:] {
+		if f.Hash != found[0].Hash {
+			return File{}, incomplete{fmt.Sprintf("%s and %s in %s hold two histories up to transaction %s, and nothing tells which is this log's: move the other one's files away",
+				found[0].Name, f.Name, s.place, at)}
+		}
+		s.others[f.Name] = "what it holds is read from " + found[0].Name
+	}
+	return found[0], nil
+}
+
+// whole are the files that end there and are what they say.
+func (s *search) whole(ctx context.Context, at proto.Seq, hash string) (found []File, err error) {
 	for _, f := range s.files {
 		if f.Err != nil || f.To != at {
 			continue
@@ -93,7 +111,7 @@ func (s *search) find(ctx context.Context, at proto.Seq, hash string) (File, err
 		err := f.prove(ctx, s.store)
 		switch {
 		case ctx.Err() != nil:
-			return File{}, ctx.Err()
+			return nil, ctx.Err()
 		case err != nil:
 			s.others[f.Name] = err.Error()
 		case hash != "" && f.Hash != hash:
@@ -102,14 +120,7 @@ func (s *search) find(ctx context.Context, at proto.Seq, hash string) (File, err
 			found = append(found, f)
 		}
 	}
-	if len(found) > 1 && hash == "" {
-		return File{}, incomplete{fmt.Sprintf("%s and %s in %s hold two histories up to transaction %s, and nothing tells which is this log's: move the other one's files away",
-			found[0].Name, found[1].Name, s.place, at)}
-	}
-	if len(found) == 0 {
-		return File{}, s.missing(at)
-	}
-	return found[0], nil
+	return found, nil
 }
 
 // missing says which file is needed, and what was found in its stead.

@@ -95,6 +95,8 @@ type past struct {
 	raw   int64  // bytes of the log's transactions
 	full  int64  // bytes of the folder once all was folded, with all that was not tidied up yet
 	rng   *rand.Rand
+
+	weighed *weight // once it was weighed
 }
 
 func newPast(b *testing.B, dir string) *past {

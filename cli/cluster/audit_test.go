@@ -309,6 +309,39 @@ func TestE13RefusedOverTheBusIsRecorded(t *testing.T) {
 	})
 }
 
+func TestE13AFloodOfRefusalsIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newWorld(t, Config{Nodes: 1})
+		const path, times = "/api/v1/namespaces/" + space + "/secrets/", 200
+		for i := range times {
+			for _, name := range []string{"one", fmt.Sprint(i)} {
+				if _, code := w.send("eve", http.MethodGet, path+name, ""); code != http.StatusForbidden {
+					t.Fatalf("eve is answered %d", code)
+				}
+			}
+		}
+		time.Sleep(time.Minute)
+		asked, same := 0, 0
+		for _, e := range w.audited("actor=user:eve&outcome=refused&limit=0") {
+			n := 1
+			if count := e.Annotations[proto.AuditCount]; count != "" {
+				if _, err := fmt.Sscan(count, &n); err != nil {
+					t.Error(err)
+				}
+			}
+			if asked += n; e.ObjectRef != nil && e.ObjectRef.Name == "one" {
+				same += n
+			}
+		}
+		if asked != 2*times || same != times {
+			t.Errorf("%d refusals are counted, %d of them of one object: want %d and %d", asked, same, 2*times, times)
+		}
+		if n := len(w.audited("actor=user:eve&limit=0")); n > 40 {
+			t.Errorf("they are %d records", n)
+		}
+	})
+}
+
 func TestE13TheAuditIsKeptForAsLongAsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := newWorld(t, Config{AuditKeep: time.Hour})

@@ -93,7 +93,8 @@ func openLog(ctx context.Context, dir, site, stream string, cfg projections.Conf
 		if err != nil || found.Problem != "" {
 			return found, err
 		}
-		return found, proveArchived(ctx, dir, fold, files, &found)
+		err = proveArchived(ctx, dir, fold, files, &found)
+		return found, err
 	}}, nil
 }
 

@@ -25,7 +25,8 @@ func (c *Cluster) proveFiles(ctx context.Context, l *ledger, progress func(done,
 		return found, err
 	}
 	p := archiveProof{place: c.archives, fold: l.fold, end: list[0].First - 1, progress: progress}
-	return found, p.run(ctx, &found)
+	err = p.run(ctx, &found)
+	return found, err
 }
 
 // proveArchived does so for what was archived of a stopped one.

@@ -36,6 +36,7 @@ func newAudit(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Use: "audit", Short: "Show who asked for what, and what came of it",
 		Long: "Show the requests that were made of the cluster, refused ones included, the newest at the end: who asked, from where, for what, what came of it, how\n" +
 			"long it took, and the sequence of what it changed (see: segno events --from SEQ). Only administrators may.\n" +
+			"Of refusals that repeat the first is shown, and then, as ×N, how many came after it.\n" +
 			"-o jsonl and -o cloudevents export them, an event a line: the Event of audit.k8s.io/v1, or that in a CloudEvent.",
 		Example: `  segno audit
   segno audit --outcome refused --since 24h
@@ -170,6 +171,9 @@ func (c *client) showAudit(ctx context.Context, params url.Values, output string
 // auditColumns is a line of the audit; the time is as wide as timeFormat.
 const auditColumns = "%-23s  %-16s %-8s %-34s %-16s %8s %-6s %-15s %s"
 
+// auditSeveral stands for what requests that are counted together differ in.
+const auditSeveral = "several"
+
 func writeAuditLine(out io.Writer, e *proto.AuditEvent) error {
 	object, _, _ := strings.Cut(e.RequestURI, "?")
 	if e.ObjectRef != nil {
@@ -190,7 +194,13 @@ func writeAuditLine(out io.Writer, e *proto.AuditEvent) error {
 	if via == "" {
 		via, _, _ = strings.Cut(e.UserAgent, " ")
 	}
-	line := fmt.Sprintf(auditColumns, e.StageAt.Local().Format(timeFormat), e.User.Username, verb, object,
+	if varied := e.Annotations[proto.AuditVaried]; varied != "" {
+		object = auditSeveral
+		if strings.Contains(varied, "verb") {
+			verb = auditSeveral
+		}
+	}
+	line := fmt.Sprintf(auditColumns, e.StageAt.Local().Format(timeFormat), dash(e.User.Username), verb, object,
 		auditOutcome(e), took(e), dash(e.Annotations[proto.AuditSequence]), dash(source), cut(via, viaWidth))
 	_, err := fmt.Fprintln(out, strings.TrimRightFunc(line, unicode.IsSpace))
 	return err
@@ -208,8 +218,12 @@ func auditOutcome(e *proto.AuditEvent) string {
 	}
 }
 
-// took is the time that a request took, to three digits or so.
+// took is the time that a request took, to three digits or so; of many requests it
+// is how many they are.
 func took(e *proto.AuditEvent) string {
+	if count := e.Annotations[proto.AuditCount]; count != "" {
+		return "×" + count
+	}
 	d := e.StageAt.Sub(e.RequestReceived.Time)
 	switch {
 	case e.ResponseStatus == nil:

@@ -35,7 +35,7 @@ func ownGroups(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams,
 			newUndo(c, tables), restore,
 			newBisect(c, tables), newReplay(c, tables),
 			newWhatIf(c, f, tables), newFork(c, tables),
-			newExport(c, tables), newOpen(streams),
+			newExport(c, tables), newOpen(tables),
 		}},
 	}
 }

@@ -140,7 +140,7 @@ func (o opening) runCommand(ctx context.Context, server *incident.Server) error 
 		return fmt.Errorf("find this program: %w", err)
 	}
 	child := exec.CommandContext(ctx, self, o.command...)
-	child.Stdin, child.Stdout, child.Stderr = o.streams.In, o.streams.Out, o.streams.ErrOut
+	child.Stdin, child.Stdout, child.Stderr = o.streams.In, beneath(o.streams.Out), o.streams.ErrOut
 	child.Env = append(os.Environ(), "KUBECONFIG="+file, contexts.EnvContext+"="+entry.Name)
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	child.WaitDelay = stopTimeout

@@ -82,7 +82,7 @@ func frameText(f replay.Frame) string {
 	if diff.Len() == 0 {
 		diff.WriteString("  nothing\n")
 	}
-	p.WriteString(strings.ReplaceAll(diff.String(), frameIndent, "  "))
+	p.WriteString(strings.ReplaceAll(visible(diff.String()), frameIndent, "  "))
 	p.WriteByte('\n')
 	p.line(looksTitle, "AROUND")
 	writeAround(&p, f)

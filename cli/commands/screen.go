@@ -55,7 +55,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// beneath is what a program that draws the whole screen writes to.
+// beneath is what a program writes to that draws the whole screen, or is another one.
 func beneath(out io.Writer) io.Writer {
 	if s, ok := out.(*screen); ok {
 		return s.out

@@ -154,6 +154,25 @@ func TestE9SteppingShowsTheTransactionAndWhatIsAround(t *testing.T) {
 	}
 }
 
+// TestE9SteppingObeysNothingOfTheLog: what a terminal would obey is shown as its
+// number, wherever it comes from.
+func TestE9SteppingObeysNothingOfTheLog(t *testing.T) {
+	const hostile = "p\u202eq\u009br"
+	s := fakeSpan()
+	honest := s.frame
+	s.frame = func(seq proto.Seq) (replay.Frame, error) {
+		f, err := honest(seq)
+		f.Via = hostile
+		f.Objects[0].Changes = append(f.Objects[0].Changes, history.Change{Path: "metadata.annotations." + hostile, New: []byte(`"` + hostile + `"`)})
+		return f, err
+	}
+	s.show(s.first)
+	got := uncoloured(s.View().Content)
+	if want := `p\u202eq\u009br`; strings.ContainsAny(got, "\u202e\u009b") || strings.Count(got, want) < 3 {
+		t.Errorf("it shows\n%q", got)
+	}
+}
+
 // TestE9SteppingFitsTheWindow checks small windows, and scrolling in them.
 func TestE9SteppingFitsTheWindow(t *testing.T) {
 	s := fakeSpan()

@@ -249,7 +249,7 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 	if a := v.Result.Archived; a != nil {
 		fmt.Fprintf(out, "         %d archived epochs up to transaction %s: each file read to its end, linked with the others and with the log\n", a.Files, a.Last)
 		for _, other := range a.Others {
-			fmt.Fprintf(out, "         left alone, since it is none of this log: %s\n", other)
+			fmt.Fprintf(out, "         left alone: %s\n", other)
 		}
 	}
 	if v.Result.At != 0 {

@@ -38,7 +38,7 @@ type Result struct {
 type Archived struct {
 	Files int       `json:"files"` // read to their ends, linked with each other and with the log
 	Last  proto.Seq `json:"last"`  // the newest transaction in them
-	// Others are files beside them that are not of this log: each with why.
+	// Others are files beside them that nothing was read from: each with why.
 	Others []string `json:"others,omitempty"`
 }
 
