@@ -47,11 +47,11 @@ func begin(t *testing.T, nodes int) *world {
 	}
 	defer func() { _ = empty.Close() }()
 	w := open(t, Config{From: Source{Table: table, Folds: map[string]*projections.Projection{proto.StreamEvents: empty}, Time: epoch}})
-	first, _, err := namespace.Bootstrap(w.View())
+	first, err := namespace.Bootstrap(w.View())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Submit(w.ctx, first); err != nil {
+	if _, err := w.Submit(w.ctx, events.Command{Actor: "system:bootstrap", Action: first}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range nodes {
