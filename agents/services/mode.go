@@ -10,6 +10,7 @@ import (
 
 	"segno/agents/network"
 	"segno/agents/proxy"
+	"segno/agents/proxy/ipvs"
 	"segno/agents/proxy/nftables"
 	"segno/agents/proxy/userspace"
 )
@@ -50,7 +51,9 @@ type candidate struct {
 
 // candidates, the best first.
 var candidates = []candidate{
-	{IPVS, "IPVS", "IPVSUnavailable", "the kernel's IPVS", openIPVS},
+	{IPVS, "IPVS", "IPVSUnavailable", "the kernel's IPVS", func(log *slog.Logger) (proxy.Plane, error) {
+		return ipvs.New(ipvs.Config{Logger: log})
+	}},
 	{NFTables, "NFTables", "NFTablesUnavailable", "the kernel's nftables", func(log *slog.Logger) (proxy.Plane, error) {
 		return nftables.New(nftables.Config{Logger: log})
 	}},
@@ -96,11 +99,6 @@ func chosenStatus(c candidate, lacking string, lacks []string) Status {
 		out.Message += ", because better ones cannot be had: " + strings.Join(lacks, "; ")
 	}
 	return out
-}
-
-// openIPVS says why there is none.
-func openIPVS(*slog.Logger) (proxy.Plane, error) {
-	return nil, errors.New("the kernel has no IPVS that this version uses")
 }
 
 // Remove takes away what any mode left in this network namespace, with the

@@ -105,8 +105,11 @@ func run(args []string) (int, error) {
 		_, err := fmt.Sscan(string(status), &code)
 		return code, err
 	}
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return 0, fmt.Errorf("the program did not end within %s (%s changes that)", within, limit)
+	}
+	if ctx.Err() != nil {
+		return 0, errors.New("stopped by a signal")
 	}
 	return 0, fmt.Errorf("the kernel ended without having run the program: %w\n%s", errors.Join(ended, read), said)
 }
