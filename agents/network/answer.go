@@ -57,16 +57,22 @@ func answer(lo netlink.Link, a netip.Addr) error {
 	return netlink.LinkSetUp(lo)
 }
 
-// Addresses are those that this machine has in its network namespace.
-func Addresses() ([]netip.Addr, error) {
-	all, err := net.InterfaceAddrs()
+// Addresses are those that this machine has in its network namespace, but on
+// the interface that is left out.
+func Addresses(leftOut string) (out []netip.Addr, err error) {
+	links, err := net.Interfaces()
 	if err != nil {
-		return nil, fmt.Errorf("addresses of this machine: %w", err)
+		return nil, fmt.Errorf("interfaces of this machine: %w", err)
 	}
-	var out []netip.Addr
-	for _, a := range all {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-			out = append(out, prefix.Addr().Unmap())
+	for _, link := range links {
+		all, err := link.Addrs()
+		if err != nil || link.Name == leftOut {
+			continue // it may have gone meanwhile
+		}
+		for _, a := range all {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+				out = append(out, prefix.Addr().Unmap())
+			}
 		}
 	}
 	return out, nil

@@ -15,6 +15,7 @@ import (
 	"segno/agents/dns"
 	"segno/agents/network"
 	"segno/agents/proxy"
+	"segno/agents/proxy/ipvs"
 	"segno/agents/wait"
 )
 
@@ -146,7 +147,7 @@ func (s *Services) serveNames(ctx context.Context) error {
 func (s *Services) node() proxy.Node {
 	n := s.cfg.Node()
 	n.NodePorts = s.cfg.NodePorts
-	addresses, err := network.Addresses()
+	addresses, err := network.Addresses(ipvs.DefaultLink)
 	if err != nil {
 		s.cfg.Logger.Warn("node ports are not served at all addresses", "error", err)
 	}

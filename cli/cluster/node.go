@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"segno/agents"
+	"segno/agents/catalog"
 	"segno/agents/network"
 	"segno/agents/resolv"
 	"segno/agents/runtime"
@@ -33,7 +34,8 @@ type node struct {
 	name    proto.NodeName
 	runtime runtime.Runtime
 	network agents.Network
-	dir     string // "" keeps nothing
+	dir     string          // "" keeps nothing
+	catalog catalog.Catalog // of what all nodes know
 }
 
 // probe is how long an engine may take to say that it is there.
@@ -218,7 +220,7 @@ func (n *node) agent(conn *bus.Conn, address netip.Addr, options services.Option
 		return nil, err
 	}
 	cfg := agents.Config{
-		Node: n.name, Link: bus.NewLink(conn, n.name), Shared: bus.NewShared(conn, n.name), Runtime: n.runtime, Network: n.network,
+		Node: n.name, Link: bus.NewLink(conn, n.name), Shared: bus.NewShared(conn, n.name), Catalog: &n.catalog, Runtime: n.runtime, Network: n.network,
 		Listener: listener, StateDir: n.dir, Version: version.API().GitVersion, Address: address, Logger: log,
 	}
 	if _, simulated := n.network.(*network.Simulated); !simulated {

@@ -20,8 +20,10 @@ import (
 	"segno/agents/proxy/nftables"
 )
 
+// DefaultLink is the dummy interface unless a Config has another.
+const DefaultLink = "segno-ipvs"
+
 const (
-	link       = "segno-ipvs"
 	scheduler  = "rr"
 	drainFor   = time.Hour
 	drainEvery = 5 * time.Second
@@ -76,7 +78,7 @@ type Plane struct {
 // behind.
 func New(cfg Config) (*Plane, error) {
 	if cfg.Link == "" {
-		cfg.Link = link
+		cfg.Link = DefaultLink
 	}
 	if cfg.Scheduler == "" {
 		cfg.Scheduler = scheduler
