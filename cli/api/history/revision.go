@@ -104,14 +104,14 @@ func revisionOf(stream string, v Version, before, after events.Object, filter Fi
 		Transaction: Of(stream, v.Envelope, func(ev *proto.Event) bool { return ev.Key == v.Record.Key }),
 		UID:         v.Record.UID, Created: v.Record.Created == v.Record.Seq, Deleted: v.Record.Deleted, Changes: []Change{},
 	}
-	if !filter.transaction(out.Transaction) {
+	if !filter.actor(out.Actor) {
 		return out, false, nil
 	}
 	if out.Created {
 		before = nil
 	}
 	changes, err := Diff(before, after)
-	if err != nil || !filter.fields(changes) {
+	if err != nil || !filter.fields(changes) || !filter.reasons(out.Events, changes) {
 		return out, false, err
 	}
 	if !out.Deleted && len(changes) > 0 {
