@@ -81,7 +81,7 @@ func (a *Audit) check(ctx context.Context, end auditPosition) {
 	if a.cfg.Server.memory || a.fault() != nil {
 		return
 	}
-	proof, err := VerifyAuditFiles(ctx, AuditFilesConfig{StoreDir: a.cfg.Server.asideDir(), Anchor: a.cfg.Anchor, end: end})
+	proof, err := VerifyAuditFiles(ctx, AuditFilesConfig{StoreDir: a.cfg.Server.asideDir(), Anchor: a.cfg.Anchor, end: end, running: true})
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

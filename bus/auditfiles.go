@@ -18,13 +18,14 @@ type AuditFilesConfig struct {
 	At       proto.Seq // a message whose hash is wanted; 0 is none
 	Progress func(done, total uint64)
 
-	end auditPosition // that the running audit knows of; zero is what the anchor says
+	end     auditPosition // that the running audit knows of; zero is what the anchor says
+	running bool          // the server writes: a record at the end may be on its way
 }
 
 // VerifyAuditFiles reads the files of the stream AUDIT as they are on disk, and
 // proves that every byte of every record is what it must be: each message makes
-// its record, and names the hash of the one before it. The last may be unfinished,
-// behind what is known to have been written.
+// its record, and names the hash of the one before it. Nothing lies behind the last
+// whole one, but what a running server is just writing.
 func VerifyAuditFiles(ctx context.Context, cfg AuditFilesConfig) (proto.AuditProof, error) {
 	anchored, err := readAnchor(cfg.Anchor)
 	if err != nil {
@@ -68,7 +69,7 @@ func (c *auditFileCheck) run(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.block(b, i == len(blocks)-1); err != nil {
+		if err := c.block(ctx, b, i == len(blocks)-1); err != nil {
 			return err
 		}
 	}
@@ -82,7 +83,7 @@ func (c *auditFileCheck) wrong(seq proto.Seq, want, found string) error {
 	return &damage{seq: seq, want: want, found: found, what: auditPlace}
 }
 
-func (c *auditFileCheck) block(b block, last bool) error {
+func (c *auditFileCheck) block(ctx context.Context, b block, last bool) error {
 	data, err := os.ReadFile(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it ran out meanwhile
@@ -94,19 +95,39 @@ func (c *auditFileCheck) block(b block, last bool) error {
 		return err
 	}
 	c.file, c.offset = b.path, 0
+	waited := -1 // for the record at this place
 	for c.offset < len(data) {
 		length, err := c.record(data[c.offset:])
+		tail := data[min(c.offset, len(data)):]
 		switch {
-		case errors.Is(err, errUnfinished) && last && c.before.seq >= c.reach:
-			return nil
-		case errors.Is(err, errUnfinished):
-			return c.wrong(c.before.seq+1, "a whole record", "one that is cut short, or whose length is not what it was")
-		case err != nil:
+		case err == nil:
+			c.offset += length
+			continue
+		case !errors.Is(err, errUnfinished):
+			return err
+		case !last || !c.cfg.running || c.before.seq < c.reach:
+			return c.unfinished(last, tail)
+		case waited >= 0 && waited < c.offset:
+			return nil // what others write meanwhile need not be followed to its end
+		}
+		grown, err := changedTail(ctx, b.path, tail, c.offset)
+		if err != nil {
 			return err
 		}
-		c.offset += length
+		if grown == nil {
+			return c.unfinished(last, tail)
+		}
+		waited, data = c.offset, append(data[:c.offset:c.offset], grown...)
 	}
 	return nil
+}
+
+// unfinished is what is wrong with the end of a file that is no whole record.
+func (c *auditFileCheck) unfinished(last bool, tail []byte) error {
+	if !last || c.before.seq < c.reach {
+		return c.wrong(c.before.seq+1, "a whole record", "one that is cut short, or whose length is not what it was, or bytes that were put before it")
+	}
+	return c.wrong(c.before.seq+1, "nothing, or a whole record", tellTail(tail, c.before.seq+1))
 }
 
 // record checks the record that data begins with and answers its length.

@@ -27,6 +27,7 @@ type auditMessage struct {
 	head   proto.AuditHead
 	events []*proto.AuditEvent
 	data   []byte // as it was written
+	fault  error  // why it cannot be read; events has a note of it then
 }
 
 // Read yields what was recorded in the span and is wanted, the oldest first. What
@@ -149,8 +150,11 @@ func (a *Audit) each(ctx context.Context, from, to proto.Seq, do func(auditMessa
 		end := min(to, from+auditChunk-1)
 		err := a.stream.read(ctx, from, end, func(seq proto.Seq, data []byte) error {
 			head, events, err := proto.DecodeAudit(data)
-			if err != nil || head.Seq != seq {
-				return &damage{seq: seq, want: "its own audit message", found: fmt.Sprintf("that of sequence %s (%v)", head.Seq, err), what: auditPlace}
+			switch {
+			case err != nil:
+				return &damage{seq: seq, want: "an audit message", found: fmt.Sprintf("what cannot be read (%s)", err), what: auditPlace}
+			case head.Seq != seq:
+				return &damage{seq: seq, want: "its own message", found: "that of sequence " + head.Seq.String(), what: auditPlace}
 			}
 			if err := do(auditMessage{seq: seq, hash: proto.HashOf(data), head: head, events: events, data: data}); err != nil {
 				return err
@@ -177,7 +181,7 @@ func (a *Audit) each(ctx context.Context, from, to proto.Seq, do func(auditMessa
 			continue
 		}
 		note := auditNote(reasonDamaged, "events cannot be read: "+err.Error(), a.foundAt(from, err.Error()))
-		if err := do(auditMessage{seq: from, events: []*proto.AuditEvent{note}}); err != nil {
+		if err := do(auditMessage{seq: from, events: []*proto.AuditEvent{note}, fault: err}); err != nil {
 			return from, err
 		}
 		from++
@@ -258,7 +262,8 @@ func (a *Audit) verify(ctx context.Context, at proto.Seq, report func(done, tota
 	})
 	switch {
 	case isDamage(err):
-		proof.Problem, err = err.Error(), nil
+		proof.Problem = err.Error()
+		return a.placeOf(ctx, proof, end, report)
 	case err == nil && end.seq >= is.first && (before.seq != end.seq || before.hash != end.hash):
 		proof.Problem = fmt.Sprintf("it ends at message %s with the hash %s, but %s with %s was written", before.seq, before.hash.Short(), end.seq, end.hash.Short())
 	case err == nil && !a.stream.memory:
@@ -270,15 +275,28 @@ func (a *Audit) verify(ctx context.Context, at proto.Seq, report func(done, tota
 // verifyFiles adds what the files say: what was read just now may come out of the
 // server's memory.
 func (a *Audit) verifyFiles(ctx context.Context, proof proto.AuditProof, end auditPosition, report func(done, total uint64)) (proto.AuditProof, error) {
-	files, err := VerifyAuditFiles(ctx, AuditFilesConfig{StoreDir: a.cfg.Server.asideDir(), Anchor: a.cfg.Anchor, Progress: report, end: end})
+	files, err := VerifyAuditFiles(ctx, AuditFilesConfig{StoreDir: a.cfg.Server.asideDir(), Anchor: a.cfg.Anchor, Progress: report, end: end, running: true})
 	proof.Records, proof.Problem = files.Records, files.Problem
 	return proof, err
 }
 
+// placeOf says of a damage that was read through the server in which file it lies,
+// if the files tell.
+func (a *Audit) placeOf(ctx context.Context, proof proto.AuditProof, end auditPosition, report func(done, total uint64)) (proto.AuditProof, error) {
+	if a.stream.memory {
+		return proof, nil
+	}
+	placed, err := a.verifyFiles(ctx, proof, end, report)
+	if placed.Problem == "" {
+		placed.Problem = proof.Problem
+	}
+	return placed, err
+}
+
 // follows finds what is wrong with a message behind another.
 func follows(before, m auditMessage) error {
-	if m.head.Version == 0 { // a note in the place of what cannot be read
-		return &damage{seq: m.seq, want: "an audit message", found: m.events[0].ResponseStatus.Message, what: auditPlace}
+	if m.fault != nil {
+		return m.fault
 	}
 	for _, event := range m.events {
 		if event.User.Username == "system:audit" && event.ResponseStatus != nil && event.ResponseStatus.Reason == reasonLost {

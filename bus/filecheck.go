@@ -103,7 +103,7 @@ func (c *fileCheck) readEpoch(ctx context.Context, epoch uint32, last bool) erro
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.block(b, last && i == len(blocks)-1); err != nil {
+		if err := c.block(ctx, b, last && i == len(blocks)-1); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func (c *fileCheck) envelope(seq proto.Seq) *proto.Envelope {
 }
 
 // block checks one file.
-func (c *fileCheck) block(b block, last bool) error {
+func (c *fileCheck) block(ctx context.Context, b block, last bool) error {
 	data, err := os.ReadFile(b.path)
 	if errors.Is(err, fs.ErrNotExist) && c.retained {
 		return nil // it ran out meanwhile
@@ -153,18 +153,29 @@ func (c *fileCheck) block(b block, last bool) error {
 		return err
 	}
 	c.file = b.path
+	waited := -1 // for the record at this place
 	for at := 0; at < len(data); {
 		c.offset = int64(at)
 		length, err := c.record(data[at:])
 		switch {
-		case errors.Is(err, errUnfinished) && last && (c.next > c.folded || c.unwritten() != ""):
-			return nil
-		case errors.Is(err, errUnfinished):
-			return c.wrong(c.next, "its record is cut short, or its length is not what it was")
-		case err != nil:
+		case err == nil:
+			at += length
+			continue
+		case !errors.Is(err, errUnfinished):
+			return err
+		case !last || !c.cfg.running || c.next > 0 && c.next <= c.folded:
+			return c.unfinished(b, last, data[at:])
+		case waited >= 0 && waited < at:
+			return nil // what others write meanwhile need not be followed to its end
+		}
+		grown, err := changedTail(ctx, b.path, data[at:], at)
+		if err != nil {
 			return err
 		}
-		at += length
+		if grown == nil {
+			return c.unfinished(b, last, data[at:])
+		}
+		waited, data = at, append(data[:at:at], grown...)
 	}
 	return nil
 }

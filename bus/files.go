@@ -28,7 +28,8 @@ type FilesConfig struct {
 	// once it is proved that it follows the one before; nil for nobody.
 	Each func(entry proto.Entry) error
 
-	from proto.Seq // first transaction of the log; 0 is what the anchor says
+	from    proto.Seq // first transaction of the log; 0 is what the anchor says
+	running bool      // the server writes: a record at the end may be on its way
 }
 
 // FilesReport is what VerifyFiles found.
@@ -71,7 +72,7 @@ const fileTries = 3
 // VerifyFiles reads a log's files as they are on disk, and proves that every
 // byte of every record is what it must be: it makes the records again from the
 // fold. Behind the fold's end, where transactions may be on their way, the
-// records must continue the chain, and the last may be unfinished.
+// records must continue the chain; nothing lies behind the last whole one.
 func VerifyFiles(ctx context.Context, cfg FilesConfig) (FilesReport, error) {
 	anchored, err := readAnchor(cfg.Anchor)
 	if err != nil {
@@ -108,7 +109,7 @@ func (s *Sequencer) VerifyFiles(ctx context.Context, progress func(done, total i
 	}
 	free, _ := s.epochs.hold(0) // none is dropped meanwhile
 	report, err := VerifyFiles(ctx, FilesConfig{
-		StoreDir: s.cfg.Server.asideDir(), Stream: s.cfg.Stream, Fold: s.cfg.Fold, Progress: progress, from: max(1, s.epochs.from()),
+		StoreDir: s.cfg.Server.asideDir(), Stream: s.cfg.Stream, Fold: s.cfg.Fold, Progress: progress, from: max(1, s.epochs.from()), running: true,
 	})
 	free()
 	if err != nil || report.Damage == nil {

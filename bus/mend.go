@@ -121,7 +121,7 @@ func (r *repairer) mendFiles(ctx context.Context, parts []part) error {
 		parts = parts[:1]
 	}
 	for range parts {
-		report, err := VerifyFiles(ctx, FilesConfig{StoreDir: r.aside, Stream: r.journal.name, Fold: r.fold, from: parts[0].first})
+		report, err := VerifyFiles(ctx, FilesConfig{StoreDir: r.aside, Stream: r.journal.name, Fold: r.fold, from: parts[0].first, running: true})
 		if err != nil || report.Damage == nil {
 			return err
 		}

@@ -122,6 +122,10 @@ func New(cfg Config) (*API, error) {
 	return a, nil
 }
 
+// headerNow is what the clock shows that ages and "10m ago" count from: in a fork
+// and in an opened incident it is another than on the wall.
+const headerNow = "Segno-Now"
+
 // ServeHTTP answers one request, whatever happens.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{
@@ -130,6 +134,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header := w.Header()
 	header.Set("Audit-Id", c.id)
+	header.Set(headerNow, a.cfg.Now().UTC().Format(time.RFC3339Nano))
 	header.Set("X-Request-Id", c.id)
 	header.Set("Cache-Control", "no-cache, private")
 	defer c.recorded()

@@ -132,7 +132,7 @@ func (c *call) proxy(pod *corev1.Pod, to *url.URL) {
 			}
 		},
 		ModifyResponse: func(r *http.Response) error {
-			for _, name := range []string{"Audit-Id", "X-Request-Id", "Cache-Control"} {
+			for _, name := range []string{"Audit-Id", "X-Request-Id", headerNow, "Cache-Control"} {
 				r.Header.Del(name)
 			}
 			return nil

@@ -82,13 +82,18 @@ func (c *call) readDocument(into any) error {
 	return nil
 }
 
-// moment is the one that the path names, or now.
+// moment is the one that the path names, or now. From before the log begins nothing
+// can go on.
 func (c *call) moment() (proto.Seq, time.Time, error) {
 	at := Moment{Time: c.api.cfg.Now()}
 	if c.past != nil {
 		at = *c.past
 	}
-	return c.api.cfg.Store.Resolve(c.r.Context(), c.kindIn(proto.StreamEvents), at)
+	seq, then, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kindIn(proto.StreamEvents), at)
+	if err == nil && seq == 0 && c.past != nil {
+		return 0, then, c.beforeLog(then.UTC().Format(time.RFC3339))
+	}
+	return seq, then, err
 }
 
 func (c *call) suppose(asked history.Supposition) (Supposition, error) {

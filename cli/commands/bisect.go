@@ -135,32 +135,46 @@ func truths(b history.Bisection) (was, wasNot string) {
 }
 
 func alreadyWas(b history.Bisection) string {
-	was, wasNot := truths(b)
-	return fmt.Sprintf("It was %s already before transaction %d, and was %s from %d on.", was, b.From, wasNot, b.Ended)
+	if b.Stopped {
+		return fmt.Sprintf("Before transaction %d it was not true yet; it became true at %d.", b.From, b.Ended)
+	}
+	return fmt.Sprintf("It had been true before transaction %d, too, until %d.", b.From, b.Ended)
 }
 
 // neverWas says why nothing was found.
 func neverWas(b history.Bisection) string {
-	was, wasNot := truths(b)
 	switch {
+	case b.Already && b.Ended == 0 && b.Stopped:
+		return fmt.Sprintf("it was never true, and so it did not stop: neither before transaction %d, nor up to %d", b.From, b.To)
 	case b.Already && b.Ended == 0:
-		return fmt.Sprintf("it was %s all the time: already before transaction %d, and up to %d", was, b.From, b.To)
+		return fmt.Sprintf("it was true all the time: already before transaction %d, and up to %d", b.From, b.To)
+	case b.Already && b.Stopped:
+		return fmt.Sprintf("it became true at %d, and did not stop being so up to %d", b.Ended, b.To)
 	case b.Already:
-		return fmt.Sprintf("it was %s already before transaction %d; it was %s from %d on, and did not become so again up to %d", was, b.From, wasNot, b.Ended, b.To)
+		return fmt.Sprintf("it was true already before transaction %d, until %d, and did not become so again up to %d", b.From, b.Ended, b.To)
+	case b.Stopped:
+		return fmt.Sprintf("it never stopped being true at transactions %d to %d", b.From, b.To)
 	default:
-		return fmt.Sprintf("it was never %s at transactions %d to %d", was, b.From, b.To)
+		return fmt.Sprintf("it was never true at transactions %d to %d", b.From, b.To)
 	}
 }
 
 func howFound(b history.Bisection) string {
 	switch bisect.Method(b.Method) {
 	case bisect.ByRevisions:
-		return fmt.Sprintf("Looked at every change of the objects that it names among transactions %d to %d (%d looks): exact.", b.From, b.To, b.Looked)
+		return fmt.Sprintf("Looked at every change of the objects that it names among transactions %d to %d (%s): exact.", b.From, b.To, looks(b.Looked))
 	case bisect.ByHalves:
 		was, wasNot := truths(b)
-		return fmt.Sprintf("Searched transactions %d to %d by halves (%d looks): it was %s before them and %s after them, and is taken to have turned once; --scan looks at every one.",
-			b.From, b.To, b.Looked, wasNot, was)
+		return fmt.Sprintf("Searched transactions %d to %d by halves (%s): it was %s before them and %s after them, and is taken to have turned once; --scan looks at every one.",
+			b.From, b.To, looks(b.Looked), wasNot, was)
 	default:
-		return fmt.Sprintf("Looked at every one of transactions %d to %d that may matter (%d looks): exact.", b.From, b.To, b.Looked)
+		return fmt.Sprintf("Looked at every one of transactions %d to %d that may matter (%s): exact.", b.From, b.To, looks(b.Looked))
 	}
+}
+
+func looks(n int) string {
+	if n == 1 {
+		return "1 look"
+	}
+	return fmt.Sprintf("%d looks", n)
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -38,6 +39,9 @@ type client struct {
 	command string // the whole command line, for the log
 	// headers adds what kubectl says of itself to requests.
 	headers func(http.RoundTripper) http.RoundTripper
+
+	// clock is what the server's clock showed last; nil is not known yet.
+	clock atomic.Pointer[time.Time]
 
 	once   sync.Once
 	tunnel *tunnel
@@ -88,19 +92,6 @@ func (c *client) files() *clientcmd.ClientConfigLoadingRules {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = *c.KubeConfig
 	return rules
-}
-
-// now is the time that ages and clock times count from: an opened incident stands
-// still at its end.
-func (c *client) now() time.Time {
-	raw, err := c.files().Load()
-	if err != nil || *c.APIServer != "" {
-		return time.Now()
-	}
-	if now, stands, err := contexts.NowOf(*raw, *c.Context); err == nil && stands {
-		return now.Local()
-	}
-	return time.Now()
 }
 
 // reachable tells early, and in plain words, that there is no cluster to ask:
@@ -180,7 +171,7 @@ func (c *client) wrap(config *rest.Config) *rest.Config {
 		tun.apply(config)
 	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return commandHeader{next: c.headers(next), command: c.command}
+		return commandHeader{next: c.headers(next), command: c.command, hear: c.hear}
 	})
 	return config
 }
@@ -242,21 +233,6 @@ func notRunning(name, dataDir, address string, err error) error {
 type failing struct{ err error }
 
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
-
-// commandHeader carries the command line into the log, where history shows it.
-type commandHeader struct {
-	next    http.RoundTripper
-	command string
-}
-
-// headerCommand is how the API learns what a person typed.
-const headerCommand = "Segno-Command"
-
-func (h commandHeader) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set(headerCommand, h.command)
-	return h.next.RoundTrip(r)
-}
 
 // tunnel carries HTTP over the bus.
 type tunnel struct {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -91,7 +90,7 @@ func (c *client) diffBetween(cmd *cobra.Command, args []string, f *diffFlags, st
 	if err := errors.Join(oneOf("output", f.output, "table", "json", "yaml"), oneOf("section", f.section, "all", "spec", "status")); err != nil {
 		return err
 	}
-	now := time.Now()
+	now := c.now()
 	from, err := exactMoment(f.from, now, true)
 	if err != nil {
 		return fmt.Errorf("--from: %w", err)

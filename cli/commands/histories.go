@@ -67,7 +67,7 @@ func writeRevision(out io.Writer, l history.Line, full bool) error {
 	if full {
 		change = strings.TrimSpace("because of " + causeOf(l.Transaction) + "  " + cut(l.Via, viaWidth))
 	} else {
-		facts = mainFact(l.Events)
+		facts = tellingFacts(l.Events)
 	}
 	_, err := fmt.Fprintf(out, lineColumns+"\n", l.Seq.String(), l.Time.Local().Format(timeFormat), l.Actor, facts, nameOf(l.Object), reasons, change)
 	if full && !l.Created {

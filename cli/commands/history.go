@@ -71,6 +71,9 @@ func newHistory(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 			switch {
 			case f.output != "table":
 				return writeAs(streams.Out, f.output, list)
+			case len(list.Revisions) == 0:
+				tellMore(streams.Out, list)
+				return nil
 			case f.full:
 				return writeFullHistory(streams.Out, conceal(list))
 			default:
@@ -88,7 +91,7 @@ func (f *historyFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.since, "since", "", "Begin at this sequence, time or duration ago")
 	flags.StringVar(&f.until, "until", "", "End at this sequence, time or duration ago")
 	flags.StringVar(&f.actor, "actor", "", "Only what this actor did: user:admin, node:n1, system:scheduler")
-	flags.StringVar(&f.reason, "reason", "", "Only what happened for this reason: ImageChanged, CrashLoopBackOff …")
+	flags.StringVar(&f.reason, "reason", "", "Only what happened for this reason, or made the status give it (a container that waits or ended, a condition): ImageChanged, CrashLoopBackOff, OOMKilled …")
 	flags.StringVar(&f.field, "field", "", "Only where this field, or one below it, changed: .spec.replicas")
 	flags.BoolVarP(&f.follow, "follow", "f", false, "Go on with what happens from now on")
 	flags.StringVarP(&f.output, "output", "o", "table", "Output format: table, json or yaml; of many objects, or with -f, a document for each revision")
@@ -101,7 +104,7 @@ func (f *historyFlags) add(cmd *cobra.Command) {
 // failure.
 func (f *historyFlags) tellNone(notes io.Writer) {
 	if f.field != "" {
-		fmt.Fprintf(notes, "nothing matches: no revision that was looked at changed %s; elements of lists go by their names, as in .spec.template.spec.containers[web].image\n", f.field)
+		fmt.Fprintf(notes, "nothing matches: no revision that was looked at changed %s; paths begin at the top of the object, as in .spec.replicas, and elements of lists go by their names, as in .spec.template.spec.containers[web].image\n", f.field)
 		return
 	}
 	fmt.Fprintln(notes, "nothing matches: no revision of what was asked for, in that time and by those filters")

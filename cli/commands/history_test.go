@@ -113,6 +113,43 @@ SEQ   TIME ACTOR               FACT                         REASON    CHANGED
 	}
 }
 
+// TestE5TheEndIsSaid: what ends an object is told, be there other facts about it in
+// the transaction.
+func TestE5TheEndIsSaid(t *testing.T) {
+	gone := func(facts ...string) history.Revision {
+		r := revision(65, "node:n1", "", facts[0])
+		r.Events, r.Deleted = nil, true
+		for _, fact := range facts {
+			r.Events = append(r.Events, history.Event{Fact: fact, Reason: "PodEnded", Section: "status"})
+		}
+		r.Events[len(facts)-1].Section = "gone"
+		return r
+	}
+	for _, test := range []struct {
+		revision history.Revision
+		want     string
+	}{
+		{gone("PodFailed", "PodDeleted"), "PodFailed,PodDeleted"},
+		{gone("PodStatusChanged", "PodDeleted"), "PodDeleted"},
+		{gone("PodDeleted"), "PodDeleted"},
+		{revision(65, "node:n1", "", "PodFailed"), "PodFailed"},
+	} {
+		object := proto.Object{Resource: "pods", Namespace: "default", Name: "p"}
+		var one, many strings.Builder
+		if err := writeHistory(&one, history.List{Object: object, Revisions: []history.Revision{test.revision}}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeRevision(&many, history.Line{Object: object, Revision: test.revision}, false); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{one.String(), many.String()} {
+			if !regexp.MustCompile(`node:n1 +` + test.want + ` +(Pod|Because|pods/)`).MatchString(text) {
+				t.Errorf("%s, want %s", text, test.want)
+			}
+		}
+	}
+}
+
 // TestW3CausesFromTheLog: which change each revision of a Deployment goes back
 // to.
 func TestW3CausesFromTheLog(t *testing.T) {

@@ -113,10 +113,11 @@ func writeNotes(out io.Writer, title string, notes []undo.Note) {
 	}
 	fmt.Fprintln(out, title)
 	for _, note := range notes {
+		text := note.Text
 		if note.Object != nil {
-			fmt.Fprintf(out, "  %s: ", nameOf(*note.Object))
+			text = nameOf(*note.Object) + ": " + text
 		}
-		fmt.Fprintln(out, note.Text)
+		fmt.Fprintln(out, "  "+text)
 	}
 }
 

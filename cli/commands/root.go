@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,14 +81,19 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 		return &genericclioptions.CommandHeaderRoundTripper{Delegate: next, Headers: headers.Headers}
 	}
 	f := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(c))
-	groups := append(ownGroups(c, f, streams, shown), kubectlGroups(c, f, streams)...)
+	own := ownGroups(c, f, streams, shown)
+	groups := slices.Concat(own, kubectlGroups(c, f, streams))
 	groups.Add(root)
 	templates.ActsAsRootCommand(root, []string{"options"}, groups...)
 	addOthers(root, c, f, streams)
 	if err := completeFlags(root, f); err != nil {
 		panic(err) // a flag of our own that does not exist
 	}
-	speakOfSegno(root)
+	for _, cmd := range root.Commands() {
+		if !own.Has(cmd) {
+			speakOfSegno(cmd)
+		}
+	}
 	return root
 }
 

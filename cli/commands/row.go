@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"segno/cli/api/history"
+	"segno/proto"
 )
 
 // row is what a table of the past shows on one line: a revision, or several in
@@ -71,9 +72,33 @@ func (r row) seqs() string {
 
 func (r row) fact() string {
 	if r.times == 1 {
-		return mainFact(r.Events)
+		return tellingFacts(r.Events)
 	}
 	return fmt.Sprintf("%s ×%d", mainFact(r.Events), r.times)
+}
+
+// tellingFacts is mainFact, and behind it the end of the object where it came with
+// that: a node reports how a pod ended together with its deletion.
+func tellingFacts(all []history.Event) string {
+	fact, end := mainFact(all), endOf(all)
+	switch {
+	case end == "" || end == fact:
+		return fact
+	case strings.HasSuffix(fact, "StatusChanged"):
+		return end
+	default:
+		return fact + "," + end
+	}
+}
+
+// endOf is the event with which an object was gone; "" where none was.
+func endOf(all []history.Event) string {
+	for _, ev := range all {
+		if ev.Section == proto.SectionGone.Name() {
+			return ev.Fact
+		}
+	}
+	return ""
 }
 
 // change is what is new, and for a person how it was asked for.

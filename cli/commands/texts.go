@@ -13,7 +13,8 @@ var kubectlWord = regexp.MustCompile(`(^|[\s"'` + "`" + `(])kubectl($|[\s"'` + "
 
 func ours(text string) string { return kubectlWord.ReplaceAllString(text, "${1}segno${2}") }
 
-// speakOfSegno puts our name into the help that kubectl's commands bring.
+// speakOfSegno puts our name into the help that kubectl's commands bring. Our own
+// commands are not for it: where they say kubectl, they mean it.
 func speakOfSegno(cmd *cobra.Command) {
 	cmd.Short, cmd.Long, cmd.Example = ours(cmd.Short), ours(cmd.Long), ours(cmd.Example)
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flag.Usage = ours(flag.Usage) })

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -51,13 +53,13 @@ func newWhatIf(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 			if err := oneOf("output", w.output, "table", "json", "yaml"); err != nil {
 				return err
 			}
-			asked, err := w.supposition(f, cmd)
+			asked, sources, err := w.supposition(f)
 			if err != nil {
 				return err
 			}
 			var answer history.WhatIf
 			if err := c.postJSON(cmd.Context(), "whatif", asked, &answer); err != nil {
-				return err
+				return inFile(err, sources)
 			}
 			if w.output != "table" {
 				return writeAs(streams.Out, w.output, answer)
@@ -78,20 +80,20 @@ func newWhatIf(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams)
 	return cmd
 }
 
-// supposition reads the files.
-func (w *whatIf) supposition(f cmdutil.Factory, cmd *cobra.Command) (history.Supposition, error) {
-	asked := history.Supposition{RemoveNodes: w.nodes, For: w.span.String()}
+// supposition reads the files, and answers where each object is from.
+func (w *whatIf) supposition(f cmdutil.Factory) (asked history.Supposition, sources []string, err error) {
+	asked = history.Supposition{RemoveNodes: w.nodes, For: w.span.String()}
 	if len(w.files.Filenames) == 0 && w.files.Kustomize == "" {
-		return asked, nil
+		return asked, nil, nil
 	}
 	namespace, enforce, err := f.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
-		return asked, err
+		return asked, nil, err
 	}
 	infos, err := f.NewBuilder().Unstructured().NamespaceParam(namespace).DefaultNamespace().
 		FilenameParam(enforce, &w.files).Flatten().Do().Infos()
 	if err != nil {
-		return asked, err
+		return asked, nil, err
 	}
 	for _, info := range infos {
 		if obj, ok := info.Object.(*unstructured.Unstructured); ok && info.Namespaced() && obj.GetNamespace() == "" {
@@ -99,11 +101,27 @@ func (w *whatIf) supposition(f cmdutil.Factory, cmd *cobra.Command) (history.Sup
 		}
 		data, err := runtime.Encode(unstructured.UnstructuredJSONScheme, info.Object)
 		if err != nil {
-			return asked, fmt.Errorf("read %s: %w", info.Source, err)
+			return asked, nil, fmt.Errorf("read %s: %w", info.Source, err)
 		}
 		asked.Objects = append(asked.Objects, json.RawMessage(data))
+		sources = append(sources, fmt.Sprintf("%s: %s %q", info.Source, info.Object.GetObjectKind().GroupVersionKind().Kind, info.Name))
 	}
-	return asked, nil
+	return asked, sources, nil
+}
+
+// numberedObject is how the API names one of the objects of a question.
+var numberedObject = regexp.MustCompile(`^objects\[(\d+)\]: `)
+
+// inFile names the file of the object that a refusal is about.
+func inFile(err error, sources []string) error {
+	found := numberedObject.FindStringSubmatch(err.Error())
+	if found == nil {
+		return err
+	}
+	if i, numErr := strconv.Atoi(found[1]); numErr == nil && i < len(sources) {
+		return fmt.Errorf("%s: %s", sources[i], strings.TrimPrefix(err.Error(), found[0]))
+	}
+	return err
 }
 
 // nodeGrace is how long a node may usually be silent before anybody notices.
@@ -223,10 +241,13 @@ func writeOutcome(out io.Writer, answer history.WhatIf) error {
 		if n.ReadyBefore != n.ReadyAfter {
 			ready = orNone(n.ReadyBefore) + " → " + orNone(n.ReadyAfter)
 		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", n.Name, n.PodsBefore, n.PodsAfter, ready)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", n.Name, podsText(n.PodsBefore, n.TerminatingBefore), podsText(n.PodsAfter, n.TerminatingAfter), ready)
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	if answer.Held > 0 {
+		fmt.Fprintf(out, "\nHeld back: no node of the cluster is ready, and while that is so no pod is evicted for it; past due: %s.\n", counted(answer.Held, "pod"))
 	}
 	for _, p := range answer.Pending {
 		also := ""
@@ -246,6 +267,13 @@ func writeOutcome(out io.Writer, answer history.WhatIf) error {
 		fmt.Fprintf(out, "Warning: %s\n", warning)
 	}
 	return nil
+}
+
+func podsText(pods, terminating int) string {
+	if terminating == 0 {
+		return strconv.Itoa(pods)
+	}
+	return fmt.Sprintf("%d (+%d terminating)", pods, terminating)
 }
 
 func readyText(r *history.Ready) string {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
@@ -34,8 +33,6 @@ type Bus struct {
 type clusterExtension struct {
 	Bus     string `json:"bus"`
 	DataDir string `json:"dataDir,omitempty"`
-	// Now is the time at which an opened incident stands still.
-	Now *time.Time `json:"now,omitempty"`
 }
 
 type userExtension struct {
@@ -53,10 +50,9 @@ type Entry struct {
 	ClientCert []byte
 	ClientKey  []byte
 	Bus        Bus
-	// Now is the time at which an opened incident stands still; zero is a cluster,
-	// whose clock goes. An incident does not become the current context where there
-	// is one: what was meant for the cluster must not go to it, nor the other way.
-	Now time.Time
+	// Aside is an opened incident: it does not become the current context where there
+	// is one. What was meant for the cluster must not go to it, nor the other way.
+	Aside bool
 }
 
 func (e Entry) addTo(config *clientcmdapi.Config) error {
@@ -65,9 +61,6 @@ func (e Entry) addTo(config *clientcmdapi.Config) error {
 	user := clientcmdapi.NewAuthInfo()
 	user.ClientCertificateData, user.ClientKeyData = e.ClientCert, e.ClientKey
 	extension := clusterExtension{Bus: e.Bus.URL, DataDir: e.DataDir}
-	if !e.Now.IsZero() {
-		extension.Now = &e.Now
-	}
 	if err := setExtension(cluster.Extensions, extension); err != nil {
 		return err
 	}
@@ -80,7 +73,7 @@ func (e Entry) addTo(config *clientcmdapi.Config) error {
 		context.Namespace = old.Namespace
 	}
 	config.Clusters[e.Name], config.AuthInfos[e.Name], config.Contexts[e.Name] = cluster, user, context
-	if e.Now.IsZero() || config.CurrentContext == "" {
+	if !e.Aside || config.CurrentContext == "" {
 		config.CurrentContext = e.Name
 	}
 	return nil
@@ -156,23 +149,6 @@ func DataDirOf(config clientcmdapi.Config, name string) (string, error) {
 	var extension clusterExtension
 	_, err := getExtension(config.Clusters[context.Cluster].Extensions, &extension)
 	return extension.DataDir, err
-}
-
-// NowOf answers the time at which the incident of a context ("" is the current
-// one) stands still; ok is false for a cluster.
-func NowOf(config clientcmdapi.Config, name string) (now time.Time, ok bool, err error) {
-	if name == "" {
-		name = config.CurrentContext
-	}
-	context := config.Contexts[name]
-	if context == nil || config.Clusters[context.Cluster] == nil {
-		return now, false, nil
-	}
-	var extension clusterExtension
-	if _, err := getExtension(config.Clusters[context.Cluster].Extensions, &extension); err != nil || extension.Now == nil {
-		return now, false, err
-	}
-	return *extension.Now, true, nil
 }
 
 // Servers are the addresses of the contexts of a file, by name.

@@ -55,7 +55,7 @@ func (s *Server) Entry(name string) (contexts.Entry, error) {
 		return contexts.Entry{}, err
 	}
 	return contexts.Entry{
-		Name: name, Server: s.URL(), CA: s.authority.PEM(), ClientCert: pair.Cert, ClientKey: pair.Key, Now: s.incident.Now(),
+		Name: name, Server: s.URL(), CA: s.authority.PEM(), ClientCert: pair.Cert, ClientKey: pair.Key, Aside: true,
 	}, nil
 }
 

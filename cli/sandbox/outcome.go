@@ -81,7 +81,8 @@ func (s *state) pod(pod *corev1.Pod, workload proto.ObjectKey) {
 	}
 	s.workloads[workload] = count
 	switch {
-	case !podstate.Active(pod):
+	case podstate.Finished(pod):
+	case pod.DeletionTimestamp != nil && pod.Spec.NodeName == "":
 	case pod.Spec.NodeName == "":
 		why := ""
 		if c := podstate.Condition(pod, corev1.PodScheduled); c != nil {
@@ -91,7 +92,11 @@ func (s *state) pod(pod *corev1.Pod, workload proto.ObjectKey) {
 	default:
 		share := s.nodes[pod.Spec.NodeName]
 		share.Name = pod.Spec.NodeName
-		share.PodsAfter++
+		if podstate.Active(pod) {
+			share.PodsAfter++
+		} else {
+			share.TerminatingAfter++
+		}
 		s.nodes[pod.Spec.NodeName] = share
 	}
 }
@@ -139,7 +144,8 @@ func compare(before, after state, into *history.WhatIf) {
 	for _, name := range slices.Sorted(maps.Keys(joined(before.nodes, after.nodes))) {
 		was, is := before.nodes[name], after.nodes[name]
 		into.Nodes = append(into.Nodes, history.NodeShare{
-			Name: name, PodsBefore: was.PodsAfter, PodsAfter: is.PodsAfter, ReadyBefore: was.ReadyAfter, ReadyAfter: is.ReadyAfter,
+			Name: name, PodsBefore: was.PodsAfter, PodsAfter: is.PodsAfter, TerminatingBefore: was.TerminatingAfter, TerminatingAfter: is.TerminatingAfter,
+			ReadyBefore: was.ReadyAfter, ReadyAfter: is.ReadyAfter,
 		})
 	}
 	for _, key := range union(after.pending, nil) {

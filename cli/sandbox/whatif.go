@@ -14,6 +14,7 @@ import (
 	"segno/events"
 	"segno/projections"
 	"segno/proto"
+	"segno/reconcilers/nodelife"
 )
 
 // mostSteps bounds the answer to a what-if.
@@ -71,7 +72,8 @@ func (o *Oracle) Suppose(ctx context.Context, asked api.Supposition) (history.Wh
 		return out, err
 	}
 	compare(before, after, &out)
-	return out, nil
+	out.Held, err = nodelife.Held(s.View(), s.Now())
+	return out, err
 }
 
 // suppose makes true what the question supposes.

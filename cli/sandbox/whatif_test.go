@@ -100,6 +100,39 @@ func TestE11WhatIfAMachineDiesTellsWhenItsPodsRunElsewhere(t *testing.T) {
 	}
 }
 
+// TestE11WithoutAnyNodeNobodyIsEvicted: the answer says so, and counts who would be.
+func TestE11WithoutAnyNodeNobodyIsEvicted(t *testing.T) {
+	w := begin(t, 2)
+	w.create(web(4, image, "500m"))
+	w.advance(time.Minute)
+	all := []proto.NodeName{"n1", "n2"}
+	answer := w.whatIf(api.Supposition{Gone: all, For: 20 * time.Minute})
+	if _, evicted := first(answer, "PodDeletionRequested", "web-"); evicted || answer.Held != 4 {
+		t.Errorf("evicted %t, %d held back", evicted, answer.Held)
+	}
+	for what, s := range map[string]api.Supposition{
+		"one of two": {Gone: all[:1], For: 20 * time.Minute}, "too early": {Gone: all, For: 2 * time.Minute},
+	} {
+		if answer := w.whatIf(s); answer.Held != 0 {
+			t.Errorf("%s: %d held back", what, answer.Held)
+		}
+	}
+}
+
+// TestE11TerminatingPodsAreCountedAside: they are still on their node.
+func TestE11TerminatingPodsAreCountedAside(t *testing.T) {
+	w := begin(t, 1)
+	w.create(web(2, image, "500m"))
+	w.advance(time.Minute)
+	w.Silence("n1")
+	pod := w.pods()[0]
+	w.do(events.Delete{Key: keyOf(pod)})
+	answer := w.whatIf(api.Supposition{For: time.Second})
+	if n := answer.Nodes[0]; n.PodsBefore != 1 || n.TerminatingBefore != 1 {
+		t.Errorf("node %+v", n)
+	}
+}
+
 func TestE11WhatIfSaysWhyAPodWouldNotFit(t *testing.T) {
 	w := begin(t, 2)
 	w.create(web(2, image, "500m"))

@@ -111,7 +111,7 @@ func (c *Condition) failed(err error) error {
 		f.What = text
 	case strings.HasPrefix(text, "no such overload"):
 		f.What = "cannot be computed with these types"
-		f.Allowed = "numbers with numbers, texts with texts; int(x), double(x) and string(x) convert"
+		f.Allowed = convertible
 	}
 	return f
 }

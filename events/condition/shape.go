@@ -50,6 +50,7 @@ func (s *shapes) call(e ast.Expr, vars map[string]reflect.Type) reflect.Type {
 	for _, child := range children(e) {
 		shapes = append(shapes, s.of(child, vars))
 	}
+	s.compared(e, shapes)
 	switch call.FunctionName() {
 	case callObject, callObjects:
 		text, ok := literal(call.Args()[0])

@@ -34,6 +34,9 @@ func (q *query) deleted() error {
 		return err
 	}
 	if d.gone != nil {
+		if d.gone != d.request && d.gone.Actor.Person() {
+			by += fmt.Sprintf(", and %s brought it to its end", asked(d.gone)) // it was forced, or no longer held
+		}
 		q.say("%s was deleted at %s: %s.", name(q.Key), at(d.gone), by)
 	} else {
 		q.say("%s is being deleted since %s: %s.", name(q.Key), at(d.request), by)
@@ -304,29 +307,10 @@ func (q *query) blameScale(d *deletion) (string, error) {
 		return fmt.Sprintf("%s scaled down", d.request.Actor), nil
 	}
 	text := fmt.Sprintf("%s had more pods than it wanted", name(owner))
-	var wants *int32
-	var newer *events.Version
-	for v, err := range q.versions(owner, d.request.Seq-1) {
-		if err != nil {
-			return "", err
-		}
-		obj, err := q.decode(v.Record)
-		if err != nil {
-			return "", err
-		}
-		is := replicasOf(obj)
-		switch {
-		case v.Record.Deleted || is == nil:
-			return text, nil
-		case wants == nil:
-			wants = is
-		case *is > *wants:
-			text = fmt.Sprintf("%s was scaled from %d to %d at %s", name(owner), *is, *wants, at(newer.Envelope))
-			return text, q.link(d.request, newer.Envelope, "it is to have fewer pods")
-		case *is < *wants:
-			return text, nil
-		}
-		newer = &v
+	s, err := q.scaleOf(owner, d.request.Seq-1)
+	if err != nil || s.by == nil || s.from == nil || *s.from < *s.to {
+		return text, err
 	}
-	return text, nil
+	text = fmt.Sprintf("%s was scaled from %d to %d at %s", name(owner), *s.from, *s.to, at(s.by))
+	return text, q.link(d.request, s.by, "it is to have fewer pods")
 }

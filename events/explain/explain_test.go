@@ -92,6 +92,11 @@ func set(replicas int32) *appsv1.ReplicaSet {
 	}
 }
 
+func labelled(set *appsv1.ReplicaSet) *appsv1.ReplicaSet {
+	set.Labels = map[string]string{"a": "b"}
+	return set
+}
+
 func deployment(replicas int32) *appsv1.Deployment {
 	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "default"}, Spec: appsv1.DeploymentSpec{Replicas: &replicas}}
 }
@@ -231,6 +236,15 @@ func TestE8WhyDeleted(t *testing.T) {
 			s.tell("user:bob", 0, "label", pod(bound, ending, func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }))
 			s.tell(node1, 3, "PodEnded", gone{podKey})
 		}},
+		{name: "an eviction that a person forced to its end", way: "2>4 2>4~>5",
+			says: []string{"was deleted at 5 (", "it was evicted from nodes/n1, which is silent since 2 (", ", and user:bob (segno do delete) brought it to its end."},
+			tell: func(s *story) {
+				s.tell(node1, 0, "Registered", node(corev1.ConditionTrue))
+				s.tell(nodelife, 0, "NodeSilent", node(corev1.ConditionUnknown, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoExecute}))
+				s.tell(ada, 0, "create", pod(bound))
+				s.tell(nodelife, 2, "TaintEviction", pod(bound, ending))
+				s.tell("user:bob", 0, "delete", gone{podKey})
+			}},
 		{name: "an undo", way: "4>5", says: []string{"user:bob (segno do Undone) at 4 (", "which takes back 2."}, without: []string{"user:ada"}, tell: func(s *story) {
 			s.tell(ada, 0, "create", set(0))
 			s.tell(ada, 0, "scale", set(1))
@@ -438,8 +452,20 @@ func TestE8WhyPending(t *testing.T) {
 			refused.Status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "quota."}}
 			s.tell(sets, 1, "FailedCreate", refused)
 		}},
-		{name: "a set that wants none", key: replicaSets.Key("default", "rs"), not: true, says: []string{"has no pods, and wants none"}, tell: func(s *story) {
+		{name: "a set that wants none", key: replicaSets.Key("default", "rs"), not: true, way: "1", says: []string{"has no pods, and wants none: user:ada (segno do create) made it so at 1 ("}, tell: func(s *story) {
 			s.tell(ada, 0, "create", set(0))
+		}},
+		{name: "a set that came to want none", key: replicaSets.Key("default", "rs"), not: true, hint: 2, way: "2>3",
+			says: []string{"has no pods, and wants none: system:replicaset scaled it from 3 to 0 at 3 (", "It begins with a request of user:ada (segno do scale) at 2"}, tell: func(s *story) {
+				s.tell(ada, 0, "create", deployment(3), set(3))
+				s.tell(ada, 0, "scale", deployment(0))
+				s.tell(sets, 2, "ScaledDown", set(0))
+				s.tell(ada, 0, "label", labelled(set(0)))
+			}},
+		{name: "a set whose making the log does not have", key: replicaSets.Key("default", "rs"), not: true, says: []string{"has no pods, and wants none."}, tell: func(s *story) {
+			s.tell(ada, 0, "create", set(0))
+			s.tell(ada, 0, "label", labelled(set(0)))
+			s.first = 2
 		}},
 	})
 }
@@ -604,6 +630,11 @@ func TestE8WhyNotReady(t *testing.T) {
 			s.tell(node1, 0, "NodeNotReady", node(corev1.ConditionFalse))
 			s.tell(node1, 0, "NodeReady", node(corev1.ConditionTrue))
 		}},
+		{name: "a deployment that was scaled to none", key: proto.Resource{Group: "apps", Name: "deployments"}.Key("default", "d"), not: true, hint: 1, way: "2",
+			says: []string{"deployments/default/d has no pods, and wants none: user:ada (segno do scale) scaled it from 3 to 0 at 2 ("}, tell: func(s *story) {
+				s.tell(ada, 0, "create", deployment(3), set(3))
+				s.tell(ada, 0, "scale", deployment(0))
+			}},
 		{name: "pods of a deployment", key: proto.Resource{Group: "apps", Name: "deployments"}.Key("default", "d"), way: "1>2", says: []string{"1 of the 2 pods of deployments/default/d is not ready", "pods/default/q: container web runs"}, tell: func(s *story) {
 			s.tell(ada, 0, "create", deployment(2), set(2), pod(runs(true)), pod(named("q"), bound))
 			s.tell(node1, 1, "PodUnready", pod(named("q"), runs(false)))

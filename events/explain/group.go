@@ -139,10 +139,12 @@ func (q *query) share(n, of int) string {
 // groupWell answers that no pod is so, and when that was otherwise.
 func (q *query) groupWell(obj events.Object, state verb, active []*corev1.Pod, so func(*corev1.Pod) bool) error {
 	switch {
-	case len(active) == 0 && replicasOf(obj) == nil:
+	case len(active) == 0 && (replicasOf(obj) == nil || *replicasOf(obj) > 0):
 		q.say("%s has no pods that are not over.", name(q.Key))
 	case len(active) == 0:
-		q.say("%s has no pods, and wants none.", name(q.Key))
+		if err := q.sayNone(); err != nil {
+			return err
+		}
 	default:
 		q.say("No pod of %s %s (it has %d).", name(q.Key), state.one, len(active))
 	}

@@ -53,7 +53,8 @@ func (p *planning) settler(d *draft) (*Author, error) {
 	}
 	var last *Author
 	for _, path := range d.touched {
-		if by := since.of(path); by != nil && (last == nil || by.Seq > last.Seq) {
+		// The control plane keeps fields of its own, such as the revision of a Deployment.
+		if by := since.of(path); by != nil && by.Actor.Person() && (last == nil || by.Seq > last.Seq) {
 			last = by
 		}
 	}
@@ -61,7 +62,7 @@ func (p *planning) settler(d *draft) (*Author, error) {
 		last = since.newest()
 	}
 	if last != nil && !last.Actor.Person() {
-		return nil, nil // the control plane keeps its own fields
+		return nil, nil // nobody chose it
 	}
 	return last, nil
 }

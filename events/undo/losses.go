@@ -2,6 +2,7 @@ package undo
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,17 +31,26 @@ func (p *planning) losses(d *draft, changes []fields.Change) error {
 
 // turnover notes what becomes of the pods of an object that changes.
 func (p *planning) turnover(d *draft, changes []fields.Change) {
+	renewed := slices.ContainsFunc(changes, func(c fields.Change) bool { return strings.HasPrefix(c.Path, "spec.template.") })
+	if renewed && !wantsNone(d.is) {
+		p.lost(d.key, "its present pods and what they wrote%s: new ones take their place", scratch(podsOf(d)))
+		return
+	}
 	for _, change := range changes {
 		switch {
-		case strings.HasPrefix(change.Path, "spec.template."):
-			p.lost(d.key, "its present pods and what they wrote%s: new ones take their place", scratch(podsOf(d)))
-			return
-		case change.Path == "spec.replicas" && count(change.New) > count(change.Old):
+		case change.Path != "spec.replicas":
+		case count(change.New) > count(change.Old):
 			p.lost(d.key, "the pods that it had, and what they wrote%s: new ones are made", scratch(podsOf(d)))
-		case change.Path == "spec.replicas":
+		default:
 			p.lost(d.key, "pods beyond %d, and what they wrote%s", count(change.New), scratch(podsOf(d)))
 		}
 	}
+}
+
+// wantsNone tells whether an object was to have no pods, and so has none to lose.
+func wantsNone(fields map[string]any) bool {
+	spec, _ := fields["spec"].(map[string]any)
+	return string(shown(spec["replicas"])) == "0"
 }
 
 func count(value []byte) int {

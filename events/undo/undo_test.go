@@ -133,6 +133,14 @@ func TestE12Undo(t *testing.T) {
 			l.do(ada, config("app", "a", "1"))
 			return l.do(ada, remove(cm))
 		}, false, "create configmaps/app\n"},
+		{"a deletion that was undone, with a revision that the control plane counts anew", func(l *log) proto.Seq {
+			l.do(ada, web(3, "a:1"))
+			l.do("system:deployment", patch(dep, `{"metadata":{"annotations":{"deployment.kubernetes.io/revision":"2"}}}`))
+			seq := l.do(ada, remove(dep))
+			_, undone := l.undo(false, seq)
+			l.because("system:deployment", undone, patch(dep, `{"metadata":{"annotations":{"deployment.kubernetes.io/revision":"1"}}}`))
+			return seq
+		}, false, "already deployments/web: it is so since 6, by user:ada (segno do)\n"},
 		{"a deletion of what was made again", func(l *log) proto.Seq {
 			l.do(ada, config("app", "a", "1", "b", "1"))
 			seq := l.do(ada, remove(cm))
@@ -448,6 +456,25 @@ func TestE12UndeletedObjects(t *testing.T) {
 	gone := l.do(ada, remove(dep))
 	if text := losses(l.planUndo(false, gone).Lost); !strings.Contains(text, "its pods and what they wrote, to emptyDir volumes too: new ones are made") {
 		t.Errorf("lost: %s", text)
+	}
+}
+
+// TestE12PodsAreLostOnce: an object that has none has none to replace.
+func TestE12PodsAreLostOnce(t *testing.T) {
+	l := newLog(t)
+	l.do(ada, web(3, "a:1"))
+	seq := l.do(ada, patch(dep, `{"spec":{"replicas":0,"template":{"spec":{"containers":[{"name":"web","image":"a:2"}]}}}}`))
+	if got, want := losses(l.planUndo(false, seq).Lost), "web: the pods that it had, and what they wrote, to emptyDir volumes too: new ones are made\n"; got != want {
+		t.Errorf("of none: got\n%swant\n%s", got, want)
+	}
+	l.do(ada, patch(dep, `{"spec":{"replicas":1}}`))
+	l.do(ada, patch(dep, `{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"a:3"}]}}}}`))
+	plan, err := l.planner().Restore(dep, seq-1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := losses(plan.Lost), "web: its present pods and what they wrote, to emptyDir volumes too: new ones take their place\n"; got != want {
+		t.Errorf("of one: got\n%swant\n%s", got, want)
 	}
 }
 

@@ -11,5 +11,5 @@
 //
 // Start with reconciler.go; heard.go says when a node was last heard, silence.go
 // what follows from silence and from its end, taints.go and eviction.go what
-// follows from taints, departed.go what becomes of pods without a node.
+// follows from taints, held.go when that waits, departed.go what becomes of pods without a node.
 package nodelife

@@ -38,11 +38,11 @@ func (l *look) evict() error {
 		case cause == nil:
 		case l.at.Before(due):
 			l.decision.Look(due.Sub(l.at))
-		case cause.Key == corev1.TaintNodeNotReady || cause.Key == corev1.TaintNodeUnreachable:
+		case forSilence(cause):
 			if l.told {
 				continue // in the next look, which knows the transaction that it follows from
 			}
-			anyone, err := l.anyReady()
+			anyone, err := anyReady(l.view)
 			if err != nil {
 				return err
 			}
@@ -113,20 +113,6 @@ func tolerated(pod *corev1.Pod, t *corev1.Taint) (until time.Time, ends bool) {
 		return until, false
 	}
 	return until.Add(time.Duration(max(0, *shortest)) * time.Second), true
-}
-
-// anyReady tells whether any node of the cluster is ready.
-func (l *look) anyReady() (bool, error) {
-	nodes, err := events.ListAs[*corev1.Node](l.view, events.Query{Resource: reconcilers.Nodes})
-	if err != nil {
-		return false, fmt.Errorf("list nodes: %w", err)
-	}
-	for _, node := range nodes {
-		if node.Name != l.node.Name && taint.Ready(node) == corev1.ConditionTrue {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // eviction says in the pod why it goes, and ends it.

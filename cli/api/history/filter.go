@@ -1,6 +1,8 @@
 package history
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,8 +13,10 @@ import (
 
 // Filter chooses among revisions. Zero fields let everything through.
 type Filter struct {
-	Actor  proto.Actor
-	Reason string // of one of the object's events, or what a container waits for
+	Actor proto.Actor
+	// Reason is that of one of the object's events, what a container waits for, or
+	// one that its status came to give: of a condition, of how a container ended.
+	Reason string
 	Field  Field
 }
 
@@ -61,13 +65,25 @@ func (f Field) covers(path string) bool {
 	return above && strings.HasPrefix(rest, "[")
 }
 
-func (f Filter) transaction(t Transaction) bool {
-	if f.Actor != "" && f.Actor != t.Actor {
-		return false
+func (f Filter) actor(actor proto.Actor) bool { return f.Actor == "" || f.Actor == actor }
+
+// reasons tells whether the events, or what the status came to give, have the
+// reason.
+func (f Filter) reasons(all []Event, changes []Change) bool {
+	if f.Reason == "" || slices.ContainsFunc(all, f.event) {
+		return true
 	}
-	return f.Reason == "" || slices.ContainsFunc(t.Events, func(ev Event) bool {
-		return ev.Reason == f.Reason || slices.Contains(strings.Split(ev.Detail, ","), f.Reason)
+	given, err := json.Marshal(f.Reason)
+	return err == nil && slices.ContainsFunc(changes, func(c Change) bool {
+		return strings.HasPrefix(c.Path, "status.") && strings.HasSuffix(c.Path, reasonField) && bytes.Equal(c.New, given)
 	})
+}
+
+// reasonField is how the path of a reason in a status ends.
+const reasonField = ".reason"
+
+func (f Filter) event(ev Event) bool {
+	return ev.Reason == f.Reason || slices.Contains(strings.Split(ev.Detail, ","), f.Reason)
 }
 
 func (f Filter) fields(changes []Change) bool {
@@ -75,12 +91,14 @@ func (f Filter) fields(changes []Change) bool {
 }
 
 // Wants tells by an event alone whether its object's revision may be kept: what
-// is refused here need not be read.
+// is refused here need not be read. A status that names the reason somewhere may
+// have come to give it.
 func (f Filter) Wants(env *proto.Envelope, ev *proto.Event) bool {
-	if f.Actor != "" && f.Actor != env.Actor {
+	if !f.actor(env.Actor) {
 		return false
 	}
-	return f.Reason == "" || f.transaction(Transaction{Actor: env.Actor, Events: []Event{eventOf(ev)}})
+	return f.Reason == "" || ev.Reason == f.Reason ||
+		ev.Section == proto.SectionStatus && bytes.Contains(ev.Body, []byte(f.Reason))
 }
 
 var errActor = errors.New("must be user:NAME, node:NAME, system:COMPONENT or join:TOKEN, as the column ACTOR shows it")

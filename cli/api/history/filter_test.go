@@ -35,11 +35,11 @@ func TestE5FieldsBelow(t *testing.T) {
 func TestE5ReasonsOfAContainer(t *testing.T) {
 	events := []Event{{Fact: "PodUnready", Reason: "Unready"}, {Fact: "ContainerWaiting", Reason: "ContainerWaiting", Detail: "ErrImagePull,CrashLoopBackOff"}}
 	for _, reason := range []string{"", "Unready", "CrashLoopBackOff", "ErrImagePull"} {
-		if !(Filter{Reason: reason}).transaction(Transaction{Events: events}) {
+		if !(Filter{Reason: reason}).reasons(events, nil) {
 			t.Errorf("%q is not found", reason)
 		}
 	}
-	if (Filter{Reason: "CrashLoop"}).transaction(Transaction{Events: events}) {
+	if (Filter{Reason: "CrashLoop"}).reasons(events, nil) {
 		t.Error("a part of a reason is found")
 	}
 }

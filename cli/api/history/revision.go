@@ -63,7 +63,7 @@ func Revisions(table *events.Table, stream string, versions []Version, more bool
 			return nil, err
 		}
 		if i < len(versions)-1 || !more {
-			revision, kept, err := revisionOf(stream, versions[i], before, after, filter)
+			revision, kept, err := revisionOf(table, stream, versions[i], before, after, filter)
 			if err != nil {
 				return nil, err
 			}
@@ -87,7 +87,7 @@ func LineOf(table *events.Table, stream string, step Step, filter Filter) (line 
 		return line, false, err
 	}
 	line.Object = proto.ObjectOf(step.Record.Key)
-	line.Revision, ok, err = revisionOf(stream, step.Version, before, after, filter)
+	line.Revision, ok, err = revisionOf(table, stream, step.Version, before, after, filter)
 	return line, ok, err
 }
 
@@ -99,12 +99,12 @@ func living(table *events.Table, rec *events.Record) (events.Object, error) {
 	return table.Decode(rec)
 }
 
-func revisionOf(stream string, v Version, before, after events.Object, filter Filter) (Revision, bool, error) {
+func revisionOf(table *events.Table, stream string, v Version, before, after events.Object, filter Filter) (Revision, bool, error) {
 	out := Revision{
 		Transaction: Of(stream, v.Envelope, func(ev *proto.Event) bool { return ev.Key == v.Record.Key }),
 		UID:         v.Record.UID, Created: v.Record.Created == v.Record.Seq, Deleted: v.Record.Deleted, Changes: []Change{},
 	}
-	if !filter.transaction(out.Transaction) {
+	if !filter.actor(out.Actor) {
 		return out, false, nil
 	}
 	if out.Created {
@@ -114,10 +114,28 @@ func revisionOf(stream string, v Version, before, after events.Object, filter Fi
 	if err != nil || !filter.fields(changes) {
 		return out, false, err
 	}
+	given := changes
+	if out.Deleted && filter.Reason != "" {
+		if given, err = lastReport(table, v.Record, before); err != nil {
+			return out, false, err
+		}
+	}
+	if !filter.reasons(out.Events, given) {
+		return out, false, nil
+	}
 	if !out.Deleted && len(changes) > 0 {
 		out.Changes = changes // what is gone with its object is not listed
 	}
 	return out, true, nil
+}
+
+// lastReport is what was reported of an object together with its end.
+func lastReport(table *events.Table, ended *events.Record, before events.Object) ([]Change, error) {
+	last, err := table.Decode(ended)
+	if err != nil {
+		return nil, err
+	}
+	return Diff(before, last)
 }
 
 // Difference is an object as of two moments; nil where it did not live then.

@@ -27,7 +27,10 @@ type WhatIf struct {
 	Nodes     []NodeShare `json:"nodes"`
 	Pending   []Pending   `json:"pending"` // pods that no node takes, at the end
 	Objects   []Tally     `json:"objects"` // made and ended
-	Warnings  []string    `json:"warnings,omitempty"`
+	// Held counts the pods that stay on nodes that are not ready only because no node
+	// is, at the end: then nobody is evicted for it.
+	Held     int      `json:"held,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Supposed is a transaction that would have been.
@@ -52,11 +55,14 @@ type Ready struct {
 // NodeShare is how many living pods a node has, and whether it is ready itself:
 // True, False, Unknown, or "" where it is not there.
 type NodeShare struct {
-	Name        string `json:"name"`
-	PodsBefore  int    `json:"podsBefore"`
-	PodsAfter   int    `json:"podsAfter"`
-	ReadyBefore string `json:"readyBefore"`
-	ReadyAfter  string `json:"readyAfter"`
+	Name       string `json:"name"`
+	PodsBefore int    `json:"podsBefore"`
+	PodsAfter  int    `json:"podsAfter"`
+	// Those that are being deleted are counted aside.
+	TerminatingBefore int    `json:"terminatingBefore,omitempty"`
+	TerminatingAfter  int    `json:"terminatingAfter,omitempty"`
+	ReadyBefore       string `json:"readyBefore"`
+	ReadyAfter        string `json:"readyAfter"`
 }
 
 // Pending is a pod that waits for a node, and why.

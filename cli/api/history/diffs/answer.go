@@ -45,7 +45,7 @@ type Gap struct {
 	Sort Sort           `json:"sort"`
 	Node proto.NodeName `json:"node,omitempty"`
 	From Moment         `json:"from"`
-	To   Moment         `json:"to"` // Seq 0: it lasted beyond the span
+	To   Moment         `json:"to,omitzero"` // absent when it lasted beyond the span
 }
 
 // Change says what became of an object.
