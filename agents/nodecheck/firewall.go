@@ -141,8 +141,10 @@ func (r reader) follow(e *expr.Verdict, rule *nft.Rule, unsure bool, depth int) 
 				return passes, true
 			}
 		}
+		return passes, false
+	default:
+		return passes, false
 	}
-	return passes, false
 }
 
 // matcher goes through the conditions of a rule.
