@@ -44,8 +44,12 @@ func (c *counter) visit(s *events.Sighting) error {
 	return nil
 }
 
-// verdictsMost is how many bytes of what verdicts are of are remembered.
-const verdictsMost = 32 << 20
+// What verdicts are remembered: so many bytes of what they are of, and of an
+// entry beside that.
+const (
+	verdictsMost  = 32 << 20
+	verdictBeside = 64
+)
 
 // judge tells of one object whether it counts, by what matters of its encoding:
 // of what is the same there, the same is true.
@@ -95,9 +99,9 @@ func (j *judge) counts(ctx context.Context, s *events.Sighting) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if j.remembered += len(j.body) + 1; j.remembered > verdictsMost {
+	if j.remembered += len(j.body) + verdictBeside; j.remembered > verdictsMost {
 		clear(j.verdicts)
-		j.remembered = len(j.body) + 1
+		j.remembered = len(j.body) + verdictBeside
 	}
 	j.verdicts[string(j.body)] = verdict
 	return verdict, nil
