@@ -164,6 +164,9 @@ func (c *call) auditSpan() (span proto.AuditSpan, err error) {
 	if span.Until, err = c.timeOf(query.Get("until")); err != nil {
 		return span, err
 	}
+	if !span.Until.IsZero() && span.Since.After(span.Until) {
+		return span, exchange("since", query.Get("since"), "until", query.Get("until"))
+	}
 	if c.past != nil {
 		_, at, err := c.api.cfg.Store.Resolve(c.r.Context(), c.kindIn(proto.StreamEvents), *c.past)
 		if err != nil {

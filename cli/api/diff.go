@@ -193,6 +193,9 @@ func (c *call) diffSpan(d *comparison) (err error) {
 		return badRequest("the parameter from is required: the moment to compare with; to is now unless it is given")
 	}
 	kind := c.kindIn(d.stream)
+	if err := c.orderly(kind, "from", "to", false); err != nil {
+		return err
+	}
 	if d.span.From, err = c.diffMoment(kind, query.Get("from")); err != nil {
 		return err
 	}
@@ -210,7 +213,7 @@ func (c *call) diffSpan(d *comparison) (err error) {
 		}
 	}
 	if d.span.From.Seq > d.span.To.Seq {
-		return badRequest("from %s lies behind to %s: exchange them", query.Get("from"), cmp.Or(to, d.span.To.Seq.String()))
+		return exchange("from", query.Get("from"), "to", cmp.Or(to, d.span.To.Seq.String()))
 	}
 	return c.diffGaps(d)
 }

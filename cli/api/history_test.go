@@ -197,7 +197,6 @@ func TestE15Events(t *testing.T) {
 		"from=2&to=3":                     2,
 		"from=0":                          8,
 		"from=1h":                         8,
-		"to=1h":                           0,
 		"resource=pods":                   3,
 		"resource=deployments":            0, // the group belongs to the resource
 		"resource=deployments&group=apps": 1,

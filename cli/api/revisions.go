@@ -70,13 +70,13 @@ func (c *call) filter() (history.Filter, error) {
 // is an end, too.
 func (c *call) bounds(kind *events.Kind) (from, to proto.Seq, err error) {
 	query := c.r.URL.Query()
+	if err := c.orderly(kind, "since", "until", flag(query.Get("follow"))); err != nil {
+		return 0, 0, err
+	}
 	from, to = 1, math.MaxUint64
 	if text := query.Get("since"); text != "" {
 		if from, err = c.momentIn(kind, text, true); err != nil {
 			return 0, 0, err
-		}
-		if last := c.api.cfg.Store.View(kind).Seq(); from > last+1 {
-			return 0, 0, badRequest("moment %s has not happened yet: the log ends at %s", from, last)
 		}
 	}
 	if text := query.Get("until"); text != "" {

@@ -103,7 +103,6 @@ func TestE5HistoryOfMany(t *testing.T) {
 		{"namespace=shop&field=.dat", nil, false},
 		{"namespace=shop&actor=user:admin&field=.data.a&limit=1", []string{again}, true},
 		{"namespace=shop&actor=user:nobody", nil, false},
-		{"namespace=shop&until=1h", nil, false},
 		{"resource=deployments&group=apps", []string{web, scaled, zero}, false},
 		{"resource=deployments&group=apps&field=.spec.replicas&since=6", []string{scaled, zero}, false},
 		{"resource=deployments&group=apps&reason=ScaledUp", []string{scaled}, false},

@@ -154,6 +154,9 @@ func (c *call) span(stream string, follow bool) (from, to proto.Seq, err error) 
 	if kind == nil {
 		return 0, 0, badRequest("stream %q: no kind lives there", stream)
 	}
+	if err := c.orderly(kind, "from", "to", follow); err != nil {
+		return 0, 0, err
+	}
 	from, to = 1, math.MaxUint64
 	switch text := query.Get("from"); {
 	case text != "":
@@ -173,21 +176,6 @@ func (c *call) span(stream string, follow bool) (from, to proto.Seq, err error) 
 		}
 	}
 	return from, to, inOrder("from", query.Get("from"), from, "to", query.Get("to"), to)
-}
-
-// inOrder refuses a span that ends before it begins. A time of which nothing is
-// recorded is in order: its beginning is the transaction after its end.
-func inOrder(begins, begin string, from proto.Seq, ends, end string, to proto.Seq) error {
-	if begin == "" || end == "" || from <= to || from == to+1 && !bothSequences(begin, end) {
-		return nil
-	}
-	return badRequest("%s %s lies behind %s %s: exchange them", begins, begin, ends, end)
-}
-
-func bothSequences(a, b string) bool {
-	_, err := proto.ParseSeq(a)
-	_, err2 := proto.ParseSeq(b)
-	return err == nil && err2 == nil
 }
 
 // momentIn reads a bound: a sequence of the log itself, or a time. The

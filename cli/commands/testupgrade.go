@@ -146,7 +146,7 @@ func writeUpgrade(out io.Writer, r upgrade.Report) error {
 	}
 	fmt.Fprintf(out, "%d differ\n", len(r.Differences))
 	for _, d := range r.Differences {
-		fmt.Fprintf(out, "\n%s %s\n", d.Seq, d.Object)
+		fmt.Fprintf(out, "\n%s %s %s\n", d.Seq, d.Time.Local().Format(timeFormat), d.Object)
 		secret := strings.HasPrefix(d.Object, "secrets/")
 		tellFinding(out, "now", d.Running, secret)
 		tellFinding(out, "new", d.New, secret)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"segno/proto"
 )
@@ -31,6 +32,7 @@ type Report struct {
 // recorded, and is then nil.
 type Difference struct {
 	Seq     proto.Seq `json:"seq"`
+	Time    time.Time `json:"time"` // of the transaction
 	Object  string    `json:"object,omitempty"`
 	Running *Finding  `json:"running,omitempty"`
 	New     *Finding  `json:"new,omitempty"`
@@ -65,7 +67,7 @@ func Compare(ctx context.Context, cfg Config) (Report, error) {
 	report.Running, report.New, report.Transactions = running.version, next.version, running.done
 	running.compareNames(next)
 	report.Differences = append(report.Differences, differences(running.found, next.found)...)
-	return report, nil
+	return report, describe(cfg.File, report.Differences)
 }
 
 // place is what a finding is about.

@@ -44,8 +44,12 @@ func (c *counter) visit(s *events.Sighting) error {
 	return nil
 }
 
-// verdictsMost is how many verdicts are remembered.
-const verdictsMost = 1 << 16
+// What verdicts are remembered: so many bytes of what they are of, and of an
+// entry beside that.
+const (
+	verdictsMost  = 32 << 20
+	verdictBeside = 64
+)
 
 // judge tells of one object whether it counts, by what matters of its encoding:
 // of what is the same there, the same is true.
@@ -55,6 +59,7 @@ type judge struct {
 	index            int32
 	stands           bool // the object that passes by counted last
 	verdicts         map[string]bool
+	remembered       int    // bytes of verdicts, about
 	body             []byte // what matters of the spec, then of the status
 	spec             int    // where the status begins
 	specSeq, statSeq proto.Seq
@@ -65,7 +70,7 @@ func newJudge(of *condition.Count, index int) *judge {
 }
 
 func (j *judge) counts(ctx context.Context, s *events.Sighting) (bool, error) {
-	ok := true
+	var ok bool
 	fresh := s.New || s.SpecSeq != j.specSeq
 	if fresh {
 		if j.body, ok = j.of.Reads.Part.Trim(j.body[:0], s.Spec); !ok {
@@ -94,8 +99,9 @@ func (j *judge) counts(ctx context.Context, s *events.Sighting) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if len(j.verdicts) >= verdictsMost {
+	if j.remembered += len(j.body) + verdictBeside; j.remembered > verdictsMost {
 		clear(j.verdicts)
+		j.remembered = len(j.body) + verdictBeside
 	}
 	j.verdicts[string(j.body)] = verdict
 	return verdict, nil
