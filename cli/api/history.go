@@ -3,8 +3,11 @@ package api
 import (
 	"context"
 	"iter"
+	"maps"
 	"math"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,42 +37,82 @@ type History interface {
 	Verify(ctx context.Context, at proto.Seq, report func(history.Verification)) error
 }
 
-// questions are what the group answers, by resource and method. What only reads
-// is asked with GET, what changes something with POST or DELETE.
-var questions = map[string]map[string]func(*call) error{
-	"history":     {http.MethodGet: (*call).history},
-	"blame":       {http.MethodGet: (*call).blame},
-	"diff":        {http.MethodGet: (*call).diff},
-	"why":         {http.MethodGet: (*call).why},
-	"blast":       {http.MethodGet: (*call).blast},
-	"events":      {http.MethodGet: (*call).tail},
-	"verify":      {http.MethodGet: (*call).verify},
-	"archives":    {http.MethodGet: (*call).archives},
-	"backup":      {http.MethodGet: (*call).backup},
-	"export":      {http.MethodGet: (*call).export},
-	"undo":        {http.MethodPost: (*call).undo},
-	"restore":     {http.MethodPost: (*call).restore},
-	"bisect":      {http.MethodGet: (*call).bisect},
-	"whatif":      {http.MethodPost: (*call).whatIf},
-	"audit":       {http.MethodGet: (*call).audit},
-	"epochs":      {http.MethodGet: (*call).epochs, http.MethodPost: (*call).epochs},
-	"forks":       {http.MethodGet: (*call).listForks, http.MethodPost: (*call).makeFork, http.MethodDelete: (*call).removeFork},
-	"advance":     {http.MethodPost: (*call).advanceFork},
-	"checkpoint":  {http.MethodGet: (*call).checkpoint},
-	"checkpoints": {http.MethodGet: (*call).checkpoints},
+// question is one of those that the group answers.
+type question struct {
+	takes   []string                     // its parameters
+	answers map[string]func(*call) error // by method
+}
+
+// anObject are the parameters that name an object, or what is asked about many.
+var anObject = []string{"group", "resource", "namespace", "name"}
+
+// questions are what the group answers, by resource. What only reads is asked with
+// GET, what changes something with POST or DELETE.
+var questions = map[string]question{
+	"history":     {with(anObject, "limit", "before", "since", "until", "actor", "reason", "field", "follow"), get((*call).history)},
+	"blame":       {with(anObject, "before"), get((*call).blame)},
+	"diff":        {with(anObject, "from", "to", "section", "stat", "fork"), get((*call).diff)},
+	"why":         {with(anObject, "question", "limit", "before"), get((*call).why)},
+	"blast":       {with(anObject, "seq", "depth", "limit"), get((*call).blast)},
+	"events":      {with(anObject, "from", "to", "limit", "follow", "stream", "actor", "verb", "fact", "correlation", "bodies", "format"), get((*call).tail)},
+	"verify":      {with(nil, "audit"), get((*call).verify)},
+	"archives":    {nil, get((*call).archives)},
+	"backup":      {with(nil, "keys"), get((*call).backup)},
+	"export":      {with(nil, "from", "to", "secrets"), get((*call).export)},
+	"undo":        {nil, post((*call).undo)},
+	"restore":     {nil, post((*call).restore)},
+	"bisect":      {with(nil, "when", "from", "to", "stopped", "scan", "namespace"), get((*call).bisect)},
+	"whatif":      {nil, post((*call).whatIf)},
+	"audit":       {with(anObject, "since", "until", "limit", "follow", "actor", "verb", "outcome", "source", "id", "format"), get((*call).audit)},
+	"epochs":      {nil, map[string]func(*call) error{http.MethodGet: (*call).epochs, http.MethodPost: (*call).epochs}},
+	"forks":       {with(nil, "name"), map[string]func(*call) error{http.MethodGet: (*call).listForks, http.MethodPost: (*call).makeFork, http.MethodDelete: (*call).removeFork}},
+	"advance":     {nil, post((*call).advanceFork)},
+	"checkpoint":  {nil, get((*call).checkpoint)},
+	"checkpoints": {with(nil, "limit"), get((*call).checkpoints)},
+}
+
+func with(these []string, more ...string) []string { return slices.Concat(these, more) }
+
+func get(answer func(*call) error) map[string]func(*call) error {
+	return map[string]func(*call) error{http.MethodGet: answer}
+}
+
+func post(answer func(*call) error) map[string]func(*call) error {
+	return map[string]func(*call) error{http.MethodPost: answer}
+}
+
+// usual are parameters that clients of Kubernetes add to any request.
+var usual = []string{"timeout", "timeoutSeconds", "pretty", "fieldManager", "fieldValidation"}
+
+// understood refuses parameters that the question does not have: a filter with a
+// letter too few would answer everything.
+func (q question) understood(resource string, query url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch {
+		case slices.Contains(q.takes, name) || slices.Contains(usual, name):
+		case len(q.takes) == 0:
+			return badRequest("parameter %q: %s takes none", name, resource)
+		default:
+			return badRequest("parameter %q: %s takes %s", name, resource, strings.Join(q.takes, ", "))
+		}
+	}
+	return nil
 }
 
 // serveHistory answers the questions of the group.
 func (c *call) serveHistory() error {
-	methods := questions[c.target.Resource]
-	if c.api.cfg.History == nil || c.target.Version != "v1" || c.target.Name != "" || c.target.Namespace != "" || methods == nil {
+	asked := questions[c.target.Resource]
+	if c.api.cfg.History == nil || c.target.Version != "v1" || c.target.Name != "" || c.target.Namespace != "" || asked.answers == nil {
 		return notServed()
 	}
-	answer := methods[c.r.Method]
+	answer := asked.answers[c.r.Method]
 	if answer == nil {
 		return notAllowed(c.target)
 	}
 	c.trace.question = c.target.Resource
+	if err := asked.understood(c.target.Resource, c.r.URL.Query()); err != nil {
+		return err
+	}
 	return answer(c)
 }
 

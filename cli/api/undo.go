@@ -82,7 +82,7 @@ func (c *call) question(into any) error {
 		err = errors.New("more than one document")
 	}
 	if err != nil {
-		return badRequest("the body is no question about %s: %s", c.target.Resource, err)
+		return badRequest("the body is no question about %s: %s", c.target.Resource, misread(err))
 	}
 	return nil
 }

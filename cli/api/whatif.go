@@ -77,7 +77,7 @@ func (c *call) readDocument(into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return badRequest("read the request's body as JSON: %s", err)
+		return badRequest("read the request's body as JSON: %s", misread(err))
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (c *call) suppose(asked history.Supposition) (Supposition, error) {
 func (c *call) supposed(raw json.RawMessage) (Supposed, error) {
 	var meta metav1.TypeMeta
 	if err := json.Unmarshal(raw, &meta); err != nil {
-		return Supposed{}, badRequest("it is no object: %s", err)
+		return Supposed{}, badRequest("it is no object: %s", misread(err))
 	}
 	kind := c.api.cfg.Table.ForKind(schema.FromAPIVersionAndKind(meta.APIVersion, meta.Kind))
 	if kind == nil || kind.Stream != proto.StreamEvents {

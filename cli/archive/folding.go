@@ -47,13 +47,17 @@ func (f *folding) run(ctx context.Context, in *Reader, log Log, fold fold) error
 		return err
 	}
 	f.fold = fold
-	if err := fold.Seed(start, in.Records()); err != nil {
+	if err := fold.Seed(start, f.records(in)); err != nil {
 		return unfit(err)
 	}
 	if !f.archive.Header.Redacted && fold.StateHash().String() != log.State {
 		return fmt.Errorf("%w: the objects that %s begins with have state hash %s, recorded was %.12s", ErrDamaged, log.Stream, fold.StateHash().Short(), log.State)
 	}
-	return f.transactions(ctx, in)
+	err = f.transactions(ctx, in)
+	if len(f.archive.Taken) > 0 {
+		f.archive.Differs = 0 // as it must: values are missing
+	}
+	return err
 }
 
 // transactions reads and unpacks the next group while one is folded.
@@ -114,6 +118,9 @@ func (f *folding) check(entry *projections.Recorded) error {
 	if entry.Redacted = hash != entry.Hash; entry.Redacted && !f.archive.Header.Redacted {
 		return fmt.Errorf("%w: transaction %s has hash %s, recorded was %s", ErrDamaged, entry.Envelope.Seq, hash.Short(), entry.Hash.Short())
 	}
+	for i := 0; entry.Redacted && i < len(entry.Envelope.Events); i++ {
+		f.taken(entry.Envelope.Events[i].Key)
+	}
 	if f.stream == proto.StreamEvents && entry.Envelope.Cause.Seq >= entry.Envelope.Seq {
 		return fmt.Errorf("%w: transaction %s says that it came of %s, which is not before it", ErrDamaged, entry.Envelope.Seq, entry.Envelope.Cause.Seq)
 	}
@@ -142,7 +149,7 @@ func unfit(err error) error {
 
 // folded compares the state after a transaction with the recorded one.
 func (f *folding) folded(seq proto.Seq, state proto.Hash) {
-	if !f.archive.Header.Redacted && f.archive.Differs == 0 && f.stream == proto.StreamEvents && state != f.expected[0] {
+	if f.archive.Differs == 0 && f.stream == proto.StreamEvents && state != f.expected[0] {
 		f.archive.Differs = seq
 	}
 	if f.recorded != nil {

@@ -26,6 +26,9 @@ type Archive struct {
 	// state hash than was recorded; 0 is none. It is always 0 when values were taken
 	// out: the hashes cannot be compared then.
 	Differs proto.Seq
+	// Taken are the objects of EVENTS whose values were taken out of this file: none
+	// where the span has no Secret, whatever the header says.
+	Taken []proto.ObjectKey
 }
 
 // OpenConfig says how a file is folded.

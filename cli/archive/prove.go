@@ -18,6 +18,7 @@ type Proof struct {
 	// Differs is the first transaction after which the fold has another state hash
 	// than was recorded, as in Archive.
 	Differs proto.Seq
+	Taken   []proto.ObjectKey // as in Archive
 }
 
 // Prove folds a file as Open does, every check included, and compares the state
@@ -47,6 +48,6 @@ func Prove(ctx context.Context, r io.Reader, progress func(done int)) (Proof, er
 		}
 		return err
 	})
-	out.Differs = a.Differs
+	out.Differs, out.Taken = a.Differs, a.Taken
 	return out, err
 }

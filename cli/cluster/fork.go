@@ -9,7 +9,7 @@ import (
 // reading: no fork has a way to a door of the cluster.
 func (c *Cluster) newForks() (*sandbox.Forks, error) {
 	cfg := sandbox.ForksConfig{
-		Table: c.table, Folds: c.ledgers.folds(), Version: version.API(), Grace: c.cfg.NodeGrace, Log: c.log,
+		Cluster: c.cfg.Name, Table: c.table, Folds: c.ledgers.folds(), Version: version.API(), Grace: c.cfg.NodeGrace, Log: c.log,
 	}
 	if c.authority != nil {
 		cfg.Issue = func(user, group string) (certificate, key []byte, err error) {

@@ -106,6 +106,10 @@ func newCheckpointList(c *client, streams genericiooptions.IOStreams) *cobra.Com
 }
 
 func writeCheckpoints(out io.Writer, list []history.Checkpoint) error {
+	if len(list) == 0 {
+		fmt.Fprintln(out, "No checkpoints have been kept yet; a fresh one is made by: segno checkpoint")
+		return nil
+	}
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "SEQ\tTIME\tCHAIN\tSTATE")
 	for _, is := range list {

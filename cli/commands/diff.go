@@ -54,6 +54,9 @@ func newDiff(c *client, f cmdutil.Factory, streams genericiooptions.IOStreams) *
 					return fmt.Errorf("--%s is about two moments: say the first one with --from", name)
 				}
 			}
+			if !cmd.Flags().Changed("filename") && !cmd.Flags().Changed("kustomize") {
+				return errors.New("diff of what? Files and what is: -f FILE or -k FOLDER; two moments: --from MOMENT [--to MOMENT], as in: segno diff --from 10m")
+			}
 			files(cmd, args)
 			return nil
 		}

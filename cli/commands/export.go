@@ -163,11 +163,19 @@ func (t *metered) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// sizeOf is how large a file is, in whole kB where it is small.
+func sizeOf(bytes int64) string {
+	if bytes < 1e6 {
+		return fmt.Sprintf("%d kB", (bytes+999)/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+}
+
 // tellHeld says what an archive holds.
 func tellHeld(out io.Writer, file string, held archive.Contents) {
 	size := "?"
 	if info, err := os.Stat(file); err == nil {
-		size = fmt.Sprintf("%.1f MB", float64(info.Size())/1e6)
+		size = sizeOf(info.Size())
 	}
 	fmt.Fprintf(out, "%s: %s, %s\n", file, size, tellsOf(held.Header))
 	for _, log := range held.Logs {

@@ -111,7 +111,7 @@ func writeVerdict(out io.Writer, v replay.Verdict, took time.Duration, file stri
 	fmt.Fprintf(out, "%d transactions, %d to %d, were fetched and folded in %s.\n", v.Transactions, v.From, v.To, took.Round(time.Millisecond))
 	switch {
 	case !v.Compared && file != "":
-		fmt.Fprintf(out, "State hash %s was recorded; the values of Secrets were left out of %s, so that it cannot be compared.\n", v.Recorded, file)
+		fmt.Fprintf(out, "State hash %s was recorded; the values of Secrets were left out of %s, so that it cannot be compared.\n", v.Recorded, cmp.Or(file, "the file"))
 	case !v.Compared:
 		fmt.Fprintf(out, "State hash %s was recorded; the values of Secrets were left out, and --verify is needed to compare.\n", v.Recorded)
 	case v.Differs == 0:

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +107,7 @@ func (c *client) replay(ctx context.Context, f *replayFlags, streams genericioop
 		return err
 	}
 	defer span.Close() // it is in memory, and nothing of it is wanted any more
-	if err := f.readable(span.Redacted(), named); err != nil {
+	if err := f.readable(span.Taken(), named); err != nil {
 		return err
 	}
 	if f.step {
@@ -133,14 +134,20 @@ func (c *client) breakpoint(f *replayFlags) (*condition.Condition, error) {
 }
 
 // readable refuses a file without the values that the question is about.
-func (f *replayFlags) readable(redacted, named bool) error {
-	switch {
-	case !redacted:
+func (f *replayFlags) readable(taken []proto.ObjectKey, named bool) error {
+	if len(taken) == 0 {
 		return nil
+	}
+	what := cmp.Or(f.file, "the file") + " (" + taken[0].String()
+	if more := len(taken) - 1; more > 0 {
+		what += fmt.Sprintf(" and %d more", more)
+	}
+	what += ")"
+	switch {
 	case f.verify:
-		return fmt.Errorf("--verify: the values of Secrets were left out of %s, so the states cannot be compared; segno export --secrets keeps them, and segno replay --file without --verify shows what there is", f.file)
+		return fmt.Errorf("--verify: the values of Secrets were left out of %s, so the states cannot be compared; segno export --secrets keeps them, and segno replay without --verify shows what there is", what)
 	case named:
-		return fmt.Errorf("--break: %s looks at Secrets, whose values were left out of %s; segno export --secrets keeps them", f.stop, f.file)
+		return fmt.Errorf("--break: %s looks at Secrets, whose values were left out of %s; segno export --secrets keeps them", f.stop, what)
 	default:
 		return nil
 	}
@@ -158,7 +165,7 @@ func (c *client) prove(ctx context.Context, f *replayFlags, streams genericioopt
 	if err != nil {
 		return err
 	}
-	if err := f.readable(proof.Redacted, false); err != nil {
+	if err := f.readable(proof.Taken, false); err != nil {
 		return err
 	}
 	p := &player{flags: f, out: streams.Out, folded: time.Since(began)}

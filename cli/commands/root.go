@@ -86,6 +86,8 @@ func newRoot(streams genericiooptions.IOStreams, args []string) *cobra.Command {
 	groups.Add(root)
 	templates.ActsAsRootCommand(root, []string{"options"}, groups...)
 	addOthers(root, c, f, streams)
+	asUsual := root.FlagErrorFunc()
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return asUsual(cmd, tellValue(err)) })
 	if err := completeFlags(root, f); err != nil {
 		panic(err) // a flag of our own that does not exist
 	}

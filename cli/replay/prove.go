@@ -6,12 +6,13 @@ import (
 	"io"
 
 	"segno/cli/archive"
+	"segno/proto"
 )
 
 // Proof is the verdict on a span of which nothing but that is wanted.
 type Proof struct {
 	Verdict
-	Redacted bool
+	Taken []proto.ObjectKey // out of which values were taken
 }
 
 // Prove folds an archive and compares the state after every transaction with the
@@ -25,9 +26,9 @@ func Prove(ctx context.Context, r io.Reader, progress func(done int)) (Proof, er
 	case p.Last == p.Start:
 		return Proof{}, errEmpty
 	}
-	out := Proof{Redacted: p.Header.Redacted, Verdict: Verdict{
+	out := Proof{Taken: p.Taken, Verdict: Verdict{
 		From: p.Start + 1, To: p.Last, Transactions: int(p.Last - p.Start), Recorded: p.Recorded.String(),
-		Compared: !p.Header.Redacted, Differs: p.Differs,
+		Compared: len(p.Taken) == 0, Differs: p.Differs,
 	}}
 	if out.Compared {
 		out.State = p.State.String()

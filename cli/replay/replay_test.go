@@ -382,12 +382,32 @@ func TestE9AProofSaysWhatASpanSays(t *testing.T) {
 				t.Fatal(err)
 			}
 			want, err := opened(t, whole, from, 90, secrets).Verdict(90)
-			if err != nil || proof.Verdict != want || proof.Redacted == secrets {
+			if err != nil || proof.Verdict != want || (len(proof.Taken) > 0) == secrets {
 				t.Errorf("from %s: %+v, want %+v (%v)", from, proof, want, err)
 			}
 		}
 	}
 	if _, err := Prove(t.Context(), bytes.NewReader(exported(t, whole, 91, 90, true)), nil); err == nil {
 		t.Error("nothing is proved of nothing")
+	}
+}
+
+// TestE9ASpanWithoutSecretsIsComparedAlthoughNoneWereAskedFor: nothing was taken out of it.
+func TestE9ASpanWithoutSecretsIsComparedAlthoughNoneWereAskedFor(t *testing.T) {
+	compared := 0
+	for seed := range uint64(40) {
+		proof, err := Prove(t.Context(), bytes.NewReader(exported(t, randomLog(t, seed, 2), 1, 2, false)), nil)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case len(proof.Taken) > 0:
+			continue
+		case !proof.Compared || proof.State != proof.Recorded || proof.Differs != 0:
+			t.Errorf("seed %d: %+v", seed, proof)
+		}
+		compared++
+	}
+	if compared == 0 || compared == 40 {
+		t.Errorf("%d of 40 spans have no Secret: nothing is told", compared)
 	}
 }

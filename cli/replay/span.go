@@ -70,7 +70,10 @@ func (s *Span) Last() proto.Seq { return s.start + proto.Seq(len(s.recorded)) }
 
 // Redacted tells that values were taken out: the fold's state hashes cannot be
 // compared then.
-func (s *Span) Redacted() bool { return s.archive.Header.Redacted }
+func (s *Span) Redacted() bool { return len(s.archive.Taken) > 0 }
+
+// Taken are the objects out of which values were taken.
+func (s *Span) Taken() []proto.ObjectKey { return s.archive.Taken }
 
 // Verdict is what comparing the state hashes gave.
 type Verdict struct {

@@ -36,6 +36,7 @@ const (
 
 // ForksConfig says of which cluster there can be forks.
 type ForksConfig struct {
+	Cluster string // its name
 	Table   *events.Table
 	Folds   map[string]*projections.Projection // the cluster's logs, by stream: they are only read
 	Version version.Info
@@ -116,7 +117,8 @@ func (k *Forks) reserve(name string) error {
 
 func (k *Forks) make(ctx context.Context, asked history.ForkRequest, at proto.Seq, clock time.Time) (f *fork, out history.Fork, err error) {
 	s, err := New(ctx, Config{
-		From: Source{Table: k.cfg.Table, Folds: k.cfg.Folds, Seq: at, Time: clock}, Grace: k.cfg.Grace, Log: k.cfg.Log.With("fork", asked.Name),
+		From: Source{Table: k.cfg.Table, Folds: k.cfg.Folds, Seq: at, Time: clock},
+		Name: k.cfg.Cluster + "/fork/" + asked.Name, Grace: k.cfg.Grace, Log: k.cfg.Log.With("fork", asked.Name),
 	})
 	if err != nil {
 		return nil, out, err

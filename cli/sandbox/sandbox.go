@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 // Config says where a sandbox begins and how it behaves.
 type Config struct {
 	From Source
+	Name string // that its log is exported under; the default is "sandbox"
 	// Start and Pull are how long the start of a container and the pull of an image
 	// take; 0 is the default of package virtual.
 	Start, Pull time.Duration
@@ -55,6 +57,7 @@ func New(ctx context.Context, cfg Config) (s *Sandbox, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	cfg.Name = cmp.Or(cfg.Name, "sandbox")
 	s = &Sandbox{cfg: cfg, table: cfg.From.Table, log: cfg.Log, begun: cfg.From.Time, folds: map[string]*projections.Projection{}}
 	s.clock.set(cfg.From.Time)
 	defer func() {

@@ -56,7 +56,7 @@ func (s *Sandbox) open(ctx context.Context, from Source) error {
 		all[stream] = logs.Log{Fold: fold, Submit: d.Submit, Parent: from.Folds[stream]}
 	}
 	var err error
-	s.logs, err = logs.New(logs.Config{Name: "sandbox", Now: s.clock.Now, Table: from.Table, Logs: all})
+	s.logs, err = logs.New(logs.Config{Name: s.cfg.Name, Now: s.clock.Now, Table: from.Table, Logs: all})
 	return err
 }
 

@@ -1,6 +1,7 @@
 package diffs
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -221,6 +222,19 @@ func TestE7EveryCharacterCanBeCompared(t *testing.T) {
 		}
 		if o.Spec.Added != 1 || !strings.Contains(o.Spec.Unified, `+  a: "x\`) {
 			t.Errorf("%q:\n%s", value, o.Spec.Unified)
+		}
+	}
+}
+
+// TestE7AGapThatIsStillOpenHasNoEnd: JSON has no moment for what has none.
+func TestE7AGapThatIsStillOpenHasNoEnd(t *testing.T) {
+	from := Moment{Seq: 7, Time: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
+	for want, gap := range map[string]Gap{
+		`{"sort":"silent","node":"n1","from":{"seq":7,"time":"2026-11-23T10:00:00Z"}}`:                                   {Sort: Silent, Node: "n1", From: from},
+		`{"sort":"stopped","from":{"seq":7,"time":"2026-11-23T10:00:00Z"},"to":{"seq":7,"time":"2026-11-23T10:00:00Z"}}`: {Sort: Stopped, From: from, To: from},
+	} {
+		if got, err := json.Marshal(gap); err != nil || string(got) != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
 		}
 	}
 }
