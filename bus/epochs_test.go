@@ -400,6 +400,58 @@ func TestE14SealedEpochsAreReadAndDropped(t *testing.T) {
 	w.foldFrom(t, archived)
 }
 
+// TestE14AnEpochWhoseDropWasCutShortIsNoDamage stops between the word that an epoch
+// is dropped and the end of its files.
+func TestE14AnEpochWhoseDropWasCutShortIsNoDamage(t *testing.T) {
+	w := threeEpochs(t)
+	store, kept := filepath.Join(w.dir, "log"), t.TempDir()
+	stream := func(epoch uint32) string {
+		return streamFiles(store, proto.EpochStream(proto.StreamEvents, epoch))
+	}
+	for _, epoch := range []uint32{0, 1} {
+		if err := os.CopyFS(filepath.Join(kept, fmt.Sprint(epoch)), os.DirFS(stream(epoch))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := once(t, w.dir, w.fold, func(seq *Sequencer) {
+		for _, epoch := range []uint32{0, 1} {
+			if err := seq.DropEpoch(t.Context(), epoch); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(stream(1), os.DirFS(filepath.Join(kept, "1"))); err != nil {
+		t.Fatal(err)
+	}
+	prove := func() *FileError {
+		report, err := VerifyFiles(t.Context(), FilesConfig{
+			StoreDir: store, Stream: proto.StreamEvents, Fold: w.fold, Anchor: filepath.Join(w.dir, "anchor"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Damage
+	}
+	if damage := prove(); damage != nil {
+		t.Errorf("what is left of a dropped epoch is called damage: %v", damage)
+	}
+	for range 2 {
+		if err := once(t, w.dir, w.fold, func(seq *Sequencer) {
+			if got := epochsOf(t, seq); len(got) != 1 || got[0].First != 10 {
+				t.Errorf("epochs %s", spans(got))
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if damage := prove(); damage != nil {
+		t.Errorf("after a start: %v", damage)
+	}
+}
+
 // foldFrom folds a log again whose beginning is in an archive.
 func (w written) foldFrom(t *testing.T, archived map[proto.Seq][]byte) {
 	t.Helper()

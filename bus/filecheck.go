@@ -99,6 +99,9 @@ func (c *fileCheck) readEpoch(ctx context.Context, epoch uint32, last bool) erro
 		return err
 	}
 	c.file, c.offset = filepath.Join(dir, "msgs"), 0
+	if left, err := c.leftOver(blocks, last); left || err != nil {
+		return err
+	}
 	for i, b := range blocks {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -108,6 +111,29 @@ func (c *fileCheck) readEpoch(ctx context.Context, epoch uint32, last bool) erro
 		}
 	}
 	return nil
+}
+
+// leftOver tells that an epoch lies before all that the log has: it was dropped,
+// and a stop came before its files were gone. The next start takes them away.
+func (c *fileCheck) leftOver(blocks []block, last bool) (bool, error) {
+	if c.retained || last || c.next != c.first || len(blocks) == 0 {
+		return false, nil
+	}
+	data, err := os.ReadFile(blocks[0].path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // it goes right now
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the log's files: %w", err)
+	}
+	if len(data) < recordHead {
+		return false, nil
+	}
+	h := readHead(data)
+	if h.gone {
+		h.seq++
+	}
+	return proto.Seq(h.seq) < c.first, nil
 }
 
 // oldestKept is the oldest transaction that a retained log must still have; 0

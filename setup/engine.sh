@@ -74,7 +74,8 @@ start_containerd() {
 		[grpc]
 		address = "$containerd_socket"
 	TOML
-	setsid containerd --config "$run/containerd/config.toml" >>"$logs/containerd.log" 2>&1 </dev/null 9>&- &
+	# It outlives who starts it, and so would the name of a TMPDIR that may go.
+	setsid env -u TMPDIR containerd --config "$run/containerd/config.toml" >>"$logs/containerd.log" 2>&1 </dev/null 9>&- &
 	echo $! >"$pidfile"
 	poll 20 test -S "$containerd_socket" || impossible "containerd did not start: $(tail -n 1 "$logs/containerd.log")"
 }
@@ -94,7 +95,7 @@ start_engine() {
 	# Left by a kill -9. dockerd refuses to start while its pid file names a living process, be it quite another one.
 	rm -f "$dir/dockerd.pid"
 	# nsenter and not "ip netns exec": that one mounts a new /sys, which hides the cgroups.
-	setsid nsenter "--net=/run/netns/$netns" dockerd \
+	setsid env -u TMPDIR nsenter "--net=/run/netns/$netns" dockerd \
 		--host "unix://$socket" --data-root "$state/$name" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" \
 		--containerd "$containerd_socket" --containerd-namespace "segno-$name" \
 		--containerd-plugins-namespace "segno-$name-plugins" \
