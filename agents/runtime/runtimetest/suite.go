@@ -54,7 +54,7 @@ func life(b *bench) {
 	if s := have.Sandbox; s == nil || s.State != runtime.Running || s.ID == "" {
 		b.Fatalf("sandbox: %+v", s)
 	}
-	spec := b.spec("web", 0, Behaviour{Forever: true})
+	spec := b.spec("web", 0, Behaviour{Forever: true, Log: "ready"})
 	b.must(rt.CreateContainer(ctx, spec))
 	if c := b.get(spec.Ref); c.State != runtime.Created || !c.StartedAt.IsZero() {
 		b.Errorf("created: %+v", c)
@@ -64,6 +64,7 @@ func life(b *bench) {
 	if running.State != runtime.Running || time.Since(running.StartedAt) > time.Minute || running.ID == "" || running.ImageID == "" {
 		b.Errorf("running: %+v", running)
 	}
+	b.logged(spec.Ref, "ready") // a signal before that meets what starts the program
 	b.must(rt.StopContainer(ctx, spec.Ref, false))
 	if c := b.ended(spec.Ref); c.ExitCode != 143 || c.FinishedAt.Before(c.StartedAt) || c.ID != running.ID || c.OOMKilled {
 		b.Errorf("stopped: %+v", c)
