@@ -13,13 +13,7 @@ import (
 // TestE13EveryByteOfTheAuditIsProvedWithoutAServer changes one byte after the
 // other of a stopped server's files.
 func TestE13EveryByteOfTheAuditIsProvedWithoutAServer(t *testing.T) {
-	dir := t.TempDir()
-	cfg := AuditFilesConfig{StoreDir: filepath.Join(dir, "log"), Anchor: filepath.Join(dir, "anchor")}
-	file := auditedTo(t, cfg.StoreDir, cfg.Anchor)
-	whole, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg, file, whole := auditFiles(t)
 	found := func(data []byte) proto.AuditProof {
 		t.Helper()
 		if err := os.WriteFile(file, data, 0o600); err != nil {
@@ -114,4 +108,18 @@ func TestE13AChangedFileUnderARunningAuditIsFound(t *testing.T) {
 	if proof := proved(t, a); !strings.Contains(proof.Problem, "audit message 1") {
 		t.Errorf("proved %+v", proof)
 	}
+}
+
+// auditFiles is where an audit of some messages lies, its one file, and what that
+// holds.
+func auditFiles(t *testing.T) (cfg AuditFilesConfig, file string, whole []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	cfg = AuditFilesConfig{StoreDir: filepath.Join(dir, "log"), Anchor: filepath.Join(dir, "anchor")}
+	file = auditedTo(t, cfg.StoreDir, cfg.Anchor)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg, file, whole
 }

@@ -136,13 +136,7 @@ func TestE13BytesBehindARunningLogAreFound(t *testing.T) {
 
 // TestE13BytesBehindTheAuditAreFound as behind any log.
 func TestE13BytesBehindTheAuditAreFound(t *testing.T) {
-	dir := t.TempDir()
-	cfg := AuditFilesConfig{StoreDir: filepath.Join(dir, "log"), Anchor: filepath.Join(dir, "anchor")}
-	file := auditedTo(t, cfg.StoreDir, cfg.Anchor)
-	whole, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg, file, whole := auditFiles(t)
 	tailsOf(func(tail []byte) {
 		if err := os.WriteFile(file, append(bytes.Clone(whole), tail...), 0o600); err != nil {
 			t.Fatal(err)

@@ -102,7 +102,7 @@ func (c *call) makeFork() error {
 	}
 	c.target.Verb = verbCreate
 	var asked history.ForkRequest
-	if err := c.readDocument(&asked); err != nil {
+	if err := c.question(&asked); err != nil {
 		return err
 	}
 	c.trace.name = printable(asked.Name, maxManager)
@@ -138,7 +138,7 @@ func (c *call) advanceFork() error {
 		return notKept()
 	}
 	var asked history.AdvanceRequest
-	if err := c.readDocument(&asked); err != nil {
+	if err := c.question(&asked); err != nil {
 		return err
 	}
 	c.target.Verb, c.target.Resource, c.trace.name = verbUpdate, "forks", printable(asked.Name, maxManager)

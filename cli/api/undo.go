@@ -1,12 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -66,25 +62,6 @@ func (c *call) restore() error {
 		consent: asked.Consent, reason: events.ReasonRestored,
 		plan: func(p undo.Planner) (*undo.Plan, error) { return p.Restore(key, at, asked.Prune) },
 	})
-}
-
-// question reads a JSON body. What it says and nobody understands is refused: it
-// might have been a limit to what is done.
-func (c *call) question(into any) error {
-	data, err := c.readBody()
-	if err != nil {
-		return err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	err = decoder.Decode(into)
-	if err == nil && decoder.Decode(&struct{}{}) != io.EOF {
-		err = errors.New("more than one document")
-	}
-	if err != nil {
-		return badRequest("the body is no question about %s: %s", c.target.Resource, misread(err))
-	}
-	return nil
 }
 
 // named checks the name of an object that a body asks about.

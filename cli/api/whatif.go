@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -51,7 +50,7 @@ func (c *call) whatIf() error {
 		return notServed()
 	}
 	asked := history.Supposition{}
-	if err := c.readDocument(&asked); err != nil {
+	if err := c.question(&asked); err != nil {
 		return err
 	}
 	s, err := c.suppose(asked)
@@ -66,20 +65,6 @@ func (c *call) whatIf() error {
 		return err
 	}
 	return c.sendJSON(answer)
-}
-
-// readDocument reads a body that is one JSON document of ours.
-func (c *call) readDocument(into any) error {
-	data, err := c.readBody()
-	if err != nil {
-		return err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return badRequest("read the request's body as JSON: %s", misread(err))
-	}
-	return nil
 }
 
 // moment is the one that the path names, or now. From before the log begins nothing

@@ -32,6 +32,17 @@ import (
 
 var table = kinds.Table()
 
+// inFolder are archives in a folder of their own.
+func inFolder(t *testing.T) (a *Archives, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	a, err := New(Config{Place: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, dir
+}
+
 // log folds so many transactions of somebody.
 func log(t *testing.T, who string, n int) *projections.Projection {
 	t.Helper()
@@ -243,11 +254,8 @@ func TestE14APlaceOfEpochsIsTheLog(t *testing.T) {
 
 // TestE14ACopyOfAFileIsNoOtherHistory, be the hash of the end known or not.
 func TestE14ACopyOfAFileIsNoOtherHistory(t *testing.T) {
-	p, dir := log(t, "ada", 20), t.TempDir()
-	a, err := New(Config{Place: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := log(t, "ada", 20)
+	a, dir := inFolder(t)
 	name := keep(t, a, p, 1, 20)
 	data := contents(t, Folder{Dir: dir}, name)
 	put(t, Folder{Dir: dir}, "EVENTS-copy.segno", string(data))
@@ -308,11 +316,8 @@ func TestE14FilesOfOthersAreLeftAlone(t *testing.T) {
 
 // TestE14AFileOfBeforeIsTakenOnlyWhenItIsWhole: a crash may have left it.
 func TestE14AFileOfBeforeIsTakenOnlyWhenItIsWhole(t *testing.T) {
-	p, dir := log(t, "ada", 30), t.TempDir()
-	a, err := New(Config{Place: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := log(t, "ada", 30)
+	a, dir := inFolder(t)
 	path := filepath.Join(dir, keep(t, a, p, 1, 30))
 	whole, err := os.ReadFile(path)
 	if err != nil {

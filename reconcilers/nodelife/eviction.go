@@ -63,7 +63,8 @@ func (l *look) evict() error {
 }
 
 // endSilenced ends pods because their node is not ready. That follows from what
-// said so, whatever made this look: somebody may have touched the node since.
+// wrote the node's status last, whatever made this look: somebody may have touched
+// the node since.
 func (l *look) endSilenced(evictions []events.Action) error {
 	if len(evictions) == 0 {
 		return nil

@@ -130,7 +130,8 @@ func (l lineage) Changes(ctx context.Context, from, to proto.Seq, wanted project
 
 // Between yields every object that changed behind from, up to and including to,
 // at its last change. One that changed on both sides of the point is the own
-// log's, and as it was at first the parent's.
+// log's, and as it was at first the parent's. What is wanted is told by the object
+// alone: both sides then want the same ones.
 func (l lineage) Between(ctx context.Context, from, to proto.Seq, wanted projections.Wanted) iter.Seq2[projections.Difference, error] {
 	if !l.behind() || from >= l.point {
 		return l.Projection.Between(ctx, from, to, wanted)
