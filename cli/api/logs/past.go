@@ -85,8 +85,9 @@ func onward[T any](ctx context.Context, fold lineage, s span, read func(fold lin
 			yield(none, noLog(s.stream))
 			return
 		}
-		from, last := max(s.from, fold.First(), 1), min(s.to, fold.Position().Seq)
-		sub, err := fold.Subscribe(max(fold.Position().Seq, from-1), projections.Filter{})
+		end := fold.Position().Seq // asked once: what comes between two answers would be neither read nor told of
+		from, last := max(s.from, fold.First(), 1), min(s.to, end)
+		sub, err := fold.Subscribe(max(end, from-1), projections.Filter{})
 		if err != nil {
 			yield(none, status(err))
 			return
