@@ -4,6 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"segno/proto"
 )
@@ -19,6 +20,9 @@ var (
 	Deployments    = proto.Resource{Group: "apps", Name: "deployments"}
 	ReplicaSets    = proto.Resource{Group: "apps", Name: "replicasets"}
 	EndpointSlices = proto.Resource{Group: "discovery.k8s.io", Name: "endpointslices"}
+	Ingresses      = proto.Resource{Group: "networking.k8s.io", Name: "ingresses"}
+	IngressClasses = proto.Resource{Group: "networking.k8s.io", Name: "ingressclasses"}
+	Secrets        = proto.Resource{Name: "secrets"}
 	Leases         = proto.Resource{Group: "coordination.k8s.io", Name: "leases"}
 )
 
@@ -31,6 +35,7 @@ var (
 	DeploymentKind    = appsv1.SchemeGroupVersion.WithKind("Deployment")
 	ReplicaSetKind    = appsv1.SchemeGroupVersion.WithKind("ReplicaSet")
 	EndpointSliceKind = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	IngressKind       = networkingv1.SchemeGroupVersion.WithKind("Ingress")
 )
 
 // NamespaceNodeLease is where the heartbeats of the nodes are kept.

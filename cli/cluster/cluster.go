@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +22,7 @@ import (
 	"segno/events/kinds"
 	"segno/proto"
 	"segno/reconcilers/dns"
+	"segno/reconcilers/ingress"
 	"segno/reconcilers/namespace"
 )
 
@@ -185,7 +187,11 @@ func (c *Cluster) bootstrap(ctx context.Context) error {
 		return err
 	}
 	services, err := dns.Bootstrap(view)
-	missing := append(namespaces, services...)
+	if err != nil {
+		return err
+	}
+	classes, err := ingress.Bootstrap(view)
+	missing := slices.Concat(namespaces, services, classes)
 	if err != nil || len(missing) == 0 {
 		return err
 	}

@@ -112,6 +112,8 @@ func TestO10Replace(t *testing.T) {
 		"namespace":  "{apiVersion: v1, kind: Namespace, metadata: {name: n}}",
 		"secret":     "{apiVersion: v1, kind: Secret, metadata: {name: s}, type: a/b, stringData: {a: b}}",
 		"slice":      "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s}, addressType: IPv4, ports: [{port: 80}]}",
+		"ingress":    "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: i}, spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}}",
+		"class":      "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: i}, spec: {controller: a.b/c, parameters: {kind: A, name: b}}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t)

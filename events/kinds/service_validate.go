@@ -192,15 +192,18 @@ func validateServiceUpdate(service, old *corev1.Service) field.ErrorList {
 
 func validateServiceStatus(service, _ *corev1.Service) field.ErrorList {
 	path := field.NewPath("status", "loadBalancer", "ingress")
-	return each(path, service.Status.LoadBalancer.Ingress, func(path *field.Path, ingress *corev1.LoadBalancerIngress) field.ErrorList {
-		var errs field.ErrorList
-		if ingress.IP != "" {
-			errs = validation.IsValidIPForLegacyField(path.Child("ip"), ingress.IP, false, nil)
-		}
-		_, notName := netip.ParseAddr(ingress.Hostname)
-		return slices.Concat(errs,
-			optional(path.Child("hostname"), ingress.Hostname, validation.IsDNS1123Subdomain),
-			only(ingress.Hostname != "" && notName == nil, field.Invalid(path.Child("hostname"), ingress.Hostname, "must be a DNS name, not an IP address")),
-		)
-	})
+	return each(path, service.Status.LoadBalancer.Ingress, validateReachedAt)
+}
+
+// validateReachedAt checks where something is reached from outside the cluster.
+func validateReachedAt(path *field.Path, at *corev1.LoadBalancerIngress) field.ErrorList {
+	var errs field.ErrorList
+	if at.IP != "" {
+		errs = validation.IsValidIPForLegacyField(path.Child("ip"), at.IP, false, nil)
+	}
+	_, notName := netip.ParseAddr(at.Hostname)
+	return slices.Concat(errs,
+		optional(path.Child("hostname"), at.Hostname, validation.IsDNS1123Subdomain),
+		only(at.Hostname != "" && notName == nil, field.Invalid(path.Child("hostname"), at.Hostname, "must be a DNS name, not an IP address")),
+	)
 }

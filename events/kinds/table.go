@@ -11,7 +11,7 @@ func Table() *events.Table {
 		namespaceKind(), nodeKind(), podKind(), configMapKind(), secretKind(),
 		serviceKind(), endpointsKind(), eventKind(), serviceAccountKind(),
 		deploymentKind(), replicaSetKind(), endpointSliceKind(), leaseKind(),
-		networkPolicyKind(),
+		networkPolicyKind(), ingressKind(), ingressClassKind(),
 	}
 	for i, kind := range all {
 		all[i] = namingMeta(kind)
