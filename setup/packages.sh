@@ -16,6 +16,7 @@ there() {
 	docker.io) command -v dockerd ;;
 	docker-cli) command -v docker ;;
 	ca-certificates) [ -e /etc/ssl/certs ] ;;
+	qemu-system-x86) command -v qemu-system-x86_64 ;;
 	libc6-dev) [ -e /usr/include/stdio.h ] ;;
 	*) command -v "$1" ;;
 	esac >/dev/null

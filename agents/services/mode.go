@@ -40,36 +40,54 @@ func ParseMode(text string) (Mode, error) {
 	return Mode(text), nil
 }
 
+// ParseScheduler reads how IPVS chooses backends; empty is its default.
+func ParseScheduler(text string) (string, error) {
+	if text == "" {
+		return ipvs.DefaultScheduler, nil
+	}
+	if !slices.Contains(ipvs.Schedulers, text) {
+		return "", fmt.Errorf("IPVS scheduler %q: must be %s", text, strings.Join(ipvs.Schedulers, ", "))
+	}
+	return text, nil
+}
+
+// Schedulers are those that IPVS may have.
+var Schedulers = ipvs.Schedulers
+
+// DefaultScheduler is the one that it has unless it is told.
+const DefaultScheduler = ipvs.DefaultScheduler
+
 // candidate is a plane that a machine may be able to have.
 type candidate struct {
 	mode   Mode
 	reason string // of a node that has it
 	lacks  string // reason of a node that cannot have it
 	what   string
-	open   func(*slog.Logger) (proxy.Plane, error)
+	open   func(Options, *slog.Logger) (proxy.Plane, error)
 }
 
 // candidates, the best first.
 var candidates = []candidate{
-	{IPVS, "IPVS", "IPVSUnavailable", "the kernel's IPVS", func(log *slog.Logger) (proxy.Plane, error) {
-		return ipvs.New(ipvs.Config{Logger: log})
+	{IPVS, "IPVS", "IPVSUnavailable", "the kernel's IPVS", func(o Options, log *slog.Logger) (proxy.Plane, error) {
+		return ipvs.New(ipvs.Config{Scheduler: o.Scheduler, Logger: log})
 	}},
-	{NFTables, "NFTables", "NFTablesUnavailable", "the kernel's nftables", func(log *slog.Logger) (proxy.Plane, error) {
+	{NFTables, "NFTables", "NFTablesUnavailable", "the kernel's nftables", func(_ Options, log *slog.Logger) (proxy.Plane, error) {
 		return nftables.New(nftables.Config{Logger: log})
 	}},
-	{Userspace, "Userspace", "", "the agent itself, in user space,", func(log *slog.Logger) (proxy.Plane, error) {
+	{Userspace, "Userspace", "", "the agent itself, in user space,", func(_ Options, log *slog.Logger) (proxy.Plane, error) {
 		return userspace.New(userspace.Config{Logger: log})
 	}},
 }
 
 // choose answers the plane, and why it is this one. What other planes of this
 // machine's former modes left is removed.
-func choose(ctx context.Context, mode Mode, log *slog.Logger) (proxy.Plane, Status, error) {
+func choose(ctx context.Context, options Options, log *slog.Logger) (proxy.Plane, Status, error) {
+	mode := options.Mode
 	var chosen proxy.Plane
 	var status Status
 	var lacks []string
 	for _, c := range candidates {
-		plane, err := c.open(log)
+		plane, err := c.open(options, log)
 		wanted := chosen == nil && (mode == c.mode || mode == Auto || mode == "")
 		switch {
 		case wanted && err != nil && mode == c.mode:
@@ -115,7 +133,7 @@ func Remove(ctx context.Context) error {
 	defer release()
 	var left []error
 	for _, c := range candidates {
-		plane, err := c.open(slog.New(slog.DiscardHandler))
+		plane, err := c.open(Options{}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			continue // who cannot have it has left nothing
 		}

@@ -23,6 +23,9 @@ import (
 type Options struct {
 	// Mode of the proxy; empty is Auto.
 	Mode Mode
+	// Scheduler chooses backends where IPVS moves the traffic; empty is its
+	// default.
+	Scheduler string
 	// NodePorts are the ranges whose addresses serve node ports; empty is all but
 	// loopback and link-local ones.
 	NodePorts []netip.Prefix
@@ -71,6 +74,9 @@ func New(cfg Config) (*Services, error) {
 	if _, err := ParseMode(string(cfg.Mode)); err != nil {
 		return nil, err
 	}
+	if _, err := ParseScheduler(cfg.Scheduler); err != nil {
+		return nil, err
+	}
 	if cfg.Told == nil {
 		cfg.Told = func(Status) {}
 	}
@@ -111,7 +117,7 @@ func (s *Services) serve(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	plane, chosen, err := choose(ctx, s.cfg.Mode, s.cfg.Logger)
+	plane, chosen, err := choose(ctx, s.cfg.Options, s.cfg.Logger)
 	if err != nil {
 		return err
 	}

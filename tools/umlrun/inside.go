@@ -34,7 +34,7 @@ func serve(path string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the job: %w", err)
 	}
-	console, err := prepare()
+	console, err := prepare(j.Console)
 	if err != nil {
 		return 0, err
 	}
@@ -52,18 +52,18 @@ func serve(path string) (int, error) {
 		status = 2
 	}
 	drain(console)
-	return status, os.WriteFile(j.Status, []byte(strconv.Itoa(status)), 0o600)
+	return status, note(j.Status, status)
 }
 
-// prepare mounts what programs expect, and answers the second console.
-func prepare() (*os.File, error) {
+// prepare mounts what programs expect, and answers the program's console.
+func prepare(device string) (*os.File, error) {
 	for at, kind := range map[string]string{"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs", "/run": "tmpfs"} {
 		// The kernel may have mounted devices by itself.
 		if err := syscall.Mount(kind, at, kind, 0, ""); err != nil && !errors.Is(err, syscall.EBUSY) {
 			return nil, fmt.Errorf("mount %s at %s: %w", kind, at, err)
 		}
 	}
-	console, err := os.OpenFile("/dev/tty1", os.O_RDWR|syscall.O_NOCTTY, 0)
+	console, err := os.OpenFile(device, os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)
 	}
@@ -82,6 +82,20 @@ func terminal(f *os.File, request, argument uintptr) error {
 	if _, _, failed := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), request, argument); failed != 0 {
 		return failed
 	}
+	return nil
+}
+
+// note writes the exit status to a file, or to a line.
+func note(path string, status int) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|syscall.O_NOCTTY, 0o600)
+	if err != nil {
+		return fmt.Errorf("note the exit status: %w", err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(strconv.Itoa(status)); err != nil {
+		return fmt.Errorf("note the exit status: %w", err)
+	}
+	drain(file)
 	return nil
 }
 

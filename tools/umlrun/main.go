@@ -1,42 +1,38 @@
 // Command umlrun runs a program in a kernel of its own: user-mode Linux, a
-// kernel that is a process. It is for "go test -exec umlrun", where tests need
+// kernel that is a process, or with -qemu Debian's kernel for clouds on a
+// computer that QEMU imitates. It is for "go test -exec umlrun", where tests need
 // what the machine's kernel does not have.
 //
 // What comes in: a static program with its arguments, the working directory and
-// the environment; the machine's files are the kernel's files. What goes out:
-// what the program writes to standard output and error, as one, and its exit
-// status.
+// the environment. The files of user-mode Linux are the machine's; the imitated
+// computer has none but the program. What goes out: what the program writes to
+// standard output and error, as one, and its exit status.
 //
 // What never happens here: a change to the machine's own network or modules, a
 // network that leads out of the kernel, a program that outlives UMLRUN_TIMEOUT
 // (ten minutes by default).
 //
-// Start with this file, the outside; inside.go is the first process in the
-// kernel, modules.go loads its modules, xstate.go says why CPUs are too new.
+// Start with this file, the outside; uml.go and qemu.go boot the kernels, inside.go
+// is the first process in them, modules.go finds their modules, xstate.go says
+// why CPUs are too new for user-mode Linux.
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
 )
 
 const (
-	// kernel is what Debian's package user-mode-linux installs, and modulesDir
-	// where its modules are, in a folder for each version.
-	kernel     = "linux.uml"
-	modulesDir = "/usr/lib/uml/modules"
-
 	// jobVariable is set in the kernel, by its command line.
 	jobVariable = "UMLRUN_JOB"
 
@@ -47,25 +43,43 @@ const (
 	defaultTime = 10 * time.Minute
 )
 
-// job is what is to be run, and in the end what became of it.
+// job is what is to be run, and where that is told, as seen in the kernel.
 type job struct {
 	Args    []string
 	Env     []string
 	Dir     string
-	Modules []string
-	Status  string // the file for the exit status
+	Modules []string // files, in the order in which they are loaded
+	Console string   // the device for what the program writes
+	Status  string   // the file for the exit status
 }
+
+// boot runs a kernel with one job, in a folder of its own, until it powers off.
+// It answers where the exit status is, and what the kernel itself said, which
+// nobody wants to see unless something went wrong.
+type boot func(ctx context.Context, j *job, tmp string) (status, said string, err error)
+
+var errSilent = errors.New("it did not say how the program ended")
 
 func main() {
 	if path := os.Getenv(jobVariable); path != "" && os.Getpid() == 1 {
 		inside(path)
 		return
 	}
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: umlrun PROGRAM [ARGUMENT…]")
+	debian := flag.String("qemu", "", "boot Debian's kernel that is unpacked in this folder (setup/kernel.sh), in QEMU")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: umlrun [-qemu FOLDER] PROGRAM [ARGUMENT…]")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() < 1 {
+		flag.Usage()
 		os.Exit(2)
 	}
-	status, err := run(os.Args[1:])
+	kernel := boot(userMode)
+	if *debian != "" {
+		kernel = imitated(*debian)
+	}
+	status, err := run(kernel, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "umlrun:", err)
 		os.Exit(1)
@@ -74,7 +88,7 @@ func main() {
 }
 
 // run boots the kernel with one job and answers its exit status.
-func run(args []string) (int, error) {
+func run(kernel boot, args []string) (int, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	within := defaultTime
@@ -86,21 +100,18 @@ func run(args []string) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	if _, err := exec.LookPath(kernel); err != nil {
-		return 0, fmt.Errorf("%w (Debian's package user-mode-linux has it: setup/packages.sh user-mode-linux)", err)
-	}
 	tmp, err := os.MkdirTemp("", "umlrun-")
 	if err != nil {
 		return 0, fmt.Errorf("make a folder for the kernel: %w", err)
 	}
 	defer os.RemoveAll(tmp)
-	j, err := newJob(args, tmp)
+	j, err := newJob(args)
 	if err != nil {
 		return 0, err
 	}
-	said, ended := boot(ctx, tmp)
-	status, read := os.ReadFile(j.Status)
-	if read == nil {
+	at, said, ended := kernel(ctx, j, tmp)
+	status, read := os.ReadFile(at)
+	if read == nil && len(status) > 0 {
 		var code int
 		_, err := fmt.Sscan(string(status), &code)
 		return code, err
@@ -111,11 +122,14 @@ func run(args []string) (int, error) {
 	if ctx.Err() != nil {
 		return 0, errors.New("stopped by a signal")
 	}
-	return 0, fmt.Errorf("the kernel ended without having run the program: %w\n%s", errors.Join(ended, read), said)
+	if said == "" && ended != nil {
+		return 0, ended // it did not begin
+	}
+	return 0, fmt.Errorf("the kernel ended without having run the program: %w\n%s", errors.Join(ended, read, errSilent), said)
 }
 
-// newJob writes the job to where the kernel finds it.
-func newJob(args []string, tmp string) (*job, error) {
+// newJob is what every kernel runs.
+func newJob(args []string) (*job, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return nil, err
@@ -127,53 +141,27 @@ func newJob(args []string, tmp string) (*job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the program to run: %w", err)
 	}
-	j := &job{
-		Args: args, Dir: dir, Status: filepath.Join(tmp, "status"), Env: environment(),
-		Modules: append(strings.Fields(modules), strings.Fields(os.Getenv(extra))...),
-	}
+	return &job{Args: args, Dir: dir, Env: os.Environ()}, nil
+}
+
+// write puts the job where the kernel finds it.
+func (j *job) write(path string) error {
 	data, err := json.Marshal(j)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return j, os.WriteFile(filepath.Join(tmp, "job"), data, 0o600)
+	return os.WriteFile(path, data, 0o600)
 }
 
-// boot runs the kernel until it powers off. It answers what the kernel itself
-// said, which nobody wants to see unless something went wrong.
-func boot(ctx context.Context, tmp string) (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
+// size of a kernel's memory.
+func size() string {
+	if size := os.Getenv(memory); size != "" {
+		return size
 	}
-	size := os.Getenv(memory)
-	if size == "" {
-		size = defaultSize
-	}
-	cmd := exec.CommandContext(ctx, kernel, "rootfstype=hostfs", "rw", "mem="+size, "init="+self, "quiet",
-		"con=null", "con0=null,fd:1", "con1=null,fd:3", debug+withoutAVX, jobVariable+"="+filepath.Join(tmp, "job"))
-	// Its memory is a file, which on a disk would be slow.
-	cmd.Env = append(os.Environ(), "TMPDIR="+inMemory(tmp), "HOME="+tmp)
-	// Its processes are a group, which ends as one; the terminal's signals go to us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	// The first console has the kernel's words, the second the program's.
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &said, &said, []*os.File{os.Stdout}
-	runtime.LockOSThread() // hideXstate is a thread's, and its children's
-	if err := hideXstate(); err != nil {
-		return "", err
-	}
-	err = cmd.Run()
-	// Those that serve its programs may outlive it when it was killed.
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	return said.String(), err
+	return defaultSize
 }
 
-// inMemory is a folder whose files are in memory, if there is one.
-func inMemory(otherwise string) string {
-	const shared = "/dev/shm"
-	if at, err := os.Stat(shared); err == nil && at.IsDir() {
-		return shared
-	}
-	return otherwise
+// wanted are the modules that a kernel is to have.
+func wanted(defaults string) []string {
+	return append(strings.Fields(defaults), strings.Fields(os.Getenv(extra))...)
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"debug/elf"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,71 +12,107 @@ import (
 	"unsafe"
 )
 
-// modules are what tests of networks need, by default.
-const modules = `
+// modules are what tests of networks need, by default; tables and sets are what
+// they filter packets with in user-mode Linux, and elsewhere.
+const (
+	modules = `
 	dummy veth bridge br_netfilter vxlan
 	nf_conntrack nf_conntrack_netlink sctp xfrm_user
-	ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_mh ip_vs_sed ip_vs_nq
+	ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_mh ip_vs_sed ip_vs_nq`
+	tables = `
 	iptable_filter iptable_mangle iptable_nat ip6table_filter ip6table_mangle ip6table_nat
 	ip_set_hash_ip ip_set_hash_net ip_set_hash_ipport ip_set_hash_ipportip ip_set_hash_ipportnet
 	xt_set xt_mark xt_conntrack xt_addrtype xt_ipvs xt_MASQUERADE xt_REDIRECT ipt_REJECT ip6t_REJECT`
+	sets = `
+	nf_tables nft_chain_nat nft_ct nft_masq nft_nat nft_redir nft_reject nft_reject_inet nft_reject_ipv4 nft_reject_ipv6 nft_numgen nft_limit nft_log nft_hash`
+)
 
-// load loads modules, after those that they need.
-func load(names []string) error {
-	var kernel syscall.Utsname
-	if err := syscall.Uname(&kernel); err != nil {
-		return fmt.Errorf("ask for the kernel's version: %w", err)
-	}
-	dir := filepath.Join(modulesDir, release(&kernel))
-	data, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
-	if err != nil {
-		return fmt.Errorf("read which modules there are: %w", err)
-	}
-	paths, needs := map[string]string{}, map[string][]string{}
-	for line := range strings.Lines(string(data)) {
-		path, behind, found := strings.Cut(strings.TrimSpace(line), ":")
-		if found {
-			paths[name(path)], needs[name(path)] = path, strings.Fields(behind)
+// inOrder are the files of modules in a folder, after those that they need.
+func inOrder(dir string, names []string) ([]string, error) {
+	paths := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".ko") {
+			paths[name(path)] = path
 		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look which modules there are: %w", err)
 	}
-	loaded := map[string]bool{}
-	var one func(string) error
-	one = func(module string) error {
-		if loaded[module] {
+	var out []string
+	seen := map[string]bool{}
+	var one func(string, string) error
+	one = func(module, why string) error {
+		if seen[module] {
 			return nil
 		}
-		loaded[module] = true
+		seen[module] = true
 		path, known := paths[module]
 		if !known {
-			return fmt.Errorf("load %s: the kernel %s has no such module", module, filepath.Base(dir))
+			return fmt.Errorf("the kernel of %s has no module %s%s", dir, module, why)
 		}
-		for _, need := range needs[module] {
-			if err := one(name(need)); err != nil {
+		needs, err := needed(path)
+		if err != nil {
+			return err
+		}
+		for _, need := range needs {
+			if err := one(need, ", which "+module+" needs"); err != nil {
 				return err
 			}
 		}
-		return insert(filepath.Join(dir, path))
+		out = append(out, path)
+		return nil
 	}
 	for _, module := range names {
-		if err := one(module); err != nil {
-			return err
+		if err := one(module, ""); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return out, nil
 }
 
-// insert loads one file.
-func insert(path string) error {
-	const finitModule = 313
-	file, err := os.Open(path)
+// needed are the modules that one cannot do without, as its file says.
+func needed(path string) ([]string, error) {
+	file, err := elf.Open(path)
 	if err != nil {
-		return fmt.Errorf("load a module: %w", err)
+		return nil, fmt.Errorf("read module %s: %w", path, err)
 	}
 	defer file.Close()
+	section := file.Section(".modinfo")
+	if section == nil {
+		return nil, fmt.Errorf("%s is no module: it does not say what it needs", path)
+	}
+	data, err := section.Data()
+	if err != nil {
+		return nil, fmt.Errorf("read what module %s needs: %w", path, err)
+	}
+	var out []string
+	for _, word := range strings.Split(string(data), "\x00") {
+		list, found := strings.CutPrefix(word, "depends=")
+		if !found || list == "" {
+			continue
+		}
+		for _, need := range strings.Split(list, ",") {
+			out = append(out, name(need))
+		}
+	}
+	return out, nil
+}
+
+// load loads modules, in the kernel.
+func load(paths []string) error {
+	const finitModule = 313
 	none := []byte{0}
-	_, _, failed := syscall.Syscall(finitModule, file.Fd(), uintptr(unsafe.Pointer(&none[0])), 0)
-	if failed != 0 && failed != syscall.EEXIST {
-		return fmt.Errorf("load %s: %w", path, failed)
+	for _, path := range paths {
+		file, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("load a module: %w", err)
+		}
+		_, _, failed := syscall.Syscall(finitModule, file.Fd(), uintptr(unsafe.Pointer(&none[0])), 0)
+		_ = file.Close()
+		if failed != 0 && !errors.Is(failed, syscall.EEXIST) {
+			return fmt.Errorf("load %s: %w", path, failed)
+		}
 	}
 	return nil
 }
@@ -81,15 +120,4 @@ func insert(path string) error {
 // name is a module's own, of its file.
 func name(path string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(path), ".ko"), "-", "_")
-}
-
-func release(u *syscall.Utsname) string {
-	var out []byte
-	for _, c := range u.Release {
-		if c == 0 {
-			break
-		}
-		out = append(out, byte(c))
-	}
-	return string(out)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -66,10 +65,10 @@ func hideXstate() error {
 	return nil
 }
 
-// environment is ours, for programs that do without AVX.
-func environment() []string {
+// withoutNewRegisters is an environment for programs that do without AVX.
+func withoutNewRegisters(environment []string) []string {
 	flags, out := withoutAVX, []string{libcWithoutAVX}
-	for _, e := range os.Environ() {
+	for _, e := range environment {
 		if before, found := strings.CutPrefix(e, debug); found {
 			flags = before + "," + flags
 			continue

@@ -17,6 +17,8 @@ import (
 	"segno/agents/proxy"
 )
 
+func guard() Guard { return &tables{} }
+
 // tables is the guard where the kernel has no nftables for IP, as user-mode
 // Linux: iptables with sets, made anew by their programs at every change.
 type tables struct {

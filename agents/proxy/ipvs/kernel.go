@@ -8,13 +8,34 @@ import (
 	"time"
 
 	"github.com/cloudflare/ipvs"
+	"github.com/cloudflare/ipvs/netmask"
 	"golang.org/x/sys/unix"
 
 	"segno/agents/proxy"
 )
 
+// probeMark is a packet's mark that nothing sets.
+const probeMark = 0x5e6f0053
+
 // errForeign is why a virtual server is left alone.
 var errForeign = errors.New("another program has a virtual server there")
+
+// tryScheduler finds out whether the kernel has the scheduler, with a virtual
+// server for packets that nobody marks.
+func (p *Plane) tryScheduler() error {
+	probe := ipvs.Service{FWMark: probeMark, Family: ipvs.INET, Netmask: netmask.MaskFrom(32, 32), Scheduler: p.cfg.Scheduler}
+	err := p.kernel.CreateService(probe)
+	if errors.Is(err, unix.EEXIST) {
+		return nil // another process asks just now
+	}
+	if err != nil {
+		return fmt.Errorf("ask IPVS for its scheduler %s (module ip_vs_%s; --ipvs-scheduler takes another): %w", p.cfg.Scheduler, p.cfg.Scheduler, err)
+	}
+	if err := p.kernel.RemoveService(probe); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("remove a virtual server again that asked for the scheduler: %w", err)
+	}
+	return nil
+}
 
 // read asks the kernel for all virtual servers of ours. What was known of them
 // and the kernel cannot tell is kept.

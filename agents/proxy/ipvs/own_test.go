@@ -1,4 +1,4 @@
-//go:build uml
+//go:build uml || vm
 
 package ipvs
 
@@ -200,6 +200,19 @@ func TestS3EverySchedulerIsTaken(t *testing.T) {
 	}
 	if _, err := New(Config{Scheduler: "best"}); err == nil {
 		t.Error("a scheduler that does not exist is taken")
+	}
+}
+
+// TestS3ASchedulerThatTheKernelLacks keeps the plane from being made, which says
+// so; one that it has leaves nothing.
+func TestS3ASchedulerThatTheKernelLacks(t *testing.T) {
+	p := open(t, Config{})
+	if got := dump(t, p); len(got) != 0 {
+		t.Errorf("to ask left %v", got)
+	}
+	p.cfg.Scheduler = "best"
+	if err := p.tryScheduler(); err == nil || !strings.Contains(err.Error(), "ip_vs_best") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,14 +24,17 @@ import (
 // DefaultLink is the dummy interface unless a Config has another.
 const DefaultLink = "segno-ipvs"
 
+// DefaultScheduler is taken unless a Config has another: backends one after the
+// other.
+const DefaultScheduler = "rr"
+
 const (
-	scheduler  = "rr"
 	drainFor   = time.Hour
 	drainEvery = 5 * time.Second
 )
 
-// Schedulers are those that the plane is tried with.
-var Schedulers = []string{"rr", "wrr", "lc", "wlc", "sh", "mh", "sed", "nq"}
+// Schedulers are those that the plane is tried with. All backends weigh the same.
+var Schedulers = []string{"rr", "wrr", "lc", "wlc", "sh", "dh", "mh", "sed", "nq"}
 
 // Guard does what IPVS does not: it drops, refuses and masquerades. It is told
 // like a plane.
@@ -45,7 +49,7 @@ type Config struct {
 	// Link is the dummy interface that has the addresses of Services,
 	// "segno-ipvs" by default. Whatever address it has is the plane's own.
 	Link string
-	// Scheduler chooses backends, "rr" by default: one after the other.
+	// Scheduler chooses backends, DefaultScheduler by default.
 	Scheduler string
 	// DrainFor is how long connections to a backend that is gone may last, an
 	// hour by default.
@@ -81,10 +85,10 @@ func New(cfg Config) (*Plane, error) {
 		cfg.Link = DefaultLink
 	}
 	if cfg.Scheduler == "" {
-		cfg.Scheduler = scheduler
+		cfg.Scheduler = DefaultScheduler
 	}
 	if !slices.Contains(Schedulers, cfg.Scheduler) {
-		return nil, fmt.Errorf("IPVS scheduler %q is none of %v", cfg.Scheduler, Schedulers)
+		return nil, fmt.Errorf("IPVS scheduler %q: must be %s", cfg.Scheduler, strings.Join(Schedulers, ", "))
 	}
 	if cfg.DrainFor <= 0 {
 		cfg.DrainFor = drainFor
@@ -110,6 +114,9 @@ func (p *Plane) open() error {
 	}
 	if _, err = p.kernel.Info(); err != nil {
 		return fmt.Errorf("ask IPVS for its version (this process needs CAP_NET_ADMIN): %w", err)
+	}
+	if err := p.tryScheduler(); err != nil {
+		return err
 	}
 	if p.links, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("open a socket to the kernel's interfaces: %w", err)

@@ -1,4 +1,4 @@
-//go:build uml
+//go:build uml || vm
 
 package ipvs
 
@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { proxytest.Main(m) }
 
 func newPlane(t testing.TB) proxy.Plane {
 	t.Helper()
-	p, err := New(Config{Guard: &tables{}})
+	p, err := New(Config{Guard: guard()})
 	if err != nil {
 		t.Fatal(err)
 	}
