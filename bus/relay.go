@@ -67,7 +67,11 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 
 // Run relays until ctx ends.
 func (r *Relay) Run(ctx context.Context) error {
-	from := r.cfg.Events.View().Seq()
+	view := r.cfg.Events.View()
+	from := view.Seq()
+	if err := r.lookForPolicies(view); err != nil {
+		return err
+	}
 	for what, answer := range map[string]nats.MsgHandler{"sync": r.sync, "shared": r.syncShared} {
 		sub, err := r.cfg.Conn.nc.Subscribe(proto.AnyNode(what), answer)
 		if err != nil {
@@ -82,7 +86,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go r.repeatShared(ctx)
-	for change, err := range r.cfg.Events.Watch(ctx, from, podResource, nodeResource, serviceResource, sliceResource) {
+	for change, err := range r.cfg.Events.Watch(ctx, from, sharedResources...) {
 		if err == nil {
 			err = errors.Join(r.change(change), r.changeShared(change))
 		}

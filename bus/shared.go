@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
@@ -19,44 +18,66 @@ import (
 var (
 	serviceResource = proto.Resource{Name: "services"}
 	sliceResource   = proto.Resource{Group: discoveryv1.GroupName, Name: "endpointslices"}
+	// sharedResources are those of which all nodes are told.
+	sharedResources = []proto.Resource{podResource, nodeResource, serviceResource, sliceResource, namespaceResource, policyResource}
 )
 
 // repeatEvery is how long a node may not know that it missed the last message.
 const repeatEvery = 10 * time.Second
 
 // shared is what all nodes are told by one message: Services, what is behind
-// them, and where the other nodes are.
+// them, where the other nodes are, and, once there is a NetworkPolicy, whom
+// policies speak of (policed.go).
 type shared struct {
 	mu      sync.Mutex // held across publish: order must match the counter
 	counter uint64
 	parts   []proto.Want // answer to a sync, until the next change; nil before the first
+	policed bool         // there was a NetworkPolicy: nodes know pods and namespaces
 }
 
 // changeShared tells all nodes of a change that each has to know.
 func (r *Relay) changeShared(c events.Change) error {
-	if c.After == nil || c.After.Key.Resource == podResource {
+	if c.After == nil {
 		return nil
 	}
-	want := wantOf(c)
-	if c.After.Key.Resource == nodeResource {
-		before, after, err := r.peers(c)
-		if err != nil || equality.Semantic.DeepEqual(before, after) {
-			return err
-		}
-		if after != nil {
-			if want.Body, err = after.Marshal(); err != nil {
-				return fmt.Errorf("encode %s: %w", want.Key, err)
-			}
-		}
+	want, concerns, err := r.wordOf(c)
+	if err != nil || !concerns {
+		return err
 	}
 	r.shared.mu.Lock()
 	defer r.shared.mu.Unlock()
 	r.shared.parts = nil
+	if c.After.Key.Resource == policyResource {
+		if err := r.police(want); err != nil {
+			return err
+		}
+	}
 	r.shared.counter++
 	if err := r.publishShared(want); err != nil {
 		return fmt.Errorf("tell all nodes of %s: %w", want.Key, err)
 	}
 	return nil
+}
+
+// wordOf is what all nodes are told of a change, if it concerns them.
+func (r *Relay) wordOf(c events.Change) (want proto.WantPod, concerns bool, err error) {
+	want = wantOf(c)
+	switch c.After.Key.Resource {
+	case nodeResource:
+		return shortened(r, want, c, peerOf)
+	case podResource:
+		if !r.policed() {
+			return want, false, nil
+		}
+		return shortened(r, want, c, identityOf)
+	case namespaceResource:
+		if !r.policed() {
+			return want, false, nil
+		}
+		return shortened(r, want, c, labelsOf)
+	default:
+		return want, true, nil
+	}
 }
 
 func (r *Relay) publishShared(wants ...proto.WantPod) error {
@@ -81,29 +102,6 @@ func (r *Relay) repeatShared(ctx context.Context) {
 			r.log.Debug("all nodes were not told how far they are", "error", err)
 		}
 	}
-}
-
-// peers are a node before and after a change, as others see it.
-func (r *Relay) peers(c events.Change) (before, after *corev1.Node, err error) {
-	if before, err = r.peer(c.Before); err == nil {
-		after, err = r.peer(c.After)
-	}
-	return before, after, err
-}
-
-func (r *Relay) peer(record *events.Record) (*corev1.Node, error) {
-	if record == nil || record.Deleted {
-		return nil, nil
-	}
-	object, err := r.cfg.Table.Decode(record)
-	if err != nil {
-		return nil, err
-	}
-	node, ok := object.(*corev1.Node)
-	if !ok {
-		return nil, fmt.Errorf("%s is a %T", record.Key, object)
-	}
-	return peerOf(node), nil
 }
 
 // peerOf is what other nodes need to know of one: where it is, and its pods.
@@ -148,7 +146,7 @@ func (r *Relay) makeParts() error {
 		want: proto.Want{Counter: r.shared.counter, Full: true, Seq: view.Seq()},
 		send: func(part proto.Want) error { parts = append(parts, part); return nil },
 	}
-	if err := s.everythingShared(view); err != nil {
+	if err := s.everythingShared(view, r.shared.policed); err != nil {
 		return err
 	}
 	r.shared.parts = parts
@@ -156,7 +154,7 @@ func (r *Relay) makeParts() error {
 }
 
 // everythingShared has the nodes first: what leads to endpoints.
-func (s *syncing) everythingShared(view events.View) error {
+func (s *syncing) everythingShared(view events.View, policed bool) error {
 	nodes, err := events.ListAs[*corev1.Node](view, events.Query{Resource: nodeResource})
 	if err != nil {
 		return fmt.Errorf("list the nodes: %w", err)
@@ -174,5 +172,5 @@ func (s *syncing) everythingShared(view events.View) error {
 	if err := all[*discoveryv1.EndpointSlice](s, view, events.Query{Resource: sliceResource}); err != nil {
 		return fmt.Errorf("list the EndpointSlices: %w", err)
 	}
-	return s.send(s.want)
+	return s.policies(view, policed)
 }

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -176,6 +177,97 @@ func TestS10ASyncHasWhatAllNodesAreTold(t *testing.T) {
 		synctest.Wait()
 		if told := drained(heard); len(told) != 1 || len(told[0].Pods) != 0 || told[0].Counter != next.Counter {
 			t.Errorf("after a while: %+v", told)
+		}
+	})
+}
+
+func (w *world) policy(name string) proto.ObjectKey {
+	w.t.Helper()
+	key := policyResource.Key("default", name)
+	w.must(events.Create{Key: key, UID: types.UID("uid-" + name), Object: &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"},
+	}})
+	return key
+}
+
+// heardKeys is what was told, a line a message.
+func heardKeys(heard <-chan proto.Want) string {
+	var out []string
+	for _, want := range drained(heard) {
+		var line []string
+		for _, p := range want.Pods {
+			text := p.Key.Resource.Name + " " + p.Key.Name
+			if p.Gone {
+				text += " gone"
+			}
+			line = append(line, text)
+		}
+		out = append(out, strings.Join(line, " "))
+	}
+	return strings.Join(out, ", ")
+}
+
+// TestNetworkPolicyTellsNodesWhomPoliciesSpeakOf from the first policy on, and
+// before it.
+func TestNetworkPolicyTellsNodesWhomPoliciesSpeakOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, startServer(t, ServerConfig{}))
+		_, early, heard := w.listener("n1")
+		synctest.Wait()
+		drained(heard)
+		report := func(name string, change func(*corev1.Pod)) {
+			t.Helper()
+			pod := w.pod(name)
+			change(pod)
+			w.must(events.Update{Key: podResource.Key("default", name), Subresource: "status", Object: pod})
+		}
+		gets := func(ip string) func(*corev1.Pod) {
+			return func(p *corev1.Pod) {
+				p.Status.Phase, p.Status.PodIP, p.Status.PodIPs = corev1.PodRunning, ip, []corev1.PodIP{{IP: ip}}
+			}
+		}
+		w.boundPod("web", "n1")
+		w.boundPod("waiting", "n1")
+		report("web", gets("10.244.0.5"))
+		synctest.Wait()
+		if told := heardKeys(heard); told != "" {
+			t.Errorf("without a policy nodes are told of %s", told)
+		}
+		first := w.policy("first")
+		synctest.Wait()
+		if told := heardKeys(heard); told != "namespaces default namespaces kube-node-lease pods web, networkpolicies first" {
+			t.Errorf("of the first policy: %s", told)
+		}
+		for _, step := range []struct {
+			what, told string
+			change     func()
+		}{
+			{"an address", "pods waiting", func() { report("waiting", gets("10.244.0.6")) }},
+			{"a condition", "", func() {
+				report("web", func(p *corev1.Pod) {
+					p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+				})
+			}},
+			{"an end", "pods waiting gone", func() { report("waiting", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }) }},
+			{"the policy goes", "networkpolicies first gone", func() { w.must(events.Delete{Key: first}) }},
+			{"another policy", "networkpolicies second", func() { w.policy("second") }},
+		} {
+			step.change()
+			synctest.Wait()
+			if told := heardKeys(heard); told != step.told {
+				t.Errorf("%s: told of %q, want %q", step.what, told, step.told)
+			}
+		}
+		all, err := early.Sync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range all.Pods {
+			got = append(got, p.Key.Resource.Name+" "+p.Key.Name)
+		}
+		if want := "nodes n1, networkpolicies second, namespaces default, namespaces kube-node-lease, pods web"; strings.Join(got, ", ") != want {
+			t.Errorf("a sync has %s, want %s", strings.Join(got, ", "), want)
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/proto"
@@ -17,10 +19,14 @@ var (
 	Services = proto.Resource{Name: "services"}
 	Slices   = proto.Resource{Group: discoveryv1.GroupName, Name: "endpointslices"}
 	Nodes    = proto.Resource{Name: "nodes"}
+
+	Policies   = proto.Resource{Group: networkingv1.GroupName, Name: "networkpolicies"}
+	Pods       = proto.Resource{Name: "pods"}
+	Namespaces = proto.Resource{Name: "namespaces"}
 )
 
-// Catalog holds the Services of a cluster with their EndpointSlices, and where
-// its nodes are. The zero Catalog is empty and ready. It is safe for concurrent
+// Catalog holds the Services of a cluster with their EndpointSlices, where its
+// nodes are, and its NetworkPolicies with whom they speak of. The zero Catalog is empty and ready. It is safe for concurrent
 // use.
 type Catalog struct {
 	mu        sync.RWMutex
@@ -29,6 +35,9 @@ type Catalog struct {
 	followers map[*Follower]struct{}
 	nodes     map[string]*corev1.Node
 	moved     chan struct{} // closed when nodes change; nil while nobody waits
+
+	policed         map[proto.ObjectKey]any // policies, pods and namespaces
+	policyFollowers map[*PolicyFollower]struct{}
 }
 
 // entry is a Service with its slices; either may be there before the other.
@@ -103,6 +112,7 @@ func (c *Catalog) Replace(objects []proto.WantPod) error {
 	before := c.services
 	c.services, c.owners = next.services, next.owners
 	c.setNodes(next.nodes)
+	c.replacePoliced(next.policed)
 	for name := range before {
 		c.changed(name)
 	}
@@ -117,36 +127,39 @@ func read(object *proto.WantPod) (func(*Catalog), error) {
 	name := types.NamespacedName{Namespace: object.Key.Namespace, Name: object.Key.Name}
 	switch object.Key.Resource {
 	case Services:
-		if object.Gone {
-			return func(c *Catalog) { c.setService(name, nil) }, nil
-		}
-		service := &corev1.Service{}
-		if err := service.Unmarshal(object.Body); err != nil {
-			return nil, fmt.Errorf("decode %s: %w", object.Key, err)
-		}
-		service.ManagedFields = nil // nobody asks a node for them
-		return func(c *Catalog) { c.setService(name, service) }, nil
+		return taken(object, &corev1.Service{}, func(c *Catalog, service *corev1.Service) { c.setService(name, service) })
 	case Slices:
-		if object.Gone {
-			return func(c *Catalog) { c.setSlice(name, nil) }, nil
-		}
-		slice := &discoveryv1.EndpointSlice{}
-		if err := slice.Unmarshal(object.Body); err != nil {
-			return nil, fmt.Errorf("decode %s: %w", object.Key, err)
-		}
-		slice.ManagedFields = nil // nobody asks a node for them
-		return func(c *Catalog) { c.setSlice(name, slice) }, nil
+		return taken(object, &discoveryv1.EndpointSlice{}, func(c *Catalog, slice *discoveryv1.EndpointSlice) { c.setSlice(name, slice) })
 	case Nodes:
-		if object.Gone {
-			return func(c *Catalog) { c.setNode(name.Name, nil) }, nil
-		}
-		node := &corev1.Node{}
-		if err := node.Unmarshal(object.Body); err != nil {
-			return nil, fmt.Errorf("decode %s: %w", object.Key, err)
-		}
-		return func(c *Catalog) { c.setNode(name.Name, node) }, nil
+		return taken(object, &corev1.Node{}, func(c *Catalog, node *corev1.Node) { c.setNode(name.Name, node) })
+	case Policies:
+		return taken(object, &networkingv1.NetworkPolicy{}, setPoliced[*networkingv1.NetworkPolicy](object.Key))
+	case Pods:
+		return taken(object, &corev1.Pod{}, setPoliced[*corev1.Pod](object.Key))
+	case Namespaces:
+		return taken(object, &corev1.Namespace{}, setPoliced[*corev1.Namespace](object.Key))
 	}
-	return nil, fmt.Errorf("%s: a catalog holds Services, EndpointSlices and Nodes only", object.Key)
+	return nil, fmt.Errorf("%s: a catalog holds no such thing", object.Key)
+}
+
+// decoded is an object of a kind.
+type decoded interface {
+	comparable
+	Unmarshal(data []byte) error
+	SetManagedFields(fields []metav1.ManagedFieldsEntry)
+}
+
+// taken decodes an object; set gets none when it is gone.
+func taken[T decoded](object *proto.WantPod, into T, set func(*Catalog, T)) (func(*Catalog), error) {
+	if object.Gone {
+		var none T
+		return func(c *Catalog) { set(c, none) }, nil
+	}
+	if err := into.Unmarshal(object.Body); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", object.Key, err)
+	}
+	into.SetManagedFields(nil) // nobody asks a node for them
+	return func(c *Catalog) { set(c, into) }, nil
 }
 
 func (c *Catalog) setService(name types.NamespacedName, service *corev1.Service) {

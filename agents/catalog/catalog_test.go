@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -105,8 +106,8 @@ func TestS2AReplacedCatalogTellsWhatWentToo(t *testing.T) {
 	if n := len(follower.Take()); n != 2 || show(c) != "web 10.96.0.7" {
 		t.Errorf("%d changes, %q", n, show(c))
 	}
-	if err := c.Apply(&proto.WantPod{Key: proto.Resource{Name: "pods"}.Key("shop", "x")}); err == nil {
-		t.Error("a pod was taken")
+	if err := c.Apply(&proto.WantPod{Key: proto.Resource{Name: "secrets"}.Key("shop", "x")}); err == nil {
+		t.Error("a Secret was taken")
 	}
 	follower.Close()
 	if err := c.Apply(&old); err != nil || len(follower.Take()) != 0 {
@@ -157,4 +158,61 @@ func TestS8ACatalogSaysWhereTheNodesAre(t *testing.T) {
 	told("a Service", "a 10.244.0.0/24, b 10.244.1.0/24", false, one(service(t, api, "10.96.0.8")))
 	told("another network", "a 10.244.9.0/24, b 10.244.1.0/24", true, all(node(t, "a", "10.244.9.0/24"), b))
 	told("one goes", "b 10.244.1.0/24", true, one(gone(a)))
+}
+
+// TestNetworkPolicyAndWhomItSpeaksOf: what the node was told of policies, pods
+// and namespaces, and which of them changed.
+func TestNetworkPolicyAndWhomItSpeaksOf(t *testing.T) {
+	word := func(key proto.ObjectKey, object interface{ Marshal() ([]byte, error) }) proto.WantPod {
+		t.Helper()
+		body, err := object.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return proto.WantPod{Key: key, Body: body}
+	}
+	policy := word(Policies.Key("shop", "p"), &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}})
+	pod := word(Pods.Key("shop", "p"), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}})
+	namespace := word(Namespaces.Key("", "shop"), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}})
+	c := &Catalog{}
+	if err := c.Apply(&policy); err != nil {
+		t.Fatal(err)
+	}
+	follower := c.FollowPolicies()
+	told := func(what string, want ...proto.ObjectKey) {
+		t.Helper()
+		got := follower.Take()
+		byText := func(a, b proto.ObjectKey) int { return strings.Compare(a.String(), b.String()) }
+		slices.SortFunc(got, byText)
+		slices.SortFunc(want, byText)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: told of %v, want %v", what, got, want)
+		}
+	}
+	told("who begins to follow", policy.Key)
+	if err := c.Replace([]proto.WantPod{pod, namespace, service(t, web, "10.96.0.7")}); err != nil {
+		t.Fatal(err)
+	}
+	told("all at once", policy.Key, pod.Key, namespace.Key)
+	if _, there := c.Policy(policy.Key); there {
+		t.Error("the policy is left")
+	}
+	if p, there := c.Pod(pod.Key); !there || p.Name != "p" {
+		t.Errorf("pod %v", p)
+	}
+	if n, there := c.Namespace(namespace.Key); !there || n.Name != "shop" {
+		t.Errorf("namespace %v", n)
+	}
+	end := gone(pod)
+	if err := c.Apply(&end); err != nil {
+		t.Fatal(err)
+	}
+	told("an end", pod.Key)
+	if _, there := c.Pod(pod.Key); there {
+		t.Error("the pod is left")
+	}
+	follower.Close()
+	if err := c.Apply(&policy); err != nil || len(follower.Take()) != 0 {
+		t.Errorf("a closed follower was told, or %v", err)
+	}
 }
