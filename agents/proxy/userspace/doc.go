@@ -13,5 +13,5 @@
 // besides its listeners.
 //
 // Start with plane.go; port.go listens, front.go chooses a backend, tcp.go and udp.go copy,
-// local.go makes addresses this node's.
+// local.go makes addresses this node's; surroundings.go knows who is on it.
 package userspace

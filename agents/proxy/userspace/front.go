@@ -58,7 +58,8 @@ func (f *front) admits(client netip.Addr) bool {
 	return !f.rules.Limited || slices.ContainsFunc(f.rules.Sources, func(p netip.Prefix) bool { return p.Contains(client) })
 }
 
-// order answers the backends for a client, the one to try first first.
+// order answers the backends for a client, the one to try first first, and not
+// those that are the plane itself.
 func (f *front) order(client, local netip.Addr) []netip.AddrPort {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,6 +76,9 @@ func (f *front) order(client, local netip.Addr) []netip.AddrPort {
 	out, last := make([]netip.AddrPort, 0, n), []netip.AddrPort(nil)
 	for i := range n {
 		b := choice[(f.turn+i)%n].Address
+		if f.net.listens(proxy.Dial{Protocol: f.rules.Dial.Protocol, Address: b.Addr(), Port: b.Port()}) {
+			continue
+		}
 		if until, bad := f.avoid[b]; bad && now.Before(until) {
 			last = append(last, b)
 		} else {
@@ -145,29 +149,4 @@ func (f *front) sweep(now time.Time) {
 			delete(f.avoid, b)
 		}
 	}
-}
-
-// surroundings say who is on this node.
-type surroundings struct {
-	mu   sync.RWMutex
-	pods []netip.Prefix
-	own  map[netip.Addr]struct{}
-}
-
-func (s *surroundings) set(pods []netip.Prefix, own map[netip.Addr]struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pods, s.own = pods, own
-}
-
-func (s *surroundings) inside(a netip.Addr) bool {
-	if a.IsLoopback() {
-		return true
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if _, own := s.own[a]; own {
-		return true
-	}
-	return slices.ContainsFunc(s.pods, func(p netip.Prefix) bool { return p.Contains(a) })
 }

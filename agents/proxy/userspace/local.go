@@ -27,20 +27,21 @@ func localRoute(a netip.Addr) (*netlink.Route, error) {
 }
 
 // makeLocal makes an address this node's, and says whether it had to. It is no
-// error that the address is there anyway.
+// error that the address is there anyway, by a route that is left as it is: a
+// Service may have an address of the node's own.
 func makeLocal(a netip.Addr) (made bool, err error) {
 	route, err := localRoute(a)
 	if err != nil {
 		return false, err
 	}
-	err = netlink.RouteReplace(route)
-	if err == nil {
+	switch err = netlink.RouteAdd(route); {
+	case err == nil:
 		return true, nil
-	}
-	if !errors.Is(err, os.ErrPermission) {
+	case errors.Is(err, unix.EEXIST):
+		return false, nil
+	case !errors.Is(err, os.ErrPermission):
 		return false, fmt.Errorf("make %s an address of this node: %w", a, err)
-	}
-	if isLocal(a) {
+	case isLocal(a):
 		return false, nil
 	}
 	return false, fmt.Errorf("listen on %s: it is not an address of this node, and to make it one needs CAP_NET_ADMIN; node ports above 1024 work without", a)
@@ -69,8 +70,8 @@ func dropLocal(a netip.Addr) error {
 }
 
 // locals are the addresses that carry our mark.
-func locals() ([]netip.Addr, error) {
-	var out []netip.Addr
+func locals() (map[netip.Addr]struct{}, error) {
+	out := map[netip.Addr]struct{}{}
 	filter := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Protocol: routeMark, Type: unix.RTN_LOCAL}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		routes, err := netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
@@ -82,7 +83,7 @@ func locals() ([]netip.Addr, error) {
 				continue
 			}
 			if a, ok := netip.AddrFromSlice(r.Dst.IP); ok {
-				out = append(out, a.Unmap())
+				out[a.Unmap()] = struct{}{}
 			}
 		}
 	}

@@ -29,7 +29,8 @@ type Plane struct {
 	mu    sync.Mutex
 	told  map[types.NamespacedName][]proxy.Dial
 	ports map[proxy.Dial]*port
-	uses  map[netip.Addr]int // ports on each address that had to be made local
+	ours  map[netip.Addr]struct{} // addresses that our routes make local
+	uses  map[netip.Addr]int      // ports on each of them
 	// leaving still carry connections.
 	leaving map[*port]struct{}
 }
@@ -46,7 +47,7 @@ func New(cfg Config) (*Plane, error) {
 
 func (p *Plane) reset() {
 	p.told, p.ports = map[types.NamespacedName][]proxy.Dial{}, map[proxy.Dial]*port{}
-	p.uses, p.leaving = map[netip.Addr]int{}, map[*port]struct{}{}
+	p.ours, p.uses, p.leaving = map[netip.Addr]struct{}{}, map[netip.Addr]int{}, map[*port]struct{}{}
 }
 
 // Run forgets clients that did not come back. When ctx ends, so does all that
@@ -82,7 +83,8 @@ func (p *Plane) sweep(now time.Time) {
 
 // cut ends everything that is carried, and all listening.
 func (p *Plane) cut() {
-	for _, at := range p.ports {
+	for dial, at := range p.ports {
+		p.net.listen(dial, false)
 		at.cut()
 	}
 	for at := range p.leaving {
@@ -96,21 +98,26 @@ func (p *Plane) Remove(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut()
+	var err error
+	if p.ours, err = locals(); err != nil {
+		return err
+	}
 	return p.prune()
 }
 
 // prune takes addresses from this node that no port has, also those that
 // another process left.
 func (p *Plane) prune() error {
-	all, err := locals()
-	if err != nil {
-		return err
-	}
 	var failed []error
-	for _, a := range all {
-		if p.uses[a] == 0 {
-			failed = append(failed, dropLocal(a))
+	for a := range p.ours {
+		if p.uses[a] > 0 {
+			continue
 		}
+		if err := dropLocal(a); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		delete(p.ours, a)
 	}
 	return errors.Join(failed...)
 }
@@ -121,6 +128,9 @@ func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, er
 	defer p.mu.Unlock()
 	own, err := ownAddresses()
 	if err != nil {
+		return nil, err
+	}
+	if p.ours, err = locals(); err != nil { // somebody may have taken one away
 		return nil, err
 	}
 	p.net.set(state.Inside, own)

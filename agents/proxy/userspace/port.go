@@ -18,10 +18,9 @@ import (
 // and the kernel refuses.
 type port struct {
 	*front
-	tcp     *tcp
-	udp     *udp
-	made    bool // its address is local because of it
-	claimed bool
+	tcp  *tcp
+	udp  *udp
+	made bool // its address is local because of it
 }
 
 // fit makes a port listen if it has a backend, and not if it has none.
@@ -39,28 +38,37 @@ func (p *Plane) fit(ctx context.Context, at *port, f *proxy.Frontend) error {
 	if at.tcp != nil || at.udp != nil {
 		return nil
 	}
+	var err error
 	switch f.Dial.Protocol {
 	case corev1.ProtocolTCP:
-		return listenTCP(ctx, at, f.Dial)
+		err = listenTCP(ctx, at, f.Dial)
 	case corev1.ProtocolUDP:
-		return listenUDP(ctx, at, f.Dial)
+		err = listenUDP(ctx, at, f.Dial)
 	default:
-		return fmt.Errorf("%s: the userspace proxy cannot carry %s; the modes ipvs and nftables can", f.Dial, f.Dial.Protocol)
+		err = fmt.Errorf("%s: the userspace proxy cannot carry %s; the modes ipvs and nftables can", f.Dial, f.Dial.Protocol)
 	}
+	if err == nil {
+		p.net.listen(f.Dial, true)
+	}
+	return err
 }
 
 // own makes the port's address this node's.
 func (p *Plane) own(at *port, f *proxy.Frontend) error {
-	if at.claimed || f.Kind == proxy.NodePort {
+	if f.Kind == proxy.NodePort {
 		return nil
 	}
-	made, err := makeLocal(f.Dial.Address)
-	if err != nil {
-		return err
+	a := f.Dial.Address
+	if _, ours := p.ours[a]; !ours {
+		made, err := makeLocal(a)
+		if err != nil || !made {
+			return err
+		}
+		p.ours[a] = struct{}{}
 	}
-	at.claimed, at.made = true, made
-	if made {
-		p.uses[f.Dial.Address]++
+	if !at.made {
+		at.made = true
+		p.uses[a]++
 	}
 	return nil
 }
@@ -71,16 +79,18 @@ func (p *Plane) disown(at *port) error {
 	if !at.made {
 		return nil
 	}
-	at.made, at.claimed = false, false
+	at.made = false
 	if p.uses[a]--; p.uses[a] > 0 {
 		return nil
 	}
 	delete(p.uses, a)
+	delete(p.ours, a)
 	return dropLocal(a)
 }
 
 // close stops listening. Connections go on, flows of UDP do not.
 func (p *Plane) close(at *port) {
+	p.net.listen(at.rules.Dial, false)
 	if at.udp != nil {
 		at.udp.cut()
 		at.udp = nil
@@ -135,21 +145,4 @@ func (at *port) control(network, _ string, raw syscall.RawConn) error {
 	var failed error
 	err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), level, option, 1) })
 	return errors.Join(err, failed)
-}
-
-// ownAddresses are those of this node's links.
-func ownAddresses() (map[netip.Addr]struct{}, error) {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("list this node's addresses: %w", err)
-	}
-	out := map[netip.Addr]struct{}{}
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok {
-				out[ip.Unmap()] = struct{}{}
-			}
-		}
-	}
-	return out, nil
 }
