@@ -13,8 +13,14 @@ import (
 // to one: cluster IPs, which are given out, win over what a Service's author may
 // write, then the older Service.
 type book struct {
-	planned map[types.NamespacedName]Rules
+	planned map[types.NamespacedName]plan
 	claims  map[Dial][]claim // the winner first
+}
+
+// plan is what a Service wants, and how old it is.
+type plan struct {
+	Rules
+	since time.Time
 }
 
 type claim struct {
@@ -28,14 +34,14 @@ func (c claim) compare(o claim) int {
 }
 
 func newBook() *book {
-	return &book{planned: map[types.NamespacedName]Rules{}, claims: map[Dial][]claim{}}
+	return &book{planned: map[types.NamespacedName]plan{}, claims: map[Dial][]claim{}}
 }
 
 // put takes the plan of a Service that is that old, and answers whose rules may
 // be others now.
 func (b *book) put(rules Rules, since time.Time) []types.NamespacedName {
 	before, known := b.planned[rules.Service]
-	if known && before.Equal(&rules) {
+	if known && before.since.Equal(since) && before.Equal(&rules) {
 		return nil
 	}
 	touched := []types.NamespacedName{rules.Service}
@@ -49,7 +55,7 @@ func (b *book) put(rules Rules, since time.Time) []types.NamespacedName {
 	if len(rules.Frontends) == 0 && rules.Health == (Health{}) {
 		delete(b.planned, rules.Service)
 	} else {
-		b.planned[rules.Service] = rules
+		b.planned[rules.Service] = plan{rules, since}
 	}
 	slices.SortFunc(touched, byName)
 	return slices.Compact(touched)
@@ -83,7 +89,7 @@ func (b *book) claim(dial Dial, c claim) []types.NamespacedName {
 // rules are what a Service gets: what it wants and no other has. The error names
 // what another has.
 func (b *book) rules(service types.NamespacedName) (Rules, error) {
-	planned := b.planned[service]
+	planned := b.planned[service].Rules
 	planned.Service = service
 	bad := flaws{of: service.String()}
 	var mine []Frontend

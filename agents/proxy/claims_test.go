@@ -74,6 +74,12 @@ func TestS5AnAddressGoesToOneService(t *testing.T) {
 		t.Errorf("the loser is told %v", err)
 	}
 	b.put(wants("web"), young)
+	b.put(wants("a", "e 10.96.0.9"), old)
+	b.put(wants("b", "e 10.96.0.9"), young)
+	if b.put(wants("a", "e 10.96.0.9"), time.Unix(3, 0)); has(b) != "b 10.96.0.9" { // deleted, and made again
+		t.Errorf("the younger one has it: %s", has(b))
+	}
+	b.put(wants("b"), young)
 	b.put(wants("a"), young)
 	if len(b.claims) != 0 || len(b.planned) != 0 {
 		t.Errorf("left: %v, %v", b.claims, b.planned)

@@ -13,5 +13,5 @@
 //
 // Start with plane.go, what a plane is told; plan.go makes it from a Service,
 // endpoints.go says who may answer; claims.go settles who gets an address that
-// two Services want; proxy.go follows the catalog.
+// two Services want; proxy.go follows the catalog, round.go tells the plane.
 package proxy

@@ -20,10 +20,11 @@ type Node struct {
 	Pods []netip.Prefix
 }
 
-// Equal says that nothing differs.
+// Equal says that no rule differs. Addresses that serve nothing do not count: each
+// pod that comes or goes changes the links, and the link-local addresses on them.
 func (n Node) Equal(o Node) bool {
-	return n.Name == o.Name && n.Zone == o.Zone && slices.Equal(n.Addresses, o.Addresses) &&
-		slices.Equal(n.NodePorts, o.NodePorts) && slices.Equal(n.Pods, o.Pods)
+	return n.Name == o.Name && n.Zone == o.Zone && slices.Equal(n.Pods, o.Pods) &&
+		slices.Equal(n.nodePortAddresses(), o.nodePortAddresses())
 }
 
 // nodePortAddresses are those on which node ports are served.
@@ -34,6 +35,7 @@ func (n Node) nodePortAddresses() []netip.Addr {
 			out = append(out, a)
 		}
 	}
+	slices.SortFunc(out, netip.Addr.Compare) // links may come in another order
 	return out
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -110,10 +111,11 @@ func put(t *testing.T, c *catalog.Catalog, name, ip string, endpoints ...string)
 	}
 }
 
-// running is a proxy over a memory plane, in a bubble.
-func running(t *testing.T, c *catalog.Catalog, m *memory, node func() Node) {
+// running is a proxy over a memory plane, in a bubble; it answers what it logs.
+func running(t *testing.T, c *catalog.Catalog, m *memory, node func() Node) *strings.Builder {
 	t.Helper()
-	p, err := New(Config{Catalog: c, Plane: m, Node: node})
+	log := &strings.Builder{}
+	p, err := New(Config{Catalog: c, Plane: m, Node: node, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +129,7 @@ func running(t *testing.T, c *catalog.Catalog, m *memory, node func() Node) {
 		}
 	})
 	synctest.Wait()
+	return log
 }
 
 func nodeHere() Node { return here }
@@ -172,9 +175,12 @@ func TestS3AServiceThatFailsIsTriedAgainAlone(t *testing.T) {
 			}
 			return nil
 		})
-		running(t, c, m, nodeHere)
+		log := running(t, c, m, nodeHere)
 		time.Sleep(time.Minute)
 		synctest.Wait()
+		if n := strings.Count(log.String(), "does not work"); n != 1 {
+			t.Errorf("it was said %d times:\n%s", n, log)
+		}
 		calls := strings.Split(m.said(), ", ")
 		if calls[0] != "sync bad web" || len(calls) < 8 || len(calls) > 14 {
 			t.Errorf("%d calls in the first minute: %v", len(calls), calls)
@@ -241,6 +247,14 @@ func TestS5ANodeThatMovesIsPlannedAnew(t *testing.T) {
 			t.Errorf("nothing moved: %s", got)
 		}
 		mu.Lock()
+		node.Addresses = append(slices.Clone(node.Addresses), netip.MustParseAddr("fe80::7")) // a pod's link came
+		mu.Unlock()
+		time.Sleep(lookEvery)
+		synctest.Wait()
+		if got := m.said(); got != "" {
+			t.Errorf("an address came that serves nothing: %s", got)
+		}
+		mu.Lock()
 		node.Addresses = node.Addresses[:2]
 		mu.Unlock()
 		time.Sleep(lookEvery)
@@ -248,6 +262,36 @@ func TestS5ANodeThatMovesIsPlannedAnew(t *testing.T) {
 		web := m.have[types.NamespacedName{Namespace: "shop", Name: "web"}]
 		if got := m.said(); got != "sync web" || len(web.Frontends) != 2 {
 			t.Errorf("%s: %s", got, show(web))
+		}
+	})
+}
+
+// TestS5WhoLosesAnAddressIsNamed, also when another Service comes later and
+// takes it.
+func TestS5WhoLosesAnAddressIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, m := &catalog.Catalog{}, &memory{}
+		wish := func(name string, since int64) {
+			s := sample()
+			s.Name, s.Spec.ClusterIP, s.Spec.ClusterIPs, s.Spec.ExternalIPs = name, "", nil, []string{"192.0.2.9"}
+			s.CreationTimestamp = metav1.Unix(since, 0)
+			body, err := s.Service.Marshal()
+			if err == nil {
+				err = c.Apply(&proto.WantPod{Key: catalog.Services.Key("shop", name), Body: body})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		log := running(t, c, m, nodeHere)
+		wish("young", 2)
+		if log.Len() > 0 {
+			t.Errorf("while nobody has it: %s", log)
+		}
+		wish("old", 1)
+		if n := strings.Count(log.String(), "Service shop/old has it"); n != 1 {
+			t.Errorf("it was said %d times:\n%s", n, log)
 		}
 	})
 }
