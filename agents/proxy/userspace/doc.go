@@ -13,5 +13,6 @@
 // besides its listeners.
 //
 // Start with plane.go; port.go listens, front.go chooses a backend, tcp.go and udp.go copy,
-// local.go makes addresses this node's; surroundings.go knows who is on it.
+// local.go makes addresses this node's; surroundings.go knows who is on it,
+// room.go how much can be carried.
 package userspace

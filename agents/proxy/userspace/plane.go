@@ -23,8 +23,9 @@ type Config struct {
 
 // Plane listens and copies.
 type Plane struct {
-	cfg Config
-	net surroundings
+	cfg  Config
+	net  surroundings
+	room *room
 
 	mu    sync.Mutex
 	told  map[types.NamespacedName][]proxy.Dial
@@ -40,7 +41,7 @@ func New(cfg Config) (*Plane, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Plane{cfg: cfg}
+	p := &Plane{cfg: cfg, room: roomy()}
 	p.reset()
 	return p, nil
 }
@@ -69,6 +70,10 @@ func (p *Plane) Run(ctx context.Context) error {
 }
 
 func (p *Plane) sweep(now time.Time) {
+	if n := p.room.refused.Swap(0); n > 0 {
+		p.cfg.Logger.Warn("clients of Services were turned away: this process may have no more files open (ulimit -n); the modes ipvs and nftables need none",
+			"clients", n, "connections", p.room.most)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, at := range p.ports {

@@ -41,9 +41,9 @@ func (p *Plane) fit(ctx context.Context, at *port, f *proxy.Frontend) error {
 	var err error
 	switch f.Dial.Protocol {
 	case corev1.ProtocolTCP:
-		err = listenTCP(ctx, at, f.Dial)
+		err = p.listenTCP(ctx, at, f.Dial)
 	case corev1.ProtocolUDP:
-		err = listenUDP(ctx, at, f.Dial)
+		err = p.listenUDP(ctx, at, f.Dial)
 	default:
 		err = fmt.Errorf("%s: the userspace proxy cannot carry %s; the modes ipvs and nftables can", f.Dial, f.Dial.Protocol)
 	}
@@ -111,24 +111,24 @@ func (at *port) cut() {
 	}
 }
 
-func listenTCP(ctx context.Context, at *port, d proxy.Dial) error {
+func (p *Plane) listenTCP(ctx context.Context, at *port, d proxy.Dial) error {
 	lc := net.ListenConfig{Control: at.control}
 	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(d.Address, d.Port).String())
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", d, err)
 	}
-	at.tcp = &tcp{front: at.front, listener: l.(*net.TCPListener), conns: map[net.Conn]struct{}{}}
+	at.tcp = &tcp{front: at.front, room: p.room, listener: l.(*net.TCPListener), conns: map[net.Conn]struct{}{}}
 	go at.tcp.serve()
 	return nil
 }
 
-func listenUDP(ctx context.Context, at *port, d proxy.Dial) error {
+func (p *Plane) listenUDP(ctx context.Context, at *port, d proxy.Dial) error {
 	lc := net.ListenConfig{Control: at.control}
 	c, err := lc.ListenPacket(ctx, "udp", netip.AddrPortFrom(d.Address, d.Port).String())
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", d, err)
 	}
-	at.udp = &udp{front: at.front, conn: c.(*net.UDPConn), local: d.Address, flows: map[netip.AddrPort]*flow{}}
+	at.udp = &udp{front: at.front, room: p.room, conn: c.(*net.UDPConn), local: d.Address, flows: map[netip.AddrPort]*flow{}}
 	go at.udp.serve()
 	return nil
 }

@@ -24,6 +24,7 @@ const (
 // tcp is one listening port.
 type tcp struct {
 	*front
+	room     *room
 	listener *net.TCPListener
 
 	mu     sync.Mutex
@@ -52,6 +53,11 @@ func (s *tcp) serve() {
 // carry copies one connection both ways.
 func (s *tcp) carry(client *net.TCPConn) {
 	defer client.Close()
+	if !s.room.enter() {
+		_ = client.SetLinger(0)
+		return
+	}
+	defer s.room.leave()
 	backend := s.connect(client)
 	if backend == nil {
 		_ = client.SetLinger(0) // nobody answers: a reset, not an end

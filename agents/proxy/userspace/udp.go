@@ -25,6 +25,7 @@ var buffers = sync.Pool{New: func() any { return new([datagram]byte) }}
 // udp is one port that takes datagrams.
 type udp struct {
 	*front
+	room  *room
 	conn  *net.UDPConn
 	local netip.Addr
 
@@ -112,6 +113,9 @@ func (s *udp) pass(data []byte, from netip.AddrPort) {
 }
 
 func (s *udp) begin(from netip.AddrPort) *flow {
+	if !s.room.enter() {
+		return nil
+	}
 	for _, b := range s.order(from.Addr(), s.local) {
 		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(b))
 		if err != nil {
@@ -127,11 +131,13 @@ func (s *udp) begin(from netip.AddrPort) *flow {
 		go s.back(f)
 		return f
 	}
+	s.room.leave()
 	return nil
 }
 
 // back carries the answers, until the flow is silent or ended.
 func (s *udp) back(f *flow) {
+	defer s.room.leave()
 	defer s.end(f)
 	for {
 		err := receive(f.conn, func(data []byte, _ netip.AddrPort) {
