@@ -33,8 +33,8 @@ type RelayConfig struct {
 }
 
 // Relay tells each node what concerns it, as it becomes durable: its own Node
-// object, and the pods that are bound to it; and all nodes at once what each has
-// to know (shared.go). One subscription to the log serves all nodes. Messages
+// object, the pods that are bound to it, and, if it runs ingress, certificates
+// (certificates.go); and all nodes at once what each has to know (shared.go). One subscription to the log serves all nodes. Messages
 // are counted: a node that misses one asks for everything (Sync), and so does
 // one that connects anew.
 type Relay struct {
@@ -42,6 +42,7 @@ type Relay struct {
 	log    *slog.Logger
 	hears  chan struct{} // closed when what nodes ask reaches Run
 	shared shared
+	certs  *certificates // Run's
 
 	mu    sync.Mutex // held across publish: order must match the counter
 	base  uint64     // of counters: rises with each start
@@ -68,9 +69,12 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 // Run relays until ctx ends.
 func (r *Relay) Run(ctx context.Context) error {
 	view := r.cfg.Events.View()
-	from := view.Seq()
 	if err := r.lookForPolicies(view); err != nil {
 		return err
+	}
+	var err error
+	if r.certs, err = newCertificates(view); err != nil {
+		return fmt.Errorf("relay to nodes: %w", err)
 	}
 	for what, answer := range map[string]nats.MsgHandler{"sync": r.sync, "shared": r.syncShared} {
 		sub, err := r.cfg.Conn.nc.Subscribe(proto.AnyNode(what), answer)
@@ -86,9 +90,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go r.repeatShared(ctx)
-	for change, err := range r.cfg.Events.Watch(ctx, from, sharedResources...) {
+	for change, err := range r.cfg.Events.Watch(ctx, view.Seq(), relayedResources...) {
 		if err == nil {
-			err = errors.Join(r.change(change), r.changeShared(change))
+			err = errors.Join(r.change(change), r.changeShared(change), r.changeCertificates(change))
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -142,11 +146,15 @@ func (r *Relay) change(c events.Change) error {
 	if c.Event.Section == proto.SectionStatus && c.Actor == proto.NodeActor(node) {
 		return nil // the node's own words
 	}
-	want := wantOf(c)
+	return r.tell(node, c.Seq, wantOf(c))
+}
+
+// tell relays to one node what became so with seq.
+func (r *Relay) tell(node proto.NodeName, seq proto.Seq, want proto.WantPod) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	to := r.of(node)
-	if c.Seq <= to.synced {
+	if seq <= to.synced {
 		return nil // it was told something newer
 	}
 	to.counter++

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/events"
@@ -18,16 +19,19 @@ import (
 var (
 	serviceResource = proto.Resource{Name: "services"}
 	sliceResource   = proto.Resource{Group: discoveryv1.GroupName, Name: "endpointslices"}
-	// sharedResources are those of which all nodes are told.
-	sharedResources = []proto.Resource{podResource, nodeResource, serviceResource, sliceResource, namespaceResource, policyResource}
+	// relayedResources are those of which nodes are told: all of them, or one.
+	relayedResources = []proto.Resource{
+		podResource, nodeResource, serviceResource, sliceResource, namespaceResource, policyResource,
+		ingressResource, ingressClassResource, secretResource,
+	}
 )
 
 // repeatEvery is how long a node may not know that it missed the last message.
 const repeatEvery = 10 * time.Second
 
 // shared is what all nodes are told by one message: Services, what is behind
-// them, where the other nodes are, and, once there is a NetworkPolicy, whom
-// policies speak of (policed.go).
+// them, Ingresses, where the other nodes are, and, once there is a NetworkPolicy,
+// whom policies speak of (policed.go).
 type shared struct {
 	mu      sync.Mutex // held across publish: order must match the counter
 	counter uint64
@@ -75,6 +79,10 @@ func (r *Relay) wordOf(c events.Change) (want proto.WantPod, concerns bool, err 
 			return want, false, nil
 		}
 		return shortened(r, want, c, labelsOf)
+	case ingressResource:
+		return shortened(r, want, c, entryOf)
+	case secretResource:
+		return want, false, nil // certificates.go
 	default:
 		return want, true, nil
 	}
@@ -171,6 +179,12 @@ func (s *syncing) everythingShared(view events.View, policed bool) error {
 	}
 	if err := all[*discoveryv1.EndpointSlice](s, view, events.Query{Resource: sliceResource}); err != nil {
 		return fmt.Errorf("list the EndpointSlices: %w", err)
+	}
+	if err := all[*networkingv1.IngressClass](s, view, events.Query{Resource: ingressClassResource}); err != nil {
+		return fmt.Errorf("list the classes of Ingresses: %w", err)
+	}
+	if err := s.entries(view); err != nil {
+		return err
 	}
 	return s.policies(view, policed)
 }

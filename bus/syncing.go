@@ -65,6 +65,9 @@ func (s *syncing) everythingOf(view events.View, node proto.NodeName) error {
 		if err := s.add(nodeResource, own); err != nil {
 			return err
 		}
+		if err := s.certificatesOf(view, own); err != nil {
+			return fmt.Errorf("the certificates of node %s: %w", node, err)
+		}
 	}
 	if err := all[*corev1.Pod](s, view, events.Query{Resource: podResource, Node: node}); err != nil {
 		return fmt.Errorf("the pods of node %s: %w", node, err)

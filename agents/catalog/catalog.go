@@ -23,10 +23,14 @@ var (
 	Policies   = proto.Resource{Group: networkingv1.GroupName, Name: "networkpolicies"}
 	Pods       = proto.Resource{Name: "pods"}
 	Namespaces = proto.Resource{Name: "namespaces"}
+
+	Ingresses      = proto.Resource{Group: networkingv1.GroupName, Name: "ingresses"}
+	IngressClasses = proto.Resource{Group: networkingv1.GroupName, Name: "ingressclasses"}
 )
 
 // Catalog holds the Services of a cluster with their EndpointSlices, where its
-// nodes are, and its NetworkPolicies with whom they speak of. The zero Catalog is empty and ready. It is safe for concurrent
+// nodes are, its Ingresses, and its NetworkPolicies with whom they speak of. The
+// zero Catalog is empty and ready. It is safe for concurrent
 // use.
 type Catalog struct {
 	mu        sync.RWMutex
@@ -35,6 +39,7 @@ type Catalog struct {
 	followers map[*Follower]struct{}
 	nodes     map[string]*corev1.Node
 	moved     chan struct{} // closed when nodes change; nil while nobody waits
+	entries   entries
 
 	policed         map[proto.ObjectKey]any // policies, pods and namespaces
 	policyFollowers map[*PolicyFollower]struct{}
@@ -112,6 +117,7 @@ func (c *Catalog) Replace(objects []proto.WantPod) error {
 	before := c.services
 	c.services, c.owners = next.services, next.owners
 	c.setNodes(next.nodes)
+	c.setEntries(next.entries)
 	c.replacePoliced(next.policed)
 	for name := range before {
 		c.changed(name)
@@ -138,6 +144,10 @@ func read(object *proto.WantPod) (func(*Catalog), error) {
 		return taken(object, &corev1.Pod{}, setPoliced[*corev1.Pod](object.Key))
 	case Namespaces:
 		return taken(object, &corev1.Namespace{}, setPoliced[*corev1.Namespace](object.Key))
+	case Ingresses:
+		return taken(object, &networkingv1.Ingress{}, func(c *Catalog, ingress *networkingv1.Ingress) { c.setIngress(name, ingress) })
+	case IngressClasses:
+		return taken(object, &networkingv1.IngressClass{}, func(c *Catalog, class *networkingv1.IngressClass) { c.setIngressClass(name.Name, class) })
 	}
 	return nil, fmt.Errorf("%s: a catalog holds no such thing", object.Key)
 }
