@@ -68,6 +68,22 @@ type stub struct {
 // New answers a server that knows what the catalog holds. Nothing is listened on
 // before Run.
 func New(cfg Config) (*Server, error) {
+	s, err := build(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.follower = cfg.Catalog.Follow()
+	s.zone.index.update(cfg.Catalog, s.follower.Take())
+	return s, nil
+}
+
+// Check says what is wrong with a configuration, as New would.
+func Check(cfg Config) error {
+	_, err := build(cfg)
+	return err
+}
+
+func build(cfg Config) (*Server, error) {
 	if cfg.Catalog == nil || len(cfg.Addresses) == 0 {
 		return nil, errors.New("dns.New: Catalog and Addresses are required")
 	}
@@ -88,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, follower: cfg.Catalog.Follow(), forwarder: newForwarder(cfg.CacheEntries),
+		cfg: cfg, forwarder: newForwarder(cfg.CacheEntries),
 		zone:      &zone{domain: domain, index: newIndex(), shuffle: rand.Shuffle},
 		upstreams: &upstreams{own: cfg.Addresses, log: cfg.Logger},
 	}
@@ -99,11 +115,7 @@ func New(cfg Config) (*Server, error) {
 		s.upstreams.path = cfg.ResolvConf
 	}
 	s.upstreams.set(cfg.Upstreams)
-	if err := s.addStubs(); err != nil {
-		return nil, err
-	}
-	s.zone.index.update(cfg.Catalog, s.follower.Take())
-	return s, nil
+	return s, s.addStubs()
 }
 
 func (s *Server) addStubs() error {

@@ -240,7 +240,9 @@ func (z *zone) port(q mdns.Question, name types.NamespacedName, e *entry, first,
 		a.answer = append(a.answer, &mdns.SRV{
 			Hdr: header(q.Name, mdns.TypeSRV), Weight: uint16(max(1, 100/len(targets))), Port: t.number, Target: host,
 		})
-		a.extra = append(a.extra, addresses(host, addrs, mdns.TypeA, mdns.TypeAAAA)...)
+		if len(a.extra) < most { // many ports of one host have its many addresses each
+			a.extra = append(a.extra, addresses(host, addrs, mdns.TypeA, mdns.TypeAAAA)...)
+		}
 	}
 	return a
 }

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -289,6 +290,14 @@ func TestS7EndpointsAreShuffledAndNotTooMany(t *testing.T) {
 	}
 	if a := z.lookup(question("_http._tcp.many.shop.svc.cluster.local.", "SRV")); len(a.answer) != most || a.answer[0].(*mdns.SRV).Weight != 1 {
 		t.Errorf("%d records, the first is %s", len(a.answer), a.answer[0])
+	}
+	same := strings.ReplaceAll(text.String(), "- {addresses", "- {hostname: one, addresses")
+	for i := range 100 {
+		same += "---\n" + strings.NewReplacer("many-1", "many-2"+strconv.Itoa(i), "port: 80", "port: "+strconv.Itoa(81+i)).Replace(same[strings.Index(same, "kind: EndpointSlice"):strings.Index(same, "endpoints:")]) +
+			"endpoints: [{hostname: one, addresses: [10.244.0.0]}]\n"
+	}
+	if a := zoneOf(known(t, same)).lookup(question("_http._tcp.many.shop.svc.cluster.local.", "SRV")); len(a.answer) != 101 || len(a.extra) >= 2*most {
+		t.Errorf("%d ports of one host: %d addresses", len(a.answer), len(a.extra))
 	}
 	if e := z.index.service(types.NamespacedName{Namespace: "shop", Name: "many"}); e.addrs[0] != netip.MustParseAddr("10.244.0.0") {
 		t.Error("what is kept was shuffled")

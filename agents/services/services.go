@@ -34,6 +34,10 @@ type Options struct {
 	// Domain of the cluster, and the node's own ResolvConf; empty is what package
 	// dns takes.
 	Domain, ResolvConf string
+	// Stubs are domains that are asked of servers of their own.
+	Stubs map[string][]netip.AddrPort
+	// Networks are the cluster's own: nobody else is asked for their names.
+	Networks []netip.Prefix
 }
 
 // Config of Services. Catalog and Node are required.
@@ -83,7 +87,24 @@ func New(cfg Config) (*Services, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Services{cfg: cfg}, nil
+	s := &Services{cfg: cfg}
+	if len(cfg.DNS) > 0 {
+		if err := dns.Check(s.names()); err != nil {
+			return nil, fmt.Errorf("serve the cluster's names: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// names is the configuration of the DNS.
+func (s *Services) names() dns.Config {
+	cfg := dns.Config{
+		Catalog: s.cfg.Catalog, Domain: s.cfg.Domain, ResolvConf: s.cfg.ResolvConf, Stubs: s.cfg.Stubs, Networks: s.cfg.Networks, Logger: s.cfg.Logger,
+	}
+	for _, address := range s.cfg.DNS {
+		cfg.Addresses = append(cfg.Addresses, netip.AddrPortFrom(address, dnsPort))
+	}
+	return cfg
 }
 
 // Run serves until ctx ends. What fails is tried again: the pods of a node do
@@ -138,11 +159,7 @@ func (s *Services) serveNames(ctx context.Context) error {
 	if err := network.Answer(s.cfg.DNS...); err != nil {
 		s.cfg.Logger.Warn("pods do not reach the cluster's DNS", "error", err)
 	}
-	cfg := dns.Config{Catalog: s.cfg.Catalog, Domain: s.cfg.Domain, ResolvConf: s.cfg.ResolvConf, Logger: s.cfg.Logger}
-	for _, address := range s.cfg.DNS {
-		cfg.Addresses = append(cfg.Addresses, netip.AddrPortFrom(address, dnsPort))
-	}
-	server, err := dns.New(cfg)
+	server, err := dns.New(s.names())
 	if err != nil {
 		return fmt.Errorf("serve the cluster's names: %w", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"segno/events/kinds"
 )
 
-// withDNS fills in where the cluster's DNS is, and whom it asks.
+// withDNS fills in where the cluster's DNS is, whom it asks, and for what nobody.
 func withDNS(o services.Options) services.Options {
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
@@ -15,5 +15,6 @@ func withDNS(o services.Options) services.Options {
 	if len(o.DNS) == 0 {
 		o.DNS = []netip.Addr{kinds.ClusterDNS}
 	}
+	o.Networks = []netip.Prefix{kinds.ServiceNetwork()}
 	return o
 }

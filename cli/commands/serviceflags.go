@@ -14,7 +14,7 @@ import (
 // serviceFlags say how a node serves Services and names.
 type serviceFlags struct {
 	mode, scheduler, domain, resolvConf string
-	nodePorts, dns                      []string
+	nodePorts, dns, stubs               []string
 }
 
 func (f *serviceFlags) add(cmd *cobra.Command) {
@@ -25,6 +25,7 @@ func (f *serviceFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.dns, "cluster-dns", nil, "Addresses of the cluster's DNS (default "+kinds.ClusterDNS.String()+")")
 	flags.StringVar(&f.domain, "cluster-domain", "cluster.local", "Domain of the cluster's names")
 	flags.StringVar(&f.resolvConf, "resolv-conf", "/etc/resolv.conf", "File that says whom the cluster's DNS asks for other names")
+	flags.StringSliceVar(&f.stubs, "stub-domain", nil, "Domains whose names the cluster's DNS asks of servers of their own, such as corp.example=192.0.2.53; give a domain again for another server")
 	completeChoices(cmd, "proxy-mode", services.Modes...)
 	completeChoices(cmd, "ipvs-scheduler", services.Schedulers...)
 }
@@ -51,5 +52,22 @@ func (f *serviceFlags) options() (out services.Options, err error) {
 		out.DNS = append(out.DNS, address)
 	}
 	out.Domain, out.ResolvConf = f.domain, f.resolvConf
+	out.Stubs, err = f.stubDomains()
+	return out, err
+}
+
+func (f *serviceFlags) stubDomains() (map[string][]netip.AddrPort, error) {
+	out := map[string][]netip.AddrPort{}
+	for _, text := range f.stubs {
+		domain, server, _ := strings.Cut(text, "=")
+		at, err := netip.ParseAddrPort(server)
+		if address, plain := netip.ParseAddr(server); plain == nil {
+			at, err = netip.AddrPortFrom(address, 53), nil
+		}
+		if domain == "" || err != nil {
+			return nil, fmt.Errorf("--stub-domain %q: want a domain and the IP address of its server, such as corp.example=192.0.2.53", text)
+		}
+		out[domain] = append(out[domain], at)
+	}
 	return out, nil
 }
