@@ -57,6 +57,7 @@ func New(cfg Config) (*Agent, error) {
 	a := &Agent{cfg: cfg, unlock: unlock, cabled: make(chan struct{}), behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 	a.own.feed, a.own.all, a.own.one = cfg.Link, a.applyAll, a.applyOne
 	if err := a.assemble(); err != nil {
+		a.shared.close()
 		unlock()
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
 	}

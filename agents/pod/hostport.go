@@ -8,26 +8,41 @@ import (
 	"segno/agents/network"
 )
 
-// hostPorts are the node's ports that lead to the pod. Pods of the host's network
-// listen on them by themselves.
+// hostPorts are the node's ports that lead to the pod, each once. Init containers
+// may want what another container wants, too, which then has it. Pods of the
+// host's network listen on them by themselves.
 func hostPorts(pod *corev1.Pod) (out []network.HostPort) {
 	if pod.Spec.HostNetwork {
 		return nil
 	}
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+	type port struct {
+		address  netip.Addr
+		protocol string
+		port     uint16
+	}
+	taken := map[port]bool{}
+	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for i := range list {
-			for _, p := range list[i].Ports {
-				if p.HostPort <= 0 {
-					continue
+			for j := range list[i].Ports {
+				p := hostPort(&list[i].Ports[j])
+				at := port{p.Address, p.Protocol, p.Port}
+				if p.Port > 0 && !taken[at] {
+					taken[at] = true
+					out = append(out, p)
 				}
-				address, _ := netip.ParseAddr(p.HostIP) // none is all of them
-				protocol := string(p.Protocol)
-				if protocol == "" {
-					protocol = string(corev1.ProtocolTCP)
-				}
-				out = append(out, network.HostPort{Address: address, Protocol: protocol, Port: uint16(p.HostPort), Target: uint16(p.ContainerPort)})
 			}
 		}
+	}
+	return out
+}
+
+func hostPort(p *corev1.ContainerPort) network.HostPort {
+	out := network.HostPort{Protocol: string(p.Protocol), Port: uint16(p.HostPort), Target: uint16(p.ContainerPort)}
+	if address, err := netip.ParseAddr(p.HostIP); err == nil && !address.IsUnspecified() { // else all of them
+		out.Address = address.Unmap()
+	}
+	if out.Protocol == "" {
+		out.Protocol = string(corev1.ProtocolTCP)
 	}
 	return out
 }

@@ -38,7 +38,7 @@ func (k *Keeper) giveNames(spec *runtime.ContainerSpec, pod *corev1.Pod, sandbox
 	if sandbox.HostNetwork || !sandbox.Address.IsValid() {
 		return nil // the engine's, which has what the node has
 	}
-	text := hosts(pod, k.cfg.DNS.ServiceDomain(pod.Namespace), sandbox.Address)
+	text := hosts(pod, k.cfg.DNS.ServiceDomain(pod.Namespace), sandbox.Address, sandbox.Second)
 	return k.volumes.give(spec, string(pod.UID), hostsFile, "/etc/hosts", text)
 }
 
@@ -66,7 +66,7 @@ func (v Volumes) give(spec *runtime.ContainerSpec, uid, name, target, text strin
 
 // hosts is the text of a pod's /etc/hosts: the machine's usual names, the pod's
 // own, whole and short, and what its spec adds.
-func hosts(pod *corev1.Pod, serviceDomain string, address netip.Addr) string {
+func hosts(pod *corev1.Pod, serviceDomain string, addresses ...netip.Addr) string {
 	var out strings.Builder
 	out.WriteString("# Written by segno for this pod.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n")
@@ -74,7 +74,11 @@ func hosts(pod *corev1.Pod, serviceDomain string, address netip.Addr) string {
 	if pod.Spec.Subdomain != "" {
 		own = own + "." + pod.Spec.Subdomain + "." + serviceDomain + "\t" + own
 	}
-	fmt.Fprintf(&out, "%s\t%s\n", address, own)
+	for _, address := range addresses {
+		if address.IsValid() {
+			fmt.Fprintf(&out, "%s\t%s\n", address, own)
+		}
+	}
 	for _, alias := range pod.Spec.HostAliases {
 		fmt.Fprintf(&out, "%s\t%s\n", alias.IP, strings.Join(alias.Hostnames, "\t"))
 	}

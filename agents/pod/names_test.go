@@ -31,7 +31,7 @@ func TestS7ContainersGetNames(t *testing.T) {
 	p := podOf("c")
 	p.Spec.Hostname, p.Spec.Subdomain = "db-0", "db"
 	p.Spec.HostAliases = []corev1.HostAlias{{IP: "192.0.2.9", Hostnames: []string{"printer", "printer.example"}}}
-	sandbox := runtime.Sandbox{Address: netip.MustParseAddr("10.244.0.5")}
+	sandbox := runtime.Sandbox{Address: netip.MustParseAddr("10.244.0.5"), Second: netip.MustParseAddr("fd00::5")}
 	give := func(spec runtime.ContainerSpec, sandbox runtime.Sandbox) map[string]string {
 		t.Helper()
 		if err := k.giveNames(&spec, p, sandbox); err != nil {
@@ -51,7 +51,7 @@ func TestS7ContainersGetNames(t *testing.T) {
 	if got, want := files["/etc/resolv.conf"], "search d.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"; got != want {
 		t.Errorf("resolv.conf: %s", got)
 	}
-	if got := files["/etc/hosts"]; !strings.Contains(got, "\n10.244.0.5\tdb-0.db.d.svc.cluster.local\tdb-0\n192.0.2.9\tprinter\tprinter.example\n") || !strings.Contains(got, "127.0.0.1\tlocalhost\n") {
+	if got := files["/etc/hosts"]; !strings.Contains(got, "\n10.244.0.5\tdb-0.db.d.svc.cluster.local\tdb-0\nfd00::5\tdb-0.db.d.svc.cluster.local\tdb-0\n192.0.2.9\tprinter\tprinter.example\n") || !strings.Contains(got, "127.0.0.1\tlocalhost\n") {
 		t.Errorf("hosts: %s", got)
 	}
 	// The second container of a pod has the very same files.
