@@ -489,6 +489,22 @@ func TestN2TheEngineGoesAndComesBack(t *testing.T) {
 	})
 }
 
+// TestN2ARegistrationDoesNotUndoANewerReport that overtook it on the way.
+func TestN2ARegistrationDoesNotUndoANewerReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "")
+		defer w.stop()
+		w.settle(time.Second)
+		w.plane.with(func() { w.plane.slow = 2 * time.Second })
+		w.settle(5 * time.Minute)
+		w.engine.SetDown(true) // while the node registers once more
+		w.settle(time.Minute)
+		if c := w.ready(); c.Status != corev1.ConditionFalse {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
 // TestN3AnotherCIDRWaitsForTheFormerPods: a node that is deleted and comes
 // back may be given one. Two pods of a cluster must not have one address.
 func TestN3AnotherCIDRWaitsForTheFormerPods(t *testing.T) {

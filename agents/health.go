@@ -110,6 +110,12 @@ func (h *health) summary() summary {
 	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services}
 }
 
+func (a *Agent) healthNow() summary {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.health.summary()
+}
+
 func text(err error) string {
 	if err == nil {
 		return ""

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,8 +31,9 @@ type plane struct {
 	down     bool
 	beats    int
 	syncs    int
-	lose     bool // relayed Wants do not arrive
-	refuse   int  // so many ends are refused
+	lose     bool          // relayed Wants do not arrive
+	refuse   int           // so many ends are refused
+	slow     time.Duration // how long a registration is on its way
 }
 
 func newPlane() *plane {
@@ -51,6 +53,10 @@ func (p *plane) answers() error {
 }
 
 func (p *plane) Register(_ context.Context, node *corev1.Node) (*corev1.Node, error) {
+	p.mu.Lock()
+	slow := p.slow
+	p.mu.Unlock()
+	time.Sleep(slow) // virtual: under synctest
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.answers(); err != nil {

@@ -19,11 +19,18 @@ var nodes = proto.Resource{Name: "nodes"}
 
 // register creates or updates the Node object, and takes what comes back.
 func (a *Agent) register(ctx context.Context) error {
+	said := a.healthNow()
 	node, err := a.cfg.Link.Register(ctx, a.describe())
 	if err != nil {
 		return fmt.Errorf("register node %s: %w", a.cfg.Node, err)
 	}
-	return a.setNode(ctx, node)
+	if err := a.setNode(ctx, node); err != nil {
+		return err
+	}
+	if a.healthNow() != said {
+		a.report() // what was reported meanwhile may have come before this registration, which says less
+	}
+	return nil
 }
 
 // describe is the Node object as this agent has it.
