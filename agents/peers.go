@@ -36,7 +36,7 @@ func (a *Agent) route(ctx context.Context, router Router) error {
 		nodes, moved := a.shared.catalog.Nodes()
 		err := router.SetPeers(ctx, peersOf(nodes, string(a.cfg.Node), a.cfg.Address))
 		if err != nil && err.Error() != said {
-			a.cfg.Logger.Error("pods of some nodes may not be reached; tried again every few seconds", "error", err)
+			a.cfg.Logger.Warn("pods of some nodes may not be reached; tried again every few seconds", "error", err)
 		}
 		again := routesAgain
 		if said = text(err); err != nil {

@@ -288,8 +288,8 @@ func (b *Bridge) removeOrphans(bridge netlink.Link, held map[string]netip.Addr) 
 		if at.MasterIndex != bridge.Attrs().Index || !strings.HasPrefix(at.Name, cablePrefix) || wanted[at.Name] {
 			continue
 		}
-		if err := netlink.LinkDel(link); err != nil {
-			return fmt.Errorf("remove orphaned link %s: %w", at.Name, err)
+		if err := remove(link); err != nil {
+			return fmt.Errorf("an orphan: %w", err)
 		}
 	}
 	return nil
@@ -382,8 +382,8 @@ func (b *Bridge) Remove() error {
 	if err := b.removeOrphans(link, nil); err != nil {
 		return err
 	}
-	if err := netlink.LinkDel(link); err != nil {
-		return fmt.Errorf("remove bridge %s: %w", b.cfg.Name, err)
+	if err := remove(link); err != nil {
+		return err
 	}
 	b.pool, b.rules = nil, false
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // inside is what a pod calls its link.
@@ -168,8 +169,15 @@ func unplug(name string) error {
 	if err != nil {
 		return fmt.Errorf("look for link %s: %w", name, err)
 	}
-	if err := netlink.LinkDel(link); err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) {
-		return fmt.Errorf("remove link %s: %w", name, err)
+	return remove(link)
+}
+
+// remove deletes a link that may be going by itself: its other end's namespace
+// ends with its pod.
+func remove(link netlink.Link) error {
+	err := netlink.LinkDel(link)
+	if err == nil || errors.Is(err, unix.ENODEV) || errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("remove link %s: %w", link.Attrs().Name, err)
 }

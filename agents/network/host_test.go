@@ -4,9 +4,11 @@ package network
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -425,5 +427,57 @@ func TestTwoClustersOnOneMachine(t *testing.T) {
 	}
 	if removed, err := RemoveOf(""); err != nil || removed != nil {
 		t.Errorf("nobody's cluster: removed %v, %v", removed, err)
+	}
+}
+
+// TestS8AHealthyStartSaysNothing, and neither does the end of pods and network,
+// with one family and with both.
+func TestS8AHealthyStartSaysNothing(t *testing.T) {
+	enter(t)
+	for name, cidrs := range map[string]string{"sg-four": "10.77.0.0/24", "sg-both": "10.78.0.0/24,fd78::/64"} {
+		var said bytes.Buffer
+		b, err := NewBridge(Config{Name: name, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ranges []netip.Prefix
+		for text := range strings.SplitSeq(cidrs, ",") {
+			ranges = append(ranges, netip.MustParsePrefix(text))
+		}
+		for range 2 { // the second is a restarted agent's
+			if err := b.Setup(t.Context(), ranges, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.SetPeers(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+			b.pool = nil
+		}
+		if err := b.tables().withdraw([]netip.Addr{netip.MustParseAddr("10.77.0.9"), netip.MustParseAddr("fd77::9")}); err != nil {
+			t.Error(err)
+		}
+		if err := b.Remove(); err != nil {
+			t.Error(err)
+		}
+		if said.Len() > 0 {
+			t.Errorf("%s: %s", cidrs, &said)
+		}
+	}
+}
+
+func TestALinkThatGoesByItselfIsRemoved(t *testing.T) {
+	enter(t)
+	made := &netlink.Bridge{LinkAttrs: named("going")}
+	if err := netlink.LinkAdd(made); err != nil {
+		t.Fatal(err)
+	}
+	link, err := netlink.LinkByName("going")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := remove(link); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -80,10 +80,7 @@ func (t tables) change(pod []netip.Addr, want func(h half, address netip.Addr) (
 // exchange removes the elements that lead to pods of which is said so, and adds
 // those that are wanted. It tells whether UDP ports went.
 func (h half) exchange(conn *nft.Conn, set *nft.Set, wanted []nft.SetElement, of func(netip.Addr) bool) (udp bool, err error) {
-	have, err := conn.GetSetElements(set)
-	if errors.Is(err, unix.ENOENT) && len(wanted) == 0 {
-		return false, nil
-	}
+	have, err := elements(conn, set)
 	if err != nil {
 		return false, err
 	}
@@ -109,6 +106,20 @@ func (h half) exchange(conn *nft.Conn, set *nft.Set, wanted []nft.SetElement, of
 		err = conn.SetAddElements(set, wanted)
 	}
 	return udp, err
+}
+
+// elements are those of a set, none where its table is not there: a node without
+// addresses of a family has none for it.
+func elements(conn *nft.Conn, set *nft.Set) ([]nft.SetElement, error) {
+	// Asked apart, as the error of a set that is not there tells nothing but words.
+	tables, err := conn.ListTablesOfFamily(set.Table.Family)
+	if err != nil {
+		return nil, fmt.Errorf("list the tables of nftables: %w", err)
+	}
+	if !slices.ContainsFunc(tables, func(t *nft.Table) bool { return t.Name == set.Table.Name }) {
+		return nil, nil
+	}
+	return conn.GetSetElements(set)
 }
 
 // keepOnly takes the ports of all but these pods back: those that ended while no

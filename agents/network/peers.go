@@ -44,8 +44,9 @@ func plan(own netip.Addr, used []span, peers []Peer) (hops []hop, inside []netip
 	}
 	for _, p := range peers {
 		address := p.Address.Unmap()
-		if !usable(address) && address != own {
-			flaws = append(flaws, fmt.Errorf("node %s: %q is no address that its pods could be reached by", p.Name, p.Address))
+		here := address == own || address.IsLoopback() && own.IsLoopback()
+		if !usable(address) && !here {
+			flaws = append(flaws, fmt.Errorf("node %s: %q is no address that its pods could be reached by; start it with --node-ip", p.Name, p.Address))
 			continue
 		}
 		for _, cidr := range p.PodCIDRs {
@@ -60,7 +61,7 @@ func plan(own netip.Addr, used []span, peers []Peer) (hops []hop, inside []netip
 			}
 			taken.add(cidr, "the pod CIDR of node "+p.Name)
 			inside = append(inside, cidr)
-			if address != own { // else it is on this machine, which has a bridge for it
+			if !here { // else it is on this machine, which has a bridge for it
 				hops = append(hops, hop{peer: p.Name, address: address, cidr: cidr})
 			}
 		}

@@ -50,6 +50,16 @@ func TestS8APlanLeavesOutWhatMakesNoSense(t *testing.T) {
 	}
 }
 
+// TestS8NodesOfOneMachineMayHaveLoopbackAddresses, and are then no hops to each
+// other.
+func TestS8NodesOfOneMachineMayHaveLoopbackAddresses(t *testing.T) {
+	peer := Peer{Name: "b", Address: netip.MustParseAddr("127.0.0.2"), PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.77.2.0/24")}}
+	hops, inside, flaws := plan(netip.MustParseAddr("127.0.0.1"), nil, []Peer{peer})
+	if len(hops) > 0 || len(inside) != 1 || len(flaws) > 0 {
+		t.Errorf("hops %v, inside %v, flaws %v", hops, inside, flaws)
+	}
+}
+
 // TestS8OverlapsAreFoundAsByLookingAtAll compares with the plain way.
 func TestS8OverlapsAreFoundAsByLookingAtAll(t *testing.T) {
 	seed := rand.Uint64()

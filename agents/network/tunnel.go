@@ -49,8 +49,8 @@ func (t tunnel) ensure() (netlink.Link, error) {
 	case err == nil && t.good(link):
 		return link, t.raise(link)
 	case err == nil:
-		if err := netlink.LinkDel(link); err != nil {
-			return nil, fmt.Errorf("remove tunnel %s of other settings: %w", name, err)
+		if err := remove(link); err != nil {
+			return nil, fmt.Errorf("a tunnel of other settings: %w", err)
 		}
 	case !errors.As(err, &netlink.LinkNotFoundError{}):
 		return nil, fmt.Errorf("look for tunnel %s: %w", name, err)
