@@ -11,6 +11,8 @@ const (
 	perMessage = 500
 	// perTransaction elements fit the socket's buffer.
 	perTransaction = 40_000
+	// perRule is how many elements a rule, or another message, weighs.
+	perRule = 4
 	// buffers is the size of the socket's buffers.
 	buffers = 16 << 20
 )
@@ -37,6 +39,9 @@ func (b *batch) elements(s *nft.Set, all []nft.SetElement, do func(*nft.Set, []n
 		b.count += n
 	}
 }
+
+// weighs notes a message that has no elements.
+func (b *batch) weighs() { b.count += perRule }
 
 // breathe ends the transaction if it is large. What must change together stands
 // between two calls.

@@ -98,11 +98,8 @@ func newLayout(f family, guard bool) layout {
 // base writes everything that does not depend on Services; what is there is
 // written anew, in the same transaction.
 func (l *layout) base(to *batch, pods []netip.Prefix) error {
-	to.conn.AddTable(l.table)
-	for _, name := range slices.Sorted(maps.Keys(l.sets)) {
-		if err := to.conn.AddSet(l.sets[name], nil); err != nil {
-			return fmt.Errorf("declare set %s: %w", name, err)
-		}
+	if err := l.declare(to); err != nil {
+		return err
 	}
 	to.conn.AddChain(&nft.Chain{Name: layoutMark, Table: l.table})
 	before := nft.ChainPriorityRef(*nft.ChainPriorityNATDest - 10)
@@ -120,6 +117,17 @@ func (l *layout) base(to *batch, pods []netip.Prefix) error {
 	return nil
 }
 
+// declare makes the table and its sets, unless they are there.
+func (l *layout) declare(to *batch) error {
+	to.conn.AddTable(l.table)
+	for _, name := range slices.Sorted(maps.Keys(l.sets)) {
+		if err := to.conn.AddSet(l.sets[name], nil); err != nil {
+			return fmt.Errorf("declare set %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // chain makes a chain, and it empty.
 func (l *layout) chain(to *batch, c nft.Chain) {
 	c.Table = l.table
@@ -129,6 +137,7 @@ func (l *layout) chain(to *batch, c nft.Chain) {
 
 func (l *layout) rule(to *batch, chain string, of ...[]expr.Any) {
 	to.conn.AddRule(&nft.Rule{Table: l.table, Chain: &nft.Chain{Name: chain, Table: l.table}, Exprs: slices.Concat(of...)})
+	to.weighs()
 }
 
 func (l *layout) refuse(to *batch) {

@@ -14,6 +14,10 @@ import (
 	"segno/agents/proxy"
 )
 
+// mostAmong backends take the clients of one frontend that come back: its chain
+// has some rules for each, which are written in one transaction.
+const mostAmong = 2000
+
 // own is a chain that one frontend has for itself: because only some may use it,
 // or because clients come back to the same backend.
 type own struct {
@@ -69,6 +73,7 @@ func (l *layout) limit(to *batch, chain string, f *proxy.Frontend) {
 // clients knows backends by a number that stays the same whichever others there
 // are.
 func (l *layout) stick(to *batch, chain string, among []proxy.Backend, timeout time.Duration) {
+	among = among[:min(len(among), mostAmong)]
 	dial := l.words
 	number := dial + l.words + 2
 	for _, b := range among {

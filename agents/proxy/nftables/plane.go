@@ -156,7 +156,7 @@ func (p *Plane) compare(state proxy.State) error {
 		if have.foreign[i] {
 			p.drop(i)
 		}
-		if err := p.layouts[i].base(b, podsOf(p.pods, i)); err != nil {
+		if err := p.layouts[i].declare(b); err != nil {
 			return err
 		}
 	}
@@ -170,14 +170,18 @@ func (p *Plane) compare(state proxy.State) error {
 			ownOf(&rules.Frontends[j], func(o own, fill func(*layout, *batch, string)) {
 				chains[o] = struct{}{}
 				p.make(b, o, fill)
+				b.breathe()
 			})
 		}
 	}
 	for a := range pins {
 		want[hairpin(a)] = ""
 	}
-	for c := range classes {
-		for i := range p.layouts {
+	for i := range p.layouts { // with what the classes need, in one transaction
+		if err := p.layouts[i].base(b, podsOf(p.pods, i)); err != nil {
+			return err
+		}
+		for c := range classes {
 			p.layouts[i].class(b, c)
 		}
 	}
@@ -215,12 +219,16 @@ func (p *Plane) prune(b *batch, have *kernel, classes map[class]struct{}, chains
 		for _, v := range have.verdicts[i] {
 			if _, wanted := keys[i][v.in+string(v.key)]; !wanted {
 				b.remove(l.sets[v.in], nft.SetElement{Key: v.key})
+				b.weighs()
+				b.breathe()
 			}
 		}
 		for _, name := range have.chains[i] {
 			_, wanted := names[i][name]
 			if !wanted && (strings.HasPrefix(name, classPrefix) || owned(name)) {
 				p.conn.DelChain(&nft.Chain{Name: name, Table: l.table})
+				b.weighs()
+				b.breathe()
 			}
 		}
 	}
