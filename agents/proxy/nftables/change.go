@@ -15,7 +15,7 @@ import (
 
 // Set changes the elements of these Services, in one transaction; if that is
 // refused, in one each.
-func (p *Plane) Set(_ context.Context, changed []proxy.Rules) (proxy.Failures, error) {
+func (p *Plane) Set(ctx context.Context, changed []proxy.Rules) (proxy.Failures, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.told == nil {
@@ -23,15 +23,29 @@ func (p *Plane) Set(_ context.Context, changed []proxy.Rules) (proxy.Failures, e
 	}
 	changed = p.own(changed)
 	touched, left := flows.Touched(p.told, changed), p.left(changed)
-	failures := proxy.Failures{}
+	var failures proxy.Failures
 	if p.change(changed) != nil {
-		for i := range changed {
-			if err := p.change(changed[i : i+1]); err != nil {
-				failures[changed[i].Service] = err
-			}
+		var err error
+		if failures, err = p.changeEach(ctx, changed); err != nil {
+			return nil, err
 		}
 	}
 	return failures, errors.Join(p.endFlows(touched), p.forgetLeft(left))
+}
+
+// changeEach changes Services in a transaction each, and notes which are refused.
+func (p *Plane) changeEach(ctx context.Context, services []proxy.Rules) (proxy.Failures, error) {
+	failures := proxy.Failures{}
+	for i := range services {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		name := services[i].Service
+		if err := p.change(services[i : i+1]); err != nil {
+			failures[name], p.refused[name] = err, struct{}{}
+		}
+	}
+	return failures, nil
 }
 
 // change brings the kernel from what these Services were to what they are.
@@ -72,6 +86,7 @@ func (p *Plane) change(changed []proxy.Rules) error {
 // changed notes what the kernel has now.
 func (p *Plane) changed(changed []proxy.Rules, classes map[class]struct{}, pins map[netip.Addr]int) {
 	for i := range changed {
+		delete(p.refused, changed[i].Service)
 		if len(changed[i].Frontends) == 0 {
 			delete(p.told, changed[i].Service)
 		} else {

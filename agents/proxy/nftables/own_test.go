@@ -3,6 +3,7 @@
 package nftables
 
 import (
+	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -165,7 +166,11 @@ func TestS3WhatOthersDidIsPutRight(t *testing.T) {
 
 // TestS3AChangeThatTheKernelRefuses names its Service, and the others are done.
 func TestS3AChangeThatTheKernelRefuses(t *testing.T) {
-	p := newPlane(t).(*Plane)
+	var log strings.Builder
+	p, err := New(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer func() { _ = p.Remove(t.Context()) }()
 	web, bad := rulesOf("web", "10.96.0.1", "10.244.1.2:80"), rulesOf("bad", "10.96.0.2", "10.244.1.3:80")
 	bad.Frontends[1].Outside.Backends = append(slices.Clone(bad.Frontends[1].Outside.Backends), proxy.Backend{Address: netip.MustParseAddrPort("[fd00::1]:80")})
@@ -179,6 +184,16 @@ func TestS3AChangeThatTheKernelRefuses(t *testing.T) {
 	}
 	if got := dump(t, p); strings.Contains(got, "\x0a\x60\x00\x02") || !strings.Contains(got, "\x0a\xf4\x01\x09") {
 		t.Errorf("the tables have\n%q", got)
+	}
+	// It is known by now: the others stay as they are, and it may get better.
+	log.Reset()
+	if f, err = p.Sync(t.Context(), state(bad, web)); err != nil || len(f) != 1 || f[bad.Service] == nil || log.Len() > 0 {
+		t.Errorf("sync again: %v, %v: %s", f, err, log.String())
+	}
+	f, err = p.Sync(t.Context(), state(rulesOf("bad", "10.96.0.2", "10.244.1.3:80"), web))
+	must(t, f, err)
+	if got := dump(t, p); !strings.Contains(got, "\x0a\x60\x00\x02") || len(p.refused) > 0 {
+		t.Errorf("once it makes sense: %v\n%q", p.refused, got)
 	}
 }
 

@@ -40,6 +40,7 @@ type Plane struct {
 	classes  map[class]struct{}                   // whose chains the kernel has
 	hairpins map[netip.Addr]int                   // frontends that lead to each backend on this node
 	pods     []netip.Prefix
+	refused  map[types.NamespacedName]struct{} // Services that the kernel did not take
 }
 
 // New answers a plane in the network namespace of the caller's thread. It fails
@@ -58,7 +59,7 @@ func New(cfg Config) (*Plane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a socket to nftables: %w", err)
 	}
-	p := &Plane{cfg: cfg, conn: conn, classes: map[class]struct{}{}}
+	p := &Plane{cfg: cfg, conn: conn, classes: map[class]struct{}{}, refused: map[types.NamespacedName]struct{}{}}
 	for i, f := range families(cfg.Table) {
 		p.layouts[i] = newLayout(f, cfg.Guard)
 	}
@@ -120,32 +121,41 @@ func (p *Plane) drop(family int) {
 
 // Sync compares the tables with the state and changes what differs. If that is
 // refused, it makes them anew, a Service at a time, to find out whose fault it is.
+// Such a Service is tried apart from then on, so that all others stay as they are.
 func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pods, state.Services = state.Inside, p.own(state.Services)
-	err := p.compare(state)
-	if err == nil {
-		return nil, errors.Join(p.endFlows(state.Services), p.forgetAllBut(state.Services))
-	}
-	p.cfg.Logger.Warn("the tables of Services are made anew", "table", p.cfg.Table, "error", err)
-	if err := p.anew(); err != nil {
-		return nil, err
-	}
-	failures := proxy.Failures{}
-	for i := range state.Services {
-		if err := ctx.Err(); err != nil {
+	sound, apart := p.divide(state.Services)
+	if err := p.compare(sound); err != nil {
+		p.cfg.Logger.Warn("the tables of Services are made anew", "table", p.cfg.Table, "error", err)
+		if err := p.anew(); err != nil {
 			return nil, err
 		}
-		if err := p.change(state.Services[i : i+1]); err != nil {
-			failures[state.Services[i].Service] = err
-		}
+		apart = state.Services
 	}
-	return failures, p.endFlows(state.Services)
+	p.refused = map[types.NamespacedName]struct{}{}
+	failures, err := p.changeEach(ctx, apart)
+	if err != nil {
+		return nil, err
+	}
+	return failures, errors.Join(p.endFlows(state.Services), p.forgetAllBut(state.Services))
 }
 
-// compare brings the kernel from what it has to the state.
-func (p *Plane) compare(state proxy.State) error {
+// divide tells Services apart that the kernel did not take the last time.
+func (p *Plane) divide(services []proxy.Rules) (sound, apart []proxy.Rules) {
+	for i := range services {
+		if _, refused := p.refused[services[i].Service]; refused {
+			apart = append(apart, services[i])
+		} else {
+			sound = append(sound, services[i])
+		}
+	}
+	return sound, apart
+}
+
+// compare brings the kernel from what it has to these Services, and no others.
+func (p *Plane) compare(services []proxy.Rules) error {
 	have, err := p.read()
 	if err != nil {
 		return err
@@ -161,8 +171,8 @@ func (p *Plane) compare(state proxy.State) error {
 		}
 	}
 	chains := map[own]struct{}{}
-	for i := range state.Services {
-		rules := &state.Services[i]
+	for i := range services {
+		rules := &services[i]
 		told[rules.Service] = *rules
 		want.add(rules, classes, p.cfg.Guard)
 		count(pins, rules, p.pods, 1)
