@@ -19,6 +19,10 @@ type Credential struct {
 	URL         string `json:"url,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"` // of the cluster's CA
 	Cluster     string `json:"cluster,omitempty"`     // its name
+	// DNS are the addresses at which the cluster's names are answered, Services the
+	// networks of Services' addresses; none is of before they could be chosen.
+	DNS      []string `json:"dns,omitempty"`
+	Services []string `json:"services,omitempty"`
 }
 
 // NewCredential makes a fresh key pair for the actor.

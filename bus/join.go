@@ -198,5 +198,6 @@ func Join(ctx context.Context, url, token string, name proto.NodeName) (Credenti
 		return Credential{}, fmt.Errorf("join as node %s: refused: %s", name, reply.Error)
 	}
 	credential.URL, credential.Fingerprint, credential.Cluster = url, held.Fingerprint, reply.Cluster
+	credential.DNS, credential.Services = reply.DNS, reply.Services
 	return credential, nil
 }

@@ -92,6 +92,10 @@ type JoinRequest struct {
 type JoinReply struct {
 	Cluster string `msgpack:"c"` // the cluster's name, for people
 	Error   string `msgpack:"e"` // set when the machine was refused
+	// DNS are the addresses at which the cluster's names are answered.
+	DNS []string `msgpack:"d,omitempty"`
+	// Services are the networks of the addresses of Services.
+	Services []string `msgpack:"s,omitempty"`
 }
 
 // Pack writes a node message.

@@ -41,7 +41,7 @@ type Config struct {
 	// them: unless so, a cluster takes others by itself.
 	Pods     []netip.Prefix
 	Asked    bool
-	Services netip.Prefix
+	Services []netip.Prefix
 	Peers    []netip.Addr // other nodes, if known
 }
 
@@ -159,7 +159,10 @@ func (cfg Config) ranges() (out []Finding) {
 		}
 		out = append(out, f)
 	}
-	return append(out, clash("service range "+cfg.Services.String(), cfg.Services, holders, "give that interface another network: addresses of Services would not be reached from this machine, or it by them"))
+	for _, services := range cfg.Services {
+		out = append(out, clash("service range "+services.String(), services, holders, "choose another range at the cluster's first start with --service-cidr, or another network for that interface: addresses of Services would not be reached from this machine, or it by them"))
+	}
+	return out
 }
 
 func clash(check string, of netip.Prefix, holders []network.Holder, do string) Finding {

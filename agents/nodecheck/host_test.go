@@ -44,7 +44,7 @@ func run(t *testing.T, line string) {
 func usual() Config {
 	return Config{
 		Address: netip.MustParseAddr("192.0.2.1"), Backend: network.VXLAN, Port: network.DefaultPort,
-		Pods: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}, Services: netip.MustParsePrefix("10.96.0.0/16"),
+		Pods: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}, Services: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")},
 		Peers: []netip.Addr{netip.MustParseAddr("192.0.2.2")},
 	}
 }

@@ -150,13 +150,13 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 	if err := c.audit.Ready(ctx); err != nil {
 		return err
 	}
+	if err := c.chooseNodes(ctx); err != nil {
+		return err
+	}
 	if err := c.bootstrap(ctx); err != nil {
 		return err
 	}
 	if err := c.loadIdentities(); err != nil {
-		return err
-	}
-	if err := c.chooseNodes(ctx); err != nil {
 		return err
 	}
 	if err := c.choosePodNetwork(ctx); err != nil {
@@ -181,17 +181,24 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 
 // bootstrap makes what every cluster has, in one transaction.
 func (c *Cluster) bootstrap(ctx context.Context) error {
-	view := c.View()
-	namespaces, err := namespace.Bootstrap(view)
+	ranges, err := c.chooseServiceRanges()
 	if err != nil {
 		return err
 	}
-	services, err := dns.Bootstrap(view)
+	view := c.View()
+	missing, err := namespace.Bootstrap(view)
+	if err != nil {
+		return err
+	}
+	if missing, err = noteServiceRanges(view, missing, ranges); err != nil {
+		return err
+	}
+	services, err := dns.Bootstrap(view, ranges.DNS())
 	if err != nil {
 		return err
 	}
 	classes, err := ingress.Bootstrap(view)
-	missing := slices.Concat(namespaces, services, classes)
+	missing = slices.Concat(missing, services, classes)
 	if err != nil || len(missing) == 0 {
 		return err
 	}

@@ -46,6 +46,13 @@ type Config struct {
 	// it counts at the first start only. Default is that one, or the next that
 	// this machine has free.
 	PodNetwork string
+	// ServiceNetwork is where the addresses of Services come from, such as
+	// 10.96.0.0/16, or one network of each family with a comma between; it counts at
+	// the first start only.
+	ServiceNetwork string
+	// NodePorts is the range of node ports; default the one of before, at first
+	// 30000-32767.
+	NodePorts string
 	// Pods says how this machine's pods and those of other nodes reach each other.
 	Pods PodLinks
 	// Services says how nodes with real containers serve Services and names.
@@ -100,7 +107,7 @@ func (c Config) complete() (Config, error) {
 	if c.Runtime == RuntimeAuto && c.DataDir == "" {
 		c.Runtime = RuntimeSimulated // containers last, and need somebody who remembers them
 	}
-	c.Services = withDNS(c.Services)
+	c.Services = withServers(c.Services)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -133,7 +140,7 @@ func (c Config) complete() (Config, error) {
 	if c.EpochBytes < 0 || c.EpochAge < 0 {
 		return c, errors.New("the size and the age of the log's epochs must not be negative")
 	}
-	return c, c.checkNames()
+	return c, errors.Join(c.checkNames(), c.checkRanges())
 }
 
 // leastAudit is a few of the largest messages of the audit.

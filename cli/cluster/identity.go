@@ -16,8 +16,9 @@ import (
 )
 
 var (
-	nodeResource   = proto.Resource{Name: "nodes"}
-	secretResource = proto.Resource{Name: "secrets"}
+	nodeResource    = proto.Resource{Name: "nodes"}
+	serviceResource = proto.Resource{Name: "services"}
+	secretResource  = proto.Resource{Name: "secrets"}
 )
 
 // TokenSecret is the object that stands for a join token: whoever may create
@@ -149,7 +150,14 @@ func (c *Cluster) approve(ctx context.Context, tokenID string, request proto.Joi
 		Actor: proto.Actor("join:" + tokenID), Via: "segno join", Reason: "Joined", Correlation: string(uuid.NewUUID()),
 		Action: events.Batch{events.Delete{Key: key, Options: metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &secret.UID}}}, enroll},
 	})
-	return proto.JoinReply{Cluster: c.cfg.Name}, err
+	reply := proto.JoinReply{Cluster: c.cfg.Name}
+	for _, address := range c.cfg.Services.DNS {
+		reply.DNS = append(reply.DNS, address.String())
+	}
+	for _, network := range c.cfg.Services.Networks {
+		reply.Services = append(reply.Services, network.String())
+	}
+	return reply, err
 }
 
 func (c *Cluster) enroll(current events.View, request proto.JoinRequest) (events.Action, error) {

@@ -39,7 +39,7 @@ func (cfg JoinConfig) complete() (JoinConfig, error) {
 	if cfg.Name, err = nameNode(cfg.Name, cfg.DataDir); err != nil {
 		return cfg, err
 	}
-	cfg.Services = withDNS(cfg.Services)
+	cfg.Services = withServers(cfg.Services)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -77,6 +77,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 		return err
 	}
 	defer conn.Close()
+	cfg.Services = joinedRanges(cfg.Services, credential.Credential)
 	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, cfg.Log)
 	if err != nil {
 		return err

@@ -29,11 +29,14 @@ func (c *Cluster) choosePodNetwork(ctx context.Context) error {
 		return fmt.Errorf("look whether nodes have networks: %w", err)
 	}
 	choice := podNetworkChoice{kept: kept, fixed: set || len(nodes.Items) > 0}
-	if c.cfg.PodNetwork != "" {
-		if choice.asked, err = kinds.ParsePodNetworks(c.cfg.PodNetwork); err != nil {
-			return fmt.Errorf("--pod-network-cidr: %w", err)
-		}
+	if choice.asked, err = c.cfg.podNetworks(); err != nil {
+		return err
 	}
+	services, _, err := kinds.RangesOfServices(current)
+	if err != nil {
+		return err
+	}
+	choice.services = services.Networks
 	if !choice.fixed && c.bridges() {
 		if choice.holders, err = network.Holders(c.scope()); err != nil {
 			return err
@@ -76,6 +79,8 @@ type podNetworkChoice struct {
 	kept    []netip.Prefix // the cluster's so far
 	fixed   bool           // nodes may have parts of it already
 	holders []network.Holder
+	// services are where the addresses of Services are.
+	services []netip.Prefix
 }
 
 // decide is pure.
@@ -87,6 +92,9 @@ func (c podNetworkChoice) decide() ([]netip.Prefix, error) {
 		return c.kept, nil
 	case len(c.asked) > 0:
 		for _, asked := range c.asked {
+			if i := slices.IndexFunc(c.services, asked.Overlaps); i >= 0 {
+				return c.kept, fmt.Errorf("--pod-network-cidr %s: overlaps %s, where the addresses of Services are", asked, c.services[i])
+			}
 			if h, held := c.holder(asked); held {
 				return c.kept, fmt.Errorf("--pod-network-cidr %s: this machine has %s already", asked, h)
 			}
@@ -94,7 +102,7 @@ func (c podNetworkChoice) decide() ([]netip.Prefix, error) {
 		return c.asked, nil
 	}
 	for candidate := range podNetworkCandidates {
-		if _, held := c.holder(candidate); !held {
+		if _, held := c.holder(candidate); !held && !slices.ContainsFunc(c.services, candidate.Overlaps) {
 			return []netip.Prefix{candidate}, nil
 		}
 	}

@@ -25,11 +25,12 @@ func newNode(streams genericiooptions.IOStreams) *cobra.Command {
 
 // nodeCheck is what segno node check was asked for.
 type nodeCheck struct {
-	pods    podLinks
-	network string
-	peers   []string
-	output  string
-	usual   string
+	pods     podLinks
+	network  string
+	services string
+	peers    []string
+	output   string
+	usual    string
 }
 
 func newNodeCheck(streams genericiooptions.IOStreams) *cobra.Command {
@@ -52,6 +53,7 @@ func newNodeCheck(streams genericiooptions.IOStreams) *cobra.Command {
 	o.pods.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.network, "pod-network-cidr", "", "Network of the cluster's pods (default "+o.usual+")")
+	flags.StringVar(&o.services, "service-cidr", kinds.DefaultServiceNetwork.String(), "Network of the addresses of Services")
 	flags.StringSliceVar(&o.peers, "peer", nil, "Address of another node")
 	flags.StringVarP(&o.output, "output", "o", "table", "Output format: table, json or yaml")
 	completeChoices(cmd, "output", "table", "json", "yaml")
@@ -81,7 +83,10 @@ func (o *nodeCheck) config() (cfg nodecheck.Config, err error) {
 		return cfg, err
 	}
 	cfg = nodecheck.Config{
-		Address: links.NodeAddress(), Backend: links.Backend, Port: links.Port, Asked: o.network != "", Services: kinds.ServiceNetwork(),
+		Address: links.NodeAddress(), Backend: links.Backend, Port: links.Port, Asked: o.network != "",
+	}
+	if cfg.Services, err = kinds.ParseServiceNetworks(o.services); err != nil {
+		return cfg, fmt.Errorf("--service-cidr: %w", err)
 	}
 	if o.network == "" {
 		o.network = o.usual

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"segno/agents/services"
-	"segno/events/kinds"
 )
 
 // serviceFlags say how a node serves Services and names.
@@ -22,7 +21,7 @@ func (f *serviceFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.mode, "proxy-mode", string(services.Auto), "What moves the traffic of Services: ipvs, nftables, userspace, or auto: the first of them that this machine is able to have")
 	flags.StringVar(&f.scheduler, "ipvs-scheduler", services.DefaultScheduler, "How IPVS chooses the backend of a new connection, where it moves the traffic: "+strings.Join(services.Schedulers, ", "))
 	flags.StringSliceVar(&f.nodePorts, "nodeport-addresses", nil, "Networks whose addresses serve node ports, such as 192.0.2.0/24 (default all of the node's but loopback)")
-	flags.StringSliceVar(&f.dns, "cluster-dns", nil, "Addresses of the cluster's DNS (default "+kinds.ClusterDNS.String()+")")
+	flags.StringSliceVar(&f.dns, "cluster-dns", nil, "Addresses of the cluster's DNS (default the tenth of the addresses of Services, 10.96.0.10)")
 	flags.StringVar(&f.domain, "cluster-domain", "cluster.local", "Domain of the cluster's names")
 	flags.StringVar(&f.resolvConf, "resolv-conf", "/etc/resolv.conf", "File that says whom the cluster's DNS asks for other names")
 	flags.StringSliceVar(&f.stubs, "stub-domain", nil, "Domains whose names the cluster's DNS asks of servers of their own, such as corp.example=192.0.2.53; give a domain again for another server")
@@ -47,7 +46,7 @@ func (f *serviceFlags) options() (out services.Options, err error) {
 	for _, text := range f.dns {
 		address, err := netip.ParseAddr(text)
 		if err != nil {
-			return out, fmt.Errorf("--cluster-dns %q: want an IP address such as %s", text, kinds.ClusterDNS)
+			return out, fmt.Errorf("--cluster-dns %q: want an IP address such as 10.96.0.10", text)
 		}
 		out.DNS = append(out.DNS, address)
 	}

@@ -17,12 +17,14 @@ import (
 
 	"segno/cli/cluster"
 	"segno/cli/contexts"
+	"segno/events/kinds"
 	"segno/proto"
 )
 
 type upOptions struct {
 	dataDir, listen, busListen, runtime, node, docker string
 	podNetwork, auditKeep, auditSize                  string
+	serviceNetwork, nodePorts                         string
 	pods                                              podLinks
 	nodes                                             int
 	nodeGrace                                         time.Duration
@@ -64,6 +66,8 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.node, "node-name", "", "Name of this machine's node (default the one of before, or its host name)")
 	flags.StringVar(&o.docker, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, or one of IPv4 and one of IPv6 with a comma between, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
+	flags.StringVar(&o.serviceNetwork, "service-cidr", "", "Network of the addresses of Services, or one of IPv4 and one of IPv6 with a comma between, chosen at the first start (default "+kinds.DefaultServiceNetwork.String()+")")
+	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "Range of node ports of Services (default as before, at first "+kinds.DefaultNodePorts.String()+")")
 	o.pods.register(cmd)
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.StringVar(&o.auditKeep, "audit-keep", "", "How long it is kept who asked for what: 90d, 36h (default as before, at first 90d)")
@@ -139,6 +143,7 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 		Keep: kept, Pods: pods, Services: served,
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
+		ServiceNetwork: o.serviceNetwork, NodePorts: o.nodePorts,
 		AuditKeep: keep, AuditBytes: audit,
 		EpochBytes: epoch, EpochAge: o.epochAge,
 		Log: newLogger(o.streams.ErrOut, o.verbose),

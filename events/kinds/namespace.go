@@ -30,11 +30,14 @@ func namespaceKind() *events.Kind {
 		HasStatus:    true,
 		Subresources: []string{"finalize"},
 
-		Name:           apivalidation.NameIsDNSLabel,
-		Default:        one(defaultNamespace),
-		PrepareCreate:  one(prepareNamespace),
-		PrepareUpdate:  two(prepareNamespaceUpdate),
-		Validate:       check(validateNamespace),
+		Name:          apivalidation.NameIsDNSLabel,
+		Default:       one(defaultNamespace),
+		PrepareCreate: one(prepareNamespace),
+		PrepareUpdate: two(prepareNamespaceUpdate),
+		Validate:      check(validateNamespace),
+		ValidateUpdate: compare(func(namespace, old *corev1.Namespace) field.ErrorList {
+			return append(validateNamespace(namespace), fixedServiceNetwork(namespace, old)...)
+		}),
 		ValidateStatus: compare(validateNamespaceStatus),
 		Classify:       classify(classifyNamespace),
 		Fields: selectable(func(namespace *corev1.Namespace) fields.Set {
@@ -72,10 +75,11 @@ func prepareNamespace(namespace *corev1.Namespace) {
 func prepareNamespaceUpdate(namespace, old *corev1.Namespace) {
 	namespace.Spec.Finalizers = old.Spec.Finalizers
 	namespace.Status = old.Status
+	keepServiceRanges(namespace, old)
 }
 
 func validateNamespace(namespace *corev1.Namespace) field.ErrorList {
-	var errs field.ErrorList
+	errs := validateServiceRanges(namespace)
 	for i, name := range namespace.Spec.Finalizers {
 		path := specPath.Child("finalizers").Index(i)
 		errs = append(errs, invalid(path, name, validation.IsQualifiedName(string(name)))...)

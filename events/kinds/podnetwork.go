@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,20 +30,8 @@ const (
 
 // ParsePodNetworks reads the networks that nodes can get theirs from: one, or
 // one of each family with a comma between them.
-func ParsePodNetworks(text string) (out []netip.Prefix, err error) {
-	for one := range strings.SplitSeq(text, ",") {
-		network, err := parsePodNetwork(one)
-		if err != nil {
-			return nil, err
-		}
-		for _, other := range out {
-			if other.Addr().Is4() == network.Addr().Is4() {
-				return nil, fmt.Errorf("pod networks %s and %s: two of one family; want one, or one of IPv4 and one of IPv6", other, network)
-			}
-		}
-		out = append(out, network)
-	}
-	return out, nil
+func ParsePodNetworks(text string) ([]netip.Prefix, error) {
+	return parseNetworks(text, "pod networks", parsePodNetwork)
 }
 
 func parsePodNetwork(text string) (netip.Prefix, error) {
@@ -59,8 +46,6 @@ func parsePodNetwork(text string) (netip.Prefix, error) {
 		return network, fmt.Errorf("pod network %s: the network itself is %s", network, network.Masked())
 	case network.Bits() > bits:
 		return network, fmt.Errorf("pod network %s: too small, each node gets a /%d of it", network, bits)
-	case network.Overlaps(serviceNetwork):
-		return network, fmt.Errorf("pod network %s: overlaps %s, where the addresses of Services are", network, serviceNetwork)
 	default:
 		return network, nil
 	}

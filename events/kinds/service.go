@@ -32,14 +32,18 @@ func serviceKind() *events.Kind {
 
 		HasStatus: true,
 
-		Name:           apivalidation.NameIsDNS1035Label,
-		Default:        one(defaultService),
-		PrepareCreate:  one(func(service *corev1.Service) { service.Status = corev1.ServiceStatus{} }),
+		Name:    apivalidation.NameIsDNS1035Label,
+		Default: one(defaultService),
+		PrepareCreate: one(func(service *corev1.Service) {
+			service.Status = corev1.ServiceStatus{}
+			matchIPs(&service.Spec, nil)
+		}),
 		PrepareUpdate:  two(prepareServiceUpdate),
 		Validate:       check(validateService),
 		ValidateUpdate: compare(validateServiceUpdate),
 		ValidateStatus: compare(validateServiceStatus),
 		Admit:          admit(admitService),
+		Warn:           warn(warnService),
 		Classify:       classify(classifyService),
 		Fields: selectable(func(service *corev1.Service) fields.Set {
 			return fields.Set{"spec.clusterIP": service.Spec.ClusterIP, "spec.type": string(service.Spec.Type)}
@@ -51,6 +55,18 @@ func serviceKind() *events.Kind {
 		},
 		Row: row(serviceRow),
 	}
+}
+
+// MostServedPorts is how many ports of one Service are served: Kubernetes takes
+// any number, and every node pays for each.
+const MostServedPorts = 1000
+
+func warnService(service, old *corev1.Service) []string {
+	n := len(service.Spec.Ports)
+	if n <= MostServedPorts || old != nil && len(old.Spec.Ports) == n {
+		return nil
+	}
+	return []string{fmt.Sprintf("spec.ports: of %d ports, the first %d are served", n, MostServedPorts)}
 }
 
 func classifyService(before, after *corev1.Service, section proto.Section) (fact, reason string) {

@@ -9,49 +9,33 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"segno/events"
 )
 
-// serviceNetwork is where cluster IPs come from. The lowest ones are kept for
-// people who choose an address themselves (10.96.0.1 is the API); the others are
-// given out.
-var serviceNetwork = netip.MustParsePrefix("10.96.0.0/16")
-
-// ServiceNetwork is where the addresses of Services are.
-func ServiceNetwork() netip.Prefix { return serviceNetwork }
-
-// ClusterDNS is where every node answers for the cluster's names: by custom the
-// tenth address. No Service but DNSService has it, even when all others are taken.
-var ClusterDNS = netip.MustParseAddr("10.96.0.10")
-
-// DNSService is by which name tools find the cluster's DNS.
-var DNSService = types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "kube-dns"}
-
-const (
-	firstNodePort = 30000
-	lastNodePort  = 32767
-)
-
-var (
-	clusterIPs = band{size: 1<<16 - 2, reserved: 256} // without the network's own and its broadcast address
-	nodePorts  = band{size: lastNodePort - firstNodePort + 1, reserved: 86}
-)
-
-// admitService gives a service the address and node ports that it needs and
-// does not name, and refuses those that are named but taken.
+// admitService completes the service's address families, gives it the addresses
+// and node ports that it needs and does not name, and refuses those that are named
+// but taken.
 func admitService(view events.View, service, old *corev1.Service) error {
-	if !needsAllocation(service, old) {
-		return nil
-	}
-	used, err := allocated(view, service)
+	ranges, _, err := RangesOfServices(view)
 	if err != nil {
 		return fmt.Errorf("allocate for service %s/%s: %w", service.Namespace, service.Name, err)
 	}
-	errs := slices.Concat(used.assignIP(service, old), used.assignPorts(service, old))
+	var before *corev1.ServiceSpec
+	if old != nil {
+		before = &old.Spec
+	}
+	errs := ranges.completeFamilies(&service.Spec, before)
+	if len(errs) == 0 && needsAllocation(&service.Spec, before) {
+		used, err := allocated(view, service)
+		if err != nil {
+			return fmt.Errorf("allocate for service %s/%s: %w", service.Namespace, service.Name, err)
+		}
+		a := allocation{ranges: ranges, used: used, service: service, old: before}
+		errs = slices.Concat(a.assignIPs(), a.assignPorts(), a.assignHealthPort())
+	}
 	if len(errs) > 0 {
 		return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), service.Name, errs)
 	}
@@ -59,18 +43,23 @@ func admitService(view events.View, service, old *corev1.Service) error {
 }
 
 // needsAllocation spares the look at all services where nothing can change.
-func needsAllocation(service, old *corev1.Service) bool {
-	wantsIP := takesTraffic(&service.Spec) && service.Spec.ClusterIP != corev1.ClusterIPNone
-	if !wantsIP && !needsNodePort(&service.Spec) {
-		return false
-	}
-	if old == nil || service.Spec.ClusterIP != old.Spec.ClusterIP {
+func needsAllocation(spec, old *corev1.ServiceSpec) bool {
+	if wantsIPs(spec) && (old == nil || len(spec.ClusterIPs) < len(spec.IPFamilies) || !slices.Equal(spec.ClusterIPs, old.ClusterIPs)) {
 		return true
 	}
-	return needsNodePort(&service.Spec) && !slices.EqualFunc(service.Spec.Ports, old.Spec.Ports, func(a, b corev1.ServicePort) bool {
-		return a.NodePort == b.NodePort && a.NodePort != 0
+	if wantsHealthPort(spec) && (old == nil || spec.HealthCheckNodePort == 0 || spec.HealthCheckNodePort != old.HealthCheckNodePort) {
+		return true
+	}
+	if !mayHaveNodePort(spec) {
+		return false
+	}
+	return old == nil || !slices.EqualFunc(spec.Ports, old.Ports, func(a, b corev1.ServicePort) bool {
+		return a.NodePort == b.NodePort && (a.NodePort != 0 || !needsNodePort(spec))
 	})
 }
+
+// wantsIPs tells services that have addresses of the cluster's.
+func wantsIPs(spec *corev1.ServiceSpec) bool { return takesTraffic(spec) && !headless(spec) }
 
 // used is what other services hold.
 type used struct {
@@ -99,116 +88,77 @@ func allocated(view events.View, except *corev1.Service) (*used, error) {
 	return u, nil
 }
 
-func (u *used) assignIP(service, old *corev1.Service) field.ErrorList {
-	spec := &service.Spec
-	if !takesTraffic(spec) || spec.ClusterIP == corev1.ClusterIPNone || (old != nil && old.Spec.ClusterIP == spec.ClusterIP && spec.ClusterIP != "") {
+// allocation is what one service is given, in the making.
+type allocation struct {
+	ranges  ServiceRanges
+	used    *used
+	service *corev1.Service
+	old     *corev1.ServiceSpec // nil is none
+}
+
+// assignIPs gives an address of each family.
+func (a allocation) assignIPs() field.ErrorList {
+	spec := &a.service.Spec
+	if !wantsIPs(spec) {
 		return nil
 	}
-	path := specPath.Child("clusterIPs")
-	if spec.ClusterIP == "" {
-		n, ok := clusterIPs.find(seed(service, "clusterIP"), func(n uint32) bool {
-			ip := clusterIP(n)
-			return u.ips[ip] || ip == ClusterDNS.String() // which even DNSService asks for by name
-		})
-		if !ok {
-			return field.ErrorList{field.InternalError(path, errors.New("failed to allocate a serviceIP: range is full"))}
+	var errs field.ErrorList
+	ips := slices.Clone(spec.ClusterIPs)
+	for i, family := range spec.IPFamilies {
+		network, found := a.ranges.network(family)
+		switch {
+		case i < len(ips) && a.old != nil && slices.Contains(a.old.ClusterIPs, ips[i]):
+		case !found: // of a cluster that had this family once; nothing is given
+			continue
+		case i < len(ips):
+			if err := a.chosenIP(ips[i], poolOf(network)); err != nil {
+				errs = append(errs, field.Invalid(ipsPath, spec.ClusterIPs, fmt.Sprintf("failed to allocate IP %s: %v", ips[i], err)))
+			}
+		default:
+			ip, err := a.freeIP(poolOf(network))
+			if err != nil {
+				errs = append(errs, field.InternalError(ipsPath, fmt.Errorf("failed to allocate a serviceIP: %w", err)))
+				continue
+			}
+			ips = append(ips, ip)
 		}
-		spec.ClusterIP = clusterIP(n)
-		spec.ClusterIPs = []string{spec.ClusterIP}
-		return nil
 	}
-	if err := u.chosenIP(spec.ClusterIP, service); err != nil {
-		return field.ErrorList{field.Invalid(path, spec.ClusterIPs, fmt.Sprintf("failed to allocate IP %s: %v", spec.ClusterIP, err))}
+	if len(errs) > 0 || len(ips) == 0 {
+		return errs
 	}
+	spec.ClusterIP, spec.ClusterIPs = ips[0], ips
 	return nil
 }
 
 // chosenIP tells what is wrong with an address that somebody asked for.
-func (u *used) chosenIP(ip string, service *corev1.Service) error {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil {
+func (a allocation) chosenIP(ip string, from pool) error {
+	address, err := netip.ParseAddr(ip)
+	switch mine := (types.NamespacedName{Namespace: a.service.Namespace, Name: a.service.Name}); {
+	case err != nil:
 		return err
-	}
-	bytes := addr.Unmap().As16()
-	edge := (bytes[14] == 0 && bytes[15] == 0) || (bytes[14] == 255 && bytes[15] == 255)
-	switch {
-	case !serviceNetwork.Contains(addr.Unmap()) || edge:
-		return fmt.Errorf("the provided IP (%s) is not in the valid range. The range of valid IPs is %s", ip, serviceNetwork)
-	case u.ips[ip]:
+	case !from.usable(address):
+		return fmt.Errorf("the provided IP (%s) is not in the valid range. The range of valid IPs is %s", ip, from.network)
+	case a.used.ips[ip]:
 		return errors.New("provided IP is already allocated")
-	case addr.Unmap() == ClusterDNS && DNSService != types.NamespacedName{Namespace: service.Namespace, Name: service.Name}:
+	case address == a.ranges.DNS() && mine != DNSService:
 		return fmt.Errorf("it is the address of the cluster's DNS, which only the Service %s can have", DNSService)
 	}
 	return nil
 }
 
-// clusterIP is the n-th usable address of the service network.
-func clusterIP(n uint32) string {
-	bytes := serviceNetwork.Addr().As4()
-	bytes[2], bytes[3] = byte((n+1)>>8), byte(n+1)
-	return netip.AddrFrom4(bytes).String()
-}
-
-func (u *used) assignPorts(service, old *corev1.Service) field.ErrorList {
-	spec := &service.Spec
-	if !needsNodePort(spec) {
-		return nil
+func (a allocation) freeIP(from pool) (string, error) {
+	purpose, dns := "clusterIP", a.ranges.DNS() // which even DNSService asks for by name
+	if from.network.Addr().Is6() {
+		purpose = "clusterIP6"
 	}
-	var errs field.ErrorList
-	mine := map[int32]corev1.Protocol{}
-	for i := range spec.Ports {
-		port := &spec.Ports[i]
-		if port.NodePort != 0 {
-			errs = append(errs, u.chosenPort(specPath.Child("ports").Index(i).Child("nodePort"), port.NodePort, old)...)
-			mine[port.NodePort] = port.Protocol
-		}
+	n, ok := from.find(seed(a.service, purpose), func(n uint32) bool {
+		address := from.at(n)
+		return a.used.ips[address.String()] || address == dns
+	})
+	if !ok {
+		return "", fmt.Errorf("range is full: all addresses of %s are in use", from.network)
 	}
-	for i := range spec.Ports {
-		port := &spec.Ports[i]
-		if port.NodePort != 0 {
-			continue
-		}
-		if shared, ok := sharedPort(spec, i); ok { // one number for TCP and UDP of the same port
-			port.NodePort = shared
-			continue
-		}
-		taken := func(n uint32) bool {
-			number := firstNodePort + int32(n)
-			_, own := mine[number]
-			return u.ports[number] || own
-		}
-		n, ok := nodePorts.find(seed(service, fmt.Sprintf("%s/%d", port.Protocol, port.Port)), taken)
-		if !ok {
-			errs = append(errs, field.InternalError(specPath.Child("ports").Index(i).Child("nodePort"), errors.New("failed to allocate a nodePort: range is full")))
-			continue
-		}
-		port.NodePort = firstNodePort + int32(n)
-		mine[port.NodePort] = port.Protocol
-	}
-	return errs
-}
-
-func (u *used) chosenPort(path *field.Path, number int32, old *corev1.Service) field.ErrorList {
-	if old != nil && hasNodePort(&old.Spec, number) {
-		return nil
-	}
-	return slices.Concat(
-		only(number < firstNodePort || number > lastNodePort, field.Invalid(path, number,
-			fmt.Sprintf("provided port is not in the valid range. The range of valid ports is %d-%d", firstNodePort, lastNodePort))),
-		only(u.ports[number], field.Invalid(path, number, "provided port is already allocated")),
-	)
-}
-
-// sharedPort is the node port of an earlier port of the same number and
-// another protocol.
-func sharedPort(spec *corev1.ServiceSpec, i int) (int32, bool) {
-	for j := range spec.Ports {
-		other := &spec.Ports[j]
-		if j != i && other.Port == spec.Ports[i].Port && other.Protocol != spec.Ports[i].Protocol && other.NodePort != 0 {
-			return other.NodePort, true
-		}
-	}
-	return 0, false
+	return from.at(n).String(), nil
 }
 
 // seed derives a number from the object's identity and what it is for.

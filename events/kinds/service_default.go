@@ -31,32 +31,9 @@ func defaultService(service *corev1.Service) {
 	}
 	if takesTraffic(spec) {
 		fillPointer(&spec.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
-		defaultFamilies(spec)
 	}
 	if spec.Type == corev1.ServiceTypeLoadBalancer {
 		fillPointer(&spec.AllocateLoadBalancerNodePorts, true)
-	}
-	if spec.ClusterIP != "" && len(spec.ClusterIPs) == 0 {
-		spec.ClusterIPs = []string{spec.ClusterIP}
-	}
-	if spec.ClusterIP == "" && len(spec.ClusterIPs) > 0 {
-		spec.ClusterIP = spec.ClusterIPs[0]
-	}
-}
-
-// defaultFamilies: the cluster speaks IPv4. A headless service without a
-// selector names addresses that someone else keeps, so it may have both.
-func defaultFamilies(spec *corev1.ServiceSpec) {
-	if spec.ClusterIP == corev1.ClusterIPNone && len(spec.Selector) == 0 {
-		fillPointer(&spec.IPFamilyPolicy, corev1.IPFamilyPolicyRequireDualStack)
-		if len(spec.IPFamilies) == 0 {
-			spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
-		}
-		return
-	}
-	fillPointer(&spec.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
-	if len(spec.IPFamilies) == 0 {
-		spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
 	}
 }
 
@@ -67,6 +44,11 @@ func takesTraffic(spec *corev1.ServiceSpec) bool { return spec.Type != corev1.Se
 func needsNodePort(spec *corev1.ServiceSpec) bool {
 	return spec.Type == corev1.ServiceTypeNodePort ||
 		(spec.Type == corev1.ServiceTypeLoadBalancer && deref(spec.AllocateLoadBalancerNodePorts, true))
+}
+
+// mayHaveNodePort tells services that can ask for a port of every node.
+func mayHaveNodePort(spec *corev1.ServiceSpec) bool {
+	return spec.Type == corev1.ServiceTypeNodePort || spec.Type == corev1.ServiceTypeLoadBalancer
 }
 
 // reachable tells services that take traffic from outside the cluster.
@@ -82,32 +64,51 @@ func prepareServiceUpdate(service, old *corev1.Service) {
 	keepAllocated(&service.Spec, &old.Spec)
 	dropUnused(&service.Spec, &old.Spec)
 	defaultService(service)
+	matchIPs(&service.Spec, &old.Spec)
 }
 
 func keepAllocated(spec, old *corev1.ServiceSpec) {
-	if takesTraffic(spec) && takesTraffic(old) && spec.ClusterIP == "" && len(spec.ClusterIPs) == 0 {
-		spec.ClusterIP, spec.ClusterIPs = old.ClusterIP, slices.Clone(old.ClusterIPs)
+	if takesTraffic(spec) && takesTraffic(old) {
+		if spec.ClusterIP == "" && len(spec.ClusterIPs) == 0 {
+			spec.ClusterIP = old.ClusterIP
+		}
+		if len(spec.ClusterIPs) == 0 && spec.ClusterIP == old.ClusterIP {
+			spec.ClusterIPs = slices.Clone(old.ClusterIPs)
+		}
+		if len(spec.IPFamilies) == 0 {
+			spec.IPFamilies = slices.Clone(old.IPFamilies)
+		}
 	}
 	if needsNodePort(spec) && needsNodePort(old) {
-		for i := range spec.Ports {
-			port := &spec.Ports[i]
-			if port.NodePort != 0 {
-				continue
-			}
-			for _, before := range old.Ports {
-				if before.Port == port.Port && before.Protocol == port.Protocol && !hasNodePort(spec, before.NodePort) {
-					port.NodePort = before.NodePort
-				}
-			}
-		}
+		keepNodePorts(spec, old)
 	}
 	if wantsHealthPort(spec) && wantsHealthPort(old) {
 		fill(&spec.HealthCheckNodePort, old.HealthCheckNodePort)
 	}
 }
 
-func hasNodePort(spec *corev1.ServiceSpec, number int32) bool {
-	return slices.ContainsFunc(spec.Ports, func(port corev1.ServicePort) bool { return port.NodePort == number })
+func keepNodePorts(spec, old *corev1.ServiceSpec) {
+	named, before := nodePortsOf(spec), sharedPorts(old)
+	for i := range spec.Ports {
+		port := &spec.Ports[i]
+		if kept := before[port.Port][port.Protocol]; port.NodePort == 0 && !named[kept] {
+			port.NodePort = kept
+		}
+	}
+}
+
+// matchIPs makes clusterIP the first of clusterIPs, whichever of the two somebody
+// wrote; old is nil on create.
+func matchIPs(spec, old *corev1.ServiceSpec) {
+	if old != nil && spec.ClusterIP != old.ClusterIP && spec.ClusterIP != "" && len(spec.ClusterIPs) > 0 && slices.Equal(spec.ClusterIPs, old.ClusterIPs) {
+		spec.ClusterIPs = slices.Concat([]string{spec.ClusterIP}, spec.ClusterIPs[1:])
+	}
+	if spec.ClusterIP != "" && len(spec.ClusterIPs) == 0 {
+		spec.ClusterIPs = []string{spec.ClusterIP}
+	}
+	if spec.ClusterIP == "" && len(spec.ClusterIPs) > 0 {
+		spec.ClusterIP = spec.ClusterIPs[0]
+	}
 }
 
 func wantsHealthPort(spec *corev1.ServiceSpec) bool {
@@ -121,11 +122,18 @@ func dropUnused(spec, old *corev1.ServiceSpec) {
 		if slices.Equal(spec.ClusterIPs, old.ClusterIPs) || len(spec.ClusterIPs) == 0 {
 			spec.ClusterIP, spec.ClusterIPs = "", nil
 		}
-		spec.IPFamilies, spec.IPFamilyPolicy, spec.InternalTrafficPolicy = nil, nil, nil
+		if slices.Equal(spec.IPFamilies, old.IPFamilies) {
+			spec.IPFamilies = nil
+		}
+		if deref(spec.IPFamilyPolicy, "") == deref(old.IPFamilyPolicy, "") {
+			spec.IPFamilyPolicy = nil
+		}
+		spec.InternalTrafficPolicy = nil
 	}
-	if needsNodePort(old) && !needsNodePort(spec) {
+	if mayHaveNodePort(old) && !mayHaveNodePort(spec) {
+		had := nodePortsOf(old)
 		for i := range spec.Ports {
-			if hasNodePort(old, spec.Ports[i].NodePort) {
+			if had[spec.Ports[i].NodePort] {
 				spec.Ports[i].NodePort = 0
 			}
 		}

@@ -24,6 +24,7 @@ func validateService(service *corev1.Service) field.ErrorList {
 		validateServiceType(spec),
 		validateLabels(specPath.Child("selector"), spec.Selector),
 		validateSessionAffinity(spec),
+		validateFamilies(spec),
 		validateClusterIPs(spec),
 		validateExternalIPs(spec),
 		validateTrafficPolicies(spec),
@@ -32,8 +33,7 @@ func validateService(service *corev1.Service) field.ErrorList {
 
 func validateServicePorts(spec *corev1.ServiceSpec) field.ErrorList {
 	path := specPath.Child("ports")
-	headless := spec.ClusterIP == corev1.ClusterIPNone
-	errs := only(len(spec.Ports) == 0 && !headless && takesTraffic(spec), field.Required(path, ""))
+	errs := only(len(spec.Ports) == 0 && !headless(spec) && takesTraffic(spec), field.Required(path, ""))
 	names, pairs, nodePorts := sets.New[string](), sets.New[corev1.ServicePort](), sets.New[string]()
 	return append(errs, each(path, spec.Ports, func(path *field.Path, port *corev1.ServicePort) field.ErrorList {
 		errs := slices.Concat(
@@ -73,14 +73,19 @@ func validateServiceType(spec *corev1.ServiceSpec) field.ErrorList {
 	switch spec.Type {
 	case corev1.ServiceTypeExternalName:
 		path := specPath.Child("externalName")
-		errs = append(errs, only(spec.ClusterIP != "", field.Forbidden(specPath.Child("clusterIPs"), "may not be set for ExternalName services"))...)
+		const unfit = "may not be set for ExternalName services"
+		errs = append(errs, slices.Concat(
+			only(spec.ClusterIP != "", field.Forbidden(ipsPath, unfit)),
+			only(len(spec.IPFamilies) > 0, field.Forbidden(familiesPath, unfit)),
+			only(spec.IPFamilyPolicy != nil, field.Forbidden(policyPath, unfit)),
+		)...)
 		name := strings.TrimSuffix(spec.ExternalName, ".")
 		if name == "" {
 			return append(errs, field.Required(path, ""))
 		}
 		return append(errs, invalid(path, name, validation.IsDNS1123Subdomain(name))...)
 	case corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
-		return append(errs, only(spec.ClusterIP == corev1.ClusterIPNone, field.Invalid(specPath.Child("clusterIPs").Index(0), spec.ClusterIPs,
+		return append(errs, only(headless(spec), field.Invalid(ipsPath.Index(0), spec.ClusterIPs,
 			fmt.Sprintf("may not be set to 'None' for %s services", spec.Type)))...)
 	case corev1.ServiceTypeClusterIP:
 	}
@@ -97,43 +102,6 @@ func validateSessionAffinity(spec *corev1.ServiceSpec) field.ErrorList {
 	return append(errs, only(seconds <= 0 || seconds > maxAffinitySeconds,
 		field.Invalid(specPath.Child("sessionAffinityConfig", "clientIP", "timeoutSeconds"), seconds,
 			fmt.Sprintf("must be greater than 0 and less than %d", maxAffinitySeconds)))...)
-}
-
-func validateClusterIPs(spec *corev1.ServiceSpec) field.ErrorList {
-	path := specPath.Child("clusterIPs")
-	if !takesTraffic(spec) || len(spec.ClusterIPs) == 0 {
-		return nil
-	}
-	errs := only(spec.ClusterIPs[0] != spec.ClusterIP, field.Invalid(path, spec.ClusterIPs, "first value must match `clusterIP`"))
-	headless := spec.ClusterIPs[0] == corev1.ClusterIPNone
-	errs = append(errs, only(headless && len(spec.ClusterIPs) > 1,
-		field.Invalid(path, spec.ClusterIPs, "'None' must be the first and only value"))...)
-	for i, ip := range spec.ClusterIPs {
-		if ip != corev1.ClusterIPNone {
-			errs = append(errs, validation.IsValidIP(path.Index(i), ip)...) // one way to write each: allocation compares texts
-		}
-	}
-	if headless {
-		return errs
-	}
-	errs = append(errs, only(len(spec.ClusterIPs) > 1,
-		field.Invalid(path, spec.ClusterIPs, "may only hold up to 1 values on this cluster: it is not configured for dual-stack services"))...)
-	return append(errs, validateFamilies(spec)...)
-}
-
-// validateFamilies refuses what a cluster of IPv4 alone cannot give.
-func validateFamilies(spec *corev1.ServiceSpec) field.ErrorList {
-	errs := oneOfOrEmpty(specPath.Child("ipFamilyPolicy"), deref(spec.IPFamilyPolicy, ""),
-		corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack, corev1.IPFamilyPolicySingleStack)
-	if deref(spec.IPFamilyPolicy, "") == corev1.IPFamilyPolicyRequireDualStack {
-		errs = append(errs, field.Invalid(specPath.Child("ipFamilyPolicy"), *spec.IPFamilyPolicy, "this cluster is not configured for dual-stack services"))
-	}
-	for i, family := range spec.IPFamilies {
-		path := specPath.Child("ipFamilies").Index(i)
-		errs = append(errs, oneOf(path, family, corev1.IPv4Protocol, corev1.IPv6Protocol)...)
-		errs = append(errs, only(family == corev1.IPv6Protocol, field.Invalid(path, family, "not configured on this cluster"))...)
-	}
-	return errs
 }
 
 func validateExternalIPs(spec *corev1.ServiceSpec) field.ErrorList {
@@ -173,21 +141,28 @@ func validateTrafficPolicies(spec *corev1.ServiceSpec) field.ErrorList {
 	}
 	errs = append(errs, oneOfOrEmpty(internal, deref(spec.InternalTrafficPolicy, ""),
 		corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)...)
+	if spec.TrafficDistribution != nil {
+		errs = append(errs, oneOf(specPath.Child("trafficDistribution"), *spec.TrafficDistribution, corev1.ServiceTrafficDistributionPreferClose,
+			corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode)...)
+	}
 	return append(errs, only(spec.HealthCheckNodePort != 0 && !wantsHealthPort(spec),
 		field.Invalid(specPath.Child("healthCheckNodePort"), spec.HealthCheckNodePort,
 			"may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))...)
 }
 
-// validateServiceUpdate keeps an address that was given for as long as the
-// service has a type that needs one.
+// validateServiceUpdate keeps what was given for as long as the service has a type
+// that needs it.
 func validateServiceUpdate(service, old *corev1.Service) field.ErrorList {
-	errs := validateService(service)
-	if !takesTraffic(&service.Spec) || !takesTraffic(&old.Spec) || len(old.Spec.ClusterIPs) == 0 {
-		return errs
-	}
-	path := specPath.Child("clusterIPs").Index(0)
-	kept := len(service.Spec.ClusterIPs) > 0 && service.Spec.ClusterIPs[0] == old.Spec.ClusterIPs[0]
-	return append(errs, only(!kept, field.Invalid(path, service.Spec.ClusterIPs, "may not change once set"))...)
+	spec, was := &service.Spec, &old.Spec
+	balances := spec.Type == corev1.ServiceTypeLoadBalancer && was.Type == spec.Type
+	return slices.Concat(
+		validateService(service),
+		validateFamiliesKept(spec, was),
+		only(balances && deref(spec.LoadBalancerClass, "") != deref(was.LoadBalancerClass, ""),
+			field.Invalid(specPath.Child("loadBalancerClass"), deref(spec.LoadBalancerClass, ""), "may not change once set")),
+		only(wantsHealthPort(spec) && wantsHealthPort(was) && was.HealthCheckNodePort != 0 && spec.HealthCheckNodePort != was.HealthCheckNodePort,
+			field.Invalid(specPath.Child("healthCheckNodePort"), spec.HealthCheckNodePort, immutable)),
+	)
 }
 
 func validateServiceStatus(service, _ *corev1.Service) field.ErrorList {

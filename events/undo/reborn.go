@@ -212,8 +212,10 @@ func (p *planning) freed(d *draft, service *corev1.Service) (map[string]any, err
 			continue
 		}
 		spec := &service.Spec
-		if spec.ClusterIP != "" && spec.ClusterIP != corev1.ClusterIPNone && slices.Contains(other.Spec.ClusterIPs, spec.ClusterIP) {
-			p.lost(d.key, "its address %s: services/%s in %s has it by now, so it gets another", spec.ClusterIP, other.Name, other.Namespace)
+		if at := slices.IndexFunc(spec.ClusterIPs, func(ip string) bool {
+			return ip != corev1.ClusterIPNone && slices.Contains(other.Spec.ClusterIPs, ip)
+		}); at >= 0 {
+			p.lost(d.key, "its address %s: services/%s in %s has it by now, so it gets another", spec.ClusterIPs[at], other.Name, other.Namespace)
 			spec.ClusterIP, spec.ClusterIPs = has.Spec.ClusterIP, has.Spec.ClusterIPs
 		}
 		for i := range spec.Ports {
@@ -228,7 +230,8 @@ func (p *planning) freed(d *draft, service *corev1.Service) (map[string]any, err
 }
 
 func holds(service *corev1.Service, number int32) bool {
-	return slices.ContainsFunc(service.Spec.Ports, func(port corev1.ServicePort) bool { return port.NodePort == number })
+	return service.Spec.HealthCheckNodePort == number ||
+		slices.ContainsFunc(service.Spec.Ports, func(port corev1.ServicePort) bool { return port.NodePort == number })
 }
 
 // nodePortOf is the node port that a service has for a port; 0 lets one be given.

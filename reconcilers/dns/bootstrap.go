@@ -12,6 +12,8 @@ package dns
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,23 +24,24 @@ import (
 	"segno/reconcilers"
 )
 
-// Bootstrap answers what makes the Service of the cluster's DNS: nothing when it
-// is there, or when its address is a Service's of before it was kept for it.
-func Bootstrap(view events.View) (events.Batch, error) {
+// Bootstrap answers what makes the Service of the cluster's DNS at its address:
+// nothing when it is there, or when the address is a Service's of before it was kept
+// for it.
+func Bootstrap(view events.View, address netip.Addr) (events.Batch, error) {
 	key := reconcilers.Services.Key(kinds.DNSService.Namespace, kinds.DNSService.Name)
 	all, err := events.ListAs[*corev1.Service](view, events.Query{Resource: reconcilers.Services})
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", key, err)
 	}
 	for _, service := range all {
-		if service.Namespace == key.Namespace && service.Name == key.Name || service.Spec.ClusterIP == kinds.ClusterDNS.String() {
+		if service.Namespace == key.Namespace && service.Name == key.Name || slices.Contains(service.Spec.ClusterIPs, address.String()) {
 			return nil, nil
 		}
 	}
-	return events.Batch{events.Create{Key: key, Object: service(), UID: reconcilers.UID("service", key.String(), view.Seq())}}, nil
+	return events.Batch{events.Create{Key: key, Object: service(address), UID: reconcilers.UID("service", key.String(), view.Seq())}}, nil
 }
 
-func service() *corev1.Service {
+func service(address netip.Addr) *corev1.Service {
 	port := func(name string, protocol corev1.Protocol) corev1.ServicePort {
 		return corev1.ServicePort{Name: name, Protocol: protocol, Port: 53, TargetPort: intstr.FromInt32(53)}
 	}
@@ -51,7 +54,7 @@ func service() *corev1.Service {
 			},
 		},
 		Spec: corev1.ServiceSpec{
-			ClusterIP: kinds.ClusterDNS.String(),
+			ClusterIP: address.String(),
 			Ports:     []corev1.ServicePort{port("dns", corev1.ProtocolUDP), port("dns-tcp", corev1.ProtocolTCP)},
 		},
 	}

@@ -2,6 +2,7 @@ package dns_test
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 
@@ -19,7 +20,7 @@ func TestS7TheServiceOfTheDNSIsMadeOnce(t *testing.T) {
 		w := world.New()
 		w.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system"}})
 		for _, missing := range []int{1, 0} {
-			creations, err := dns.Bootstrap(w.View())
+			creations, err := dns.Bootstrap(w.View(), netip.MustParseAddr("10.96.0.10"))
 			if err != nil || len(creations) != missing {
 				t.Fatalf("with %d missing: makes %d, %v", missing, len(creations), err)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"segno/events"
 	"segno/reconcilers"
+	"segno/reconcilers/allocation"
 	"segno/reconcilers/deployment"
 	"segno/reconcilers/endpoints"
 	"segno/reconcilers/garbage"
@@ -36,6 +37,6 @@ func New(cfg Config) (all []reconcilers.Reconciler, life *nodelife.Reconciler, e
 	}
 	return []reconcilers.Reconciler{
 		namespace.New(cfg.Table), garbage.New(cfg.Table), deployment.New(), replicaset.New(),
-		scheduler.New(), endpoints.New(), life,
+		scheduler.New(), endpoints.New(), allocation.New(), life,
 	}, life, nil
 }
