@@ -27,7 +27,10 @@ type Config struct {
 	// LookEvery is how often the node's addresses are looked at, 10 seconds by
 	// default.
 	LookEvery time.Duration
-	Logger    *slog.Logger
+	// Told hears that the plane does what it is told, or what keeps it from doing
+	// so again and again; nil is nobody.
+	Told   func(error)
+	Logger *slog.Logger
 }
 
 const (
@@ -37,7 +40,8 @@ const (
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
 
-	// doubtAfter attempts at one Service everything is compared, once.
+	// doubtAfter attempts at one Service everything is compared, once; and after
+	// as many at everything somebody is told.
 	doubtAfter = 3
 )
 
@@ -54,6 +58,9 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	if cfg.LookEvery <= 0 {
 		cfg.LookEvery = lookEvery
+	}
+	if cfg.Told == nil {
+		cfg.Told = func(error) {}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

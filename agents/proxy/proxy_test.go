@@ -30,6 +30,7 @@ type memory struct {
 	mu   sync.Mutex
 	have map[types.NamespacedName]Rules
 	log  []string
+	told []string                          // whether it works
 	fail func(call string, r *Rules) error // r is nil for the whole call
 }
 
@@ -115,7 +116,12 @@ func put(t *testing.T, c *catalog.Catalog, name, ip string, endpoints ...string)
 func running(t *testing.T, c *catalog.Catalog, m *memory, node func() Node) *strings.Builder {
 	t.Helper()
 	log := &strings.Builder{}
-	p, err := New(Config{Catalog: c, Plane: m, Node: node, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	told := func(err error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.told = append(m.told, fmt.Sprint(err))
+	}
+	p, err := New(Config{Catalog: c, Plane: m, Node: node, Told: told, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,6 +231,9 @@ func TestS3AfterAFailedCallEverythingIsToldAgain(t *testing.T) {
 		synctest.Wait()
 		if m.said() != "sync api web" || len(m.have) != 2 {
 			t.Errorf("once it works: %v", m.have)
+		}
+		if last := len(m.told) - 1; m.told[last] != "<nil>" || !strings.Contains(m.told[0], "sync: no kernel") || !strings.Contains(m.told[last-1], "sync: no kernel") {
+			t.Errorf("it was told: %v", m.told)
 		}
 	})
 }

@@ -121,6 +121,7 @@ func (r *round) sync(ctx context.Context) {
 		return
 	}
 	r.syncAt, r.syncFailed = time.Now().Add(r.cfg.SyncEvery), 0
+	r.cfg.Told(nil)
 	told := state.Services
 	for name := range r.dirty { // those that are no more, or only have health checks
 		if rules, _ := r.book.rules(name); len(rules.Frontends) == 0 {
@@ -137,7 +138,9 @@ func (r *round) failed(ctx context.Context, err error) {
 	}
 	r.cfg.Logger.Error("Services may not work on this node", "error", err, "attempt", r.syncFailed+1)
 	r.syncAt = time.Now().Add(wait.Spread(firstRetry, lastRetry, r.syncFailed))
-	r.syncFailed++
+	if r.syncFailed++; r.syncFailed >= doubtAfter { // not of what is right at once
+		r.cfg.Told(err)
+	}
 }
 
 // settle notes what was done and what is to be tried again.

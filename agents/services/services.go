@@ -58,6 +58,16 @@ type Status struct {
 	Reason, Message string
 }
 
+// unless is what is said when the plane does not do what it is told.
+func (s Status) unless(err error) Status {
+	if err == nil {
+		return s
+	}
+	return failed(err)
+}
+
+func failed(err error) Status { return Status{Reason: "ProxyFailed", Message: err.Error()} }
+
 const (
 	firstRetry = time.Second
 	lastRetry  = time.Minute
@@ -120,7 +130,7 @@ func (s *Services) Run(ctx context.Context) error {
 			failures = 0
 		}
 		if !errors.Is(err, errClaimed) {
-			s.tell(Status{Reason: "ProxyFailed", Message: err.Error()})
+			s.tell(failed(err))
 		}
 		if err := wait.For(ctx, wait.Doubled(firstRetry, lastRetry, failures)); err != nil {
 			return err
@@ -142,11 +152,13 @@ func (s *Services) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	follower, err := proxy.New(proxy.Config{Catalog: s.cfg.Catalog, Plane: plane, Node: s.node, Logger: s.cfg.Logger})
+	follower, err := proxy.New(proxy.Config{
+		Catalog: s.cfg.Catalog, Plane: plane, Node: s.node, Logger: s.cfg.Logger,
+		Told: func(err error) { s.tell(chosen.unless(err)) },
+	})
 	if err != nil {
 		return err
 	}
-	s.tell(chosen)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return follower.Run(ctx) })
 	if len(s.cfg.DNS) > 0 {
