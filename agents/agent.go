@@ -13,6 +13,7 @@ import (
 	"segno/agents/disk"
 	"segno/agents/outbox"
 	"segno/agents/pod"
+	"segno/agents/policy"
 	"segno/agents/server"
 	"segno/agents/services"
 	"segno/proto"
@@ -29,12 +30,13 @@ type Agent struct {
 	told   disk.Folder // their newest status: where a restarted agent goes on
 	self   disk.Folder // the Node object as it last was
 
-	own     ear     // hears what this node should run
-	shared  *shared // hears what all nodes know; nil does not
-	serving *services.Services
-	cabled  chan struct{} // closed once pods can have their network, or never will
-	behind  chan struct{} // a Want was missed: sync
-	changed chan struct{} // the node's health changed: tell
+	own      ear     // hears what this node should run
+	shared   *shared // hears what all nodes know; nil does not
+	serving  *services.Services
+	policies *policy.Enforcer // nil holds pods to nothing
+	cabled   chan struct{}    // closed once pods can have their network, or never will
+	behind   chan struct{}    // a Want was missed: sync
+	changed  chan struct{}    // the node's health changed: tell
 
 	mu     sync.Mutex
 	node   *corev1.Node // as the control plane last answered; nil before
@@ -84,9 +86,17 @@ func (a *Agent) assemble() (err error) {
 	if err = a.assembleServices(); err != nil {
 		return err
 	}
+	if err = a.assemblePolicies(); err != nil {
+		return err
+	}
 	a.info = readFacts(&a.cfg)
 	a.health = startingHealth(&a.info)
+	var held pod.Isolate
+	if a.policies != nil {
+		held = isolate{a.policies}
+	}
 	a.pods, err = pod.New(pod.Config{
+		Isolate: held,
 		Node:    pod.Node{Name: cfg.Node, Address: cfg.Address, Memory: a.info.capacity.Memory().Value()},
 		Runtime: cfg.Runtime, Network: cfg.Network, VolumeDir: cfg.below("volumes"), DNS: cfg.DNS, Concurrency: cfg.Concurrency,
 		AlwaysHealthy: a.info.simulated,
@@ -124,6 +134,9 @@ func (a *Agent) run(ctx context.Context) error {
 		if router, can := a.cfg.Network.(Router); can {
 			group.Go(func() error { return a.route(ctx, router) })
 		}
+	}
+	if a.policies != nil {
+		group.Go(func() error { return a.police(ctx) })
 	}
 	if a.serving != nil {
 		group.Go(func() error { return a.serve(ctx) })

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/agents/network"
+	"segno/agents/policy"
 	"segno/agents/services"
 )
 
@@ -19,6 +20,7 @@ type health struct {
 	cidr     string // that their network is up with; empty while it is not
 	pressure Pressure
 	services services.Status // empty where none are served
+	policies policy.Status   // empty where they are not tried
 	since    map[corev1.NodeConditionType]condition
 }
 
@@ -75,6 +77,10 @@ func (h *health) conditions() []corev1.NodeCondition {
 		}
 		set(nodeServiceProxy, status, h.services.Reason, h.services.Message)
 	}
+	if h.policies.Reason != "" {
+		status, reason, message := h.policyCondition()
+		set(nodeNetworkPolicy, status, reason, message)
+	}
 	switch {
 	case h.engine != nil:
 		set(corev1.NodeReady, corev1.ConditionFalse, "ContainerRuntimeDown", h.engine.Error())
@@ -104,10 +110,11 @@ type summary struct {
 	engine, network, cidr string
 	pressure              Pressure
 	services              services.Status
+	policies              policy.Status
 }
 
 func (h *health) summary() summary {
-	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services}
+	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services, h.policies}
 }
 
 func (a *Agent) healthNow() summary {

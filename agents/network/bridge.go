@@ -369,7 +369,7 @@ func (b *Bridge) Release(_ context.Context, uid string) error {
 func (b *Bridge) Remove() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.tables().remove(); err != nil {
+	if err := errors.Join(b.tables().remove(), tables{b.PolicyTables()}.remove()); err != nil {
 		b.cfg.Logger.Warn("the tables of a former node may be left", "error", err)
 	}
 	link, err := netlink.LinkByName(b.cfg.Name)

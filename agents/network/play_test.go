@@ -17,6 +17,7 @@ import (
 //	bulk ADDRESS        sends 4 MiB to one, and says what it answered
 //	echo ADDRESS        answers UDP, and says from whom it came
 //	ask ADDRESS SIZE    sends one packet of this size to one
+//	try ADDRESS         dials TCP, and says what it was told, or nothing
 //	flood ADDRESS       asks one again and again, until
 //	flood-end           says how many answers lacked
 
@@ -41,6 +42,8 @@ func playMore(verb, rest string) string {
 		go echo(conn)
 	case "bulk":
 		return bulk(rest)
+	case "try":
+		return try(rest)
 	case "ask":
 		address, size, _ := strings.Cut(rest, " ")
 		n, _ := strconv.Atoi(size)
@@ -101,6 +104,19 @@ func bulk(address string) string {
 	if err != nil {
 		return err.Error()
 	}
+	return string(said)
+}
+
+func try(address string) string {
+	conn, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
+	if err, is := err.(net.Error); is && err.Timeout() {
+		return "nothing"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Close()
+	said, _ := io.ReadAll(conn)
 	return string(said)
 }
 

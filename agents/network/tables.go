@@ -25,12 +25,17 @@ const (
 	setInside, setPorts, setPortsOn = "inside", "ports", "ports-on"
 	chainIn, chainOut, chainLeave   = "in", "out", "leave"
 	tablePrefix                     = "segno-pods-"
+	policyPrefix                    = "segno-policy-"
 )
 
 // tables are this node's own in nftables. Nothing else is touched.
 type tables struct{ name string }
 
 func (b *Bridge) tables() tables { return tables{tablePrefix + b.cfg.Name} }
+
+// PolicyTables is the name of the tables that hold this node's pods to
+// NetworkPolicies (agents/policy). They are removed with the bridge.
+func (b *Bridge) PolicyTables() string { return policyPrefix + b.cfg.Name }
 
 // half is the table of one family.
 type half struct {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"segno/agents/network"
 	"segno/agents/resolv"
 	"segno/agents/runtime"
@@ -26,11 +28,22 @@ type Network interface {
 	Release(ctx context.Context, uid string) error
 }
 
+// Isolate holds pods to what is allowed to them.
+type Isolate interface {
+	// Attach returns once that is in force for a pod that gets these addresses.
+	Attach(ctx context.Context, pod *corev1.Pod, addresses []netip.Addr) error
+	// Detach forgets one that is gone.
+	Detach(uid string)
+}
+
 // Config of a Keeper. Runtime, Network and Tell are required.
 type Config struct {
 	Node    Node
 	Runtime runtime.Runtime
 	Network Network
+	// Isolate holds a pod to what is allowed to it, before it is cabled; nil allows
+	// everything.
+	Isolate Isolate
 	// VolumeDir is where the pods' own volumes live; empty makes none.
 	VolumeDir string
 	// DNS is what pods are told of names; unset leaves that to the engine.

@@ -241,6 +241,9 @@ func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) 
 	case CreateSandbox:
 		return k.createSandbox(ctx, want, action)
 	case AttachNetwork:
+		if err := k.isolate(ctx, want); err != nil {
+			return err
+		}
 		if err := k.cfg.Network.Attach(ctx, l.uid, *l.state.Runtime.Sandbox, hostPorts(want.Pod)); err != nil {
 			return err
 		}
@@ -251,6 +254,9 @@ func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) 
 	case Release:
 		if err := k.cfg.Network.Release(ctx, l.uid); err != nil {
 			return err
+		}
+		if k.cfg.Isolate != nil {
+			k.cfg.Isolate.Detach(l.uid)
 		}
 		return k.volumes.remove(l.uid)
 	case PullImage:
@@ -268,6 +274,18 @@ func (k *Keeper) effect(ctx context.Context, l *life, want Want, action Action) 
 	case Nothing, Wait, GetImage, End:
 	}
 	return nil
+}
+
+// isolate comes before the cable: the pod is never open by mistake.
+func (k *Keeper) isolate(ctx context.Context, want Want) error {
+	if k.cfg.Isolate == nil {
+		return nil
+	}
+	addresses, err := k.cfg.Network.Allocate(string(want.Pod.UID))
+	if err != nil {
+		return fmt.Errorf("address of pod %s: %w", want.Pod.Name, err)
+	}
+	return k.cfg.Isolate.Attach(ctx, want.Pod, addresses)
 }
 
 func (k *Keeper) createSandbox(ctx context.Context, want Want, action Action) error {
