@@ -114,7 +114,7 @@ func (b *book) rules(service types.NamespacedName) (Rules, error) {
 
 // state is everything.
 func (b *book) state(node Node) State {
-	out := State{Inside: node.Pods, Services: make([]Rules, 0, len(b.planned))}
+	out := State{Inside: node.Pods, Others: node.Others, Services: make([]Rules, 0, len(b.planned))}
 	for name := range b.planned {
 		if rules, _ := b.rules(name); len(rules.Frontends) > 0 {
 			out.Services = append(out.Services, rules)

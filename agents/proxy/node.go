@@ -18,6 +18,10 @@ type Node struct {
 	NodePorts []netip.Prefix
 	// Pods are the addresses of the node's own pods.
 	Pods []netip.Prefix
+	// Others are addresses of other machines that this node has to reach: of the
+	// other nodes, and of gateways. A Service may name them, too; the node must not
+	// take itself for them. Planes hear of new ones with the next Sync.
+	Others []netip.Addr
 }
 
 // Equal says that no rule differs. Addresses that serve nothing do not count: each

@@ -46,6 +46,8 @@ type State struct {
 	// Inside are the addresses of this node's pods. They and the node itself
 	// are inside, all others outside.
 	Inside []netip.Prefix
+	// Others are addresses that never become this node's own.
+	Others []netip.Addr
 	// Services in the order of their names, each of them once, and no Dial of
 	// one in another.
 	Services []Rules

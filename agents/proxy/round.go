@@ -43,6 +43,7 @@ type flaw struct {
 func (r *round) look() {
 	node := r.cfg.Node()
 	if node.Equal(r.node) {
+		r.node.Others = node.Others
 		return
 	}
 	r.node, r.syncAt = node, time.Time{}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 
 	"segno/agents/catalog"
 	"segno/agents/dns"
@@ -187,7 +188,27 @@ func (s *Services) node() proxy.Node {
 		s.cfg.Logger.Warn("node ports are not served at all addresses", "error", err)
 	}
 	n.Addresses = slices.DeleteFunc(addresses, func(a netip.Addr) bool { return slices.Contains(s.cfg.DNS, a) })
+	if n.Others, err = network.Gateways(); err != nil {
+		s.cfg.Logger.Warn("a Service could be given the address of a gateway", "error", err)
+	}
+	nodes, _ := s.cfg.Catalog.Nodes()
+	n.Others = slices.DeleteFunc(append(n.Others, addressesOf(nodes, n.Name)...), func(a netip.Addr) bool { return slices.Contains(n.Addresses, a) })
 	return n
+}
+
+// addressesOf are those of the nodes but one.
+func addressesOf(nodes []*corev1.Node, self string) (out []netip.Addr) {
+	for _, node := range nodes {
+		if node.Name == self {
+			continue
+		}
+		for _, at := range node.Status.Addresses {
+			if a, err := netip.ParseAddr(at.Address); err == nil {
+				out = append(out, a.Unmap())
+			}
+		}
+	}
+	return out
 }
 
 func (s *Services) tell(status Status) {

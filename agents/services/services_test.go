@@ -1,9 +1,13 @@
 package services
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/agents/catalog"
 	"segno/agents/proxy"
@@ -23,5 +27,20 @@ func TestS7WhatIsWrongIsSaidAtTheStart(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
+	}
+}
+
+// TestS5AddressesOfOtherNodes are theirs, and a name is none.
+func TestS5AddressesOfOtherNodes(t *testing.T) {
+	node := func(name string, addresses ...string) *corev1.Node {
+		out := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		for _, a := range addresses {
+			out.Status.Addresses = append(out.Status.Addresses, corev1.NodeAddress{Address: a})
+		}
+		return out
+	}
+	got := addressesOf([]*corev1.Node{node("n1", "192.0.2.1"), node("n2", "192.0.2.2", "n2"), node("n3", "2001:db8::3")}, "n1")
+	if fmt.Sprint(got) != "[192.0.2.2 2001:db8::3]" {
+		t.Errorf("%v", got)
 	}
 }

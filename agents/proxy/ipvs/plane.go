@@ -149,6 +149,9 @@ func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, er
 		return nil, err
 	}
 	p.elsewhere = elsewhere
+	for _, a := range state.Others {
+		p.elsewhere[a] = struct{}{}
+	}
 	if err := p.read(held); err != nil {
 		return nil, err
 	}

@@ -98,6 +98,27 @@ func TestS3AnAddressThatSomebodyTookAwayComesBack(t *testing.T) {
 	}
 }
 
+// TestS3TheNodeIsNotTakenForAnother, whatever a Service names.
+func TestS3TheNodeIsNotTakenForAnother(t *testing.T) {
+	loopback(t)
+	gateway := netip.MustParseAddr("192.0.2.254")
+	rules := rulesOf("web", proxy.ExternalIP, "TCP", "192.0.2.254:80", echo(t))
+	p := newPlane(t).(*Plane)
+	defer func() { _ = p.Remove(t.Context()) }()
+	for _, step := range []struct {
+		others []netip.Addr
+		local  int
+	}{{[]netip.Addr{gateway}, 0}, {nil, 1}, {[]netip.Addr{gateway}, 0}} {
+		failed, err := p.Sync(t.Context(), proxy.State{Services: []proxy.Rules{rules}, Others: step.others})
+		if err != nil || len(failed) > 0 {
+			t.Fatal(failed, err)
+		}
+		if all, err := locals(); len(all) != step.local || err != nil {
+			t.Errorf("with others %v: %v are local, %v", step.others, all, err)
+		}
+	}
+}
+
 // TestS3MoreClientsThanFiles are turned away, until others have gone.
 func TestS3MoreClientsThanFiles(t *testing.T) {
 	loopback(t)

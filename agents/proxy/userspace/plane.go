@@ -32,6 +32,8 @@ type Plane struct {
 	ports map[proxy.Dial]*port
 	ours  map[netip.Addr]struct{} // addresses that our routes make local
 	uses  map[netip.Addr]int      // ports on each of them
+	// others never become this node's own.
+	others map[netip.Addr]struct{}
 	// leaving still carry connections.
 	leaving map[*port]struct{}
 }
@@ -139,6 +141,10 @@ func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, er
 		return nil, err
 	}
 	p.net.set(state.Inside, own)
+	p.others = map[netip.Addr]struct{}{}
+	for _, a := range state.Others {
+		p.others[a] = struct{}{}
+	}
 	wanted := map[types.NamespacedName]struct{}{}
 	for i := range state.Services {
 		wanted[state.Services[i].Service] = struct{}{}

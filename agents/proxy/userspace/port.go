@@ -25,6 +25,10 @@ type port struct {
 
 // fit makes a port listen if it has a backend, and not if it has none.
 func (p *Plane) fit(ctx context.Context, at *port, f *proxy.Frontend) error {
+	if _, other := p.others[f.Dial.Address]; other {
+		p.close(at)
+		return p.disown(at)
+	}
 	if err := p.own(at, f); err != nil {
 		return err
 	}
