@@ -28,7 +28,7 @@ type ConnectConfig struct {
 	CA          []byte       // PEM: the authority of the server's certificate
 	Fingerprint string       // of that authority, when only this is known
 	Log         *slog.Logger // of losses and reconnections
-	Wait        bool         // try until ctx ends, for a server that is still to come
+	Patient     bool         // a server that does not answer is no error: the connection stands once it does
 	ShutOut     func()       // is told once the key is not let in any more; nil logs it
 
 	firstPause time.Duration // before a connection that was lost is tried again; 0 is the usual
@@ -44,7 +44,8 @@ type Conn struct {
 	holds map[any]func() // what a lost connection breaks, since messages are gone
 }
 
-// Connect opens a connection and waits until it stands.
+// Connect opens a connection and waits until it stands, or, with Patient, until
+// the first attempt is over.
 func Connect(ctx context.Context, cfg ConnectConfig) (*Conn, error) {
 	if cfg.Actor == "" {
 		cfg.Actor = proto.UserActor(cfg.Name)
@@ -58,19 +59,17 @@ func Connect(ctx context.Context, cfg ConnectConfig) (*Conn, error) {
 		return nil, err
 	}
 	c := &Conn{actor: cfg.Actor, server: cfg.Server, holds: map[any]func(){}}
-	opts := append(c.options(cfg, credential), secure...)
-	for {
-		if c.nc, err = nats.Connect(cfg.URL, opts...); err == nil {
-			return c, nil
-		}
-		if !cfg.Wait || errors.Is(err, nats.ErrAuthorization) || ctx.Err() != nil {
-			return nil, fmt.Errorf("connect to the bus at %s as %s: %w", cfg.where(), cfg.Actor, err)
-		}
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-		}
+	shut := cfg.shutOut()
+	opts := append(c.options(cfg, credential, shut), secure...)
+	if cfg.Patient {
+		c.nc, err = connectLate(ctx, cfg, shut, opts)
+	} else {
+		c.nc, err = nats.Connect(cfg.URL, opts...)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to the bus at %s as %s: %w", cfg.where(), cfg.Actor, err)
+	}
+	return c, nil
 }
 
 func (cfg ConnectConfig) where() string {
@@ -95,12 +94,20 @@ func (cfg ConnectConfig) secure() ([]nats.Option, error) {
 	}
 }
 
-func (c *Conn) options(cfg ConnectConfig, credential Credential) []nats.Option {
-	log := orDefault(cfg.Log).With("bus", cfg.where(), "as", cfg.Actor)
+func (cfg ConnectConfig) log() *slog.Logger {
+	return orDefault(cfg.Log).With("bus", cfg.where(), "as", cfg.Actor)
+}
+
+func (cfg ConnectConfig) shutOut() *shutOut {
 	shut := &shutOut{tell: cfg.ShutOut, first: cmp.Or(cfg.firstPause, firstPause)}
 	if shut.tell == nil {
-		shut.tell = func() { log.Error("the bus does not let this key in any more; it is tried now and then") }
+		shut.tell = func() { cfg.log().Error("the bus does not let this key in any more; it is tried now and then") }
 	}
+	return shut
+}
+
+func (c *Conn) options(cfg ConnectConfig, credential Credential, shut *shutOut) []nats.Option {
+	log := cfg.log()
 	name := cfg.Name
 	if name == "" {
 		name = string(cfg.Actor)

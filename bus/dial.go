@@ -84,6 +84,9 @@ func Listen(conn *Conn, subject string) (*Listener, error) {
 		return nil, fmt.Errorf("listen at %s: %w", subject, err)
 	}
 	l.sub = sub
+	if !conn.Connected() {
+		return l, nil // what it says once it stands has this
+	}
 	if err := conn.flush(); err != nil { // from now on Dial finds it
 		_ = sub.Unsubscribe()
 		return nil, fmt.Errorf("listen at %s: %w", subject, err)

@@ -61,7 +61,7 @@ func (t tables) change(pod []netip.Addr, want func(h half, address netip.Addr) (
 		if err != nil {
 			return err
 		}
-		for set, wanted := range map[*nft.Set][]nft.SetElement{h.on: on, h.ports: all} {
+		for set, wanted := range map[*nft.Set][]nft.SetElement{h.on: on, h.ports: all, h.back: h.ledTo(address, on)} {
 			udp, err := h.exchange(conn, set, wanted, func(a netip.Addr) bool { return a == address })
 			if err != nil {
 				return fmt.Errorf("host ports of the pod %s: %w", address, err)
@@ -90,7 +90,7 @@ func (h half) exchange(conn *nft.Conn, set *nft.Set, wanted []nft.SetElement, of
 	}
 	var gone []nft.SetElement
 	for _, e := range have {
-		address, _ := netip.AddrFromSlice(e.Val[:4*h.words])
+		address := h.podOf(set, e)
 		if !of(address) && !keys[string(e.Key)] {
 			continue
 		}
@@ -122,6 +122,24 @@ func elements(conn *nft.Conn, set *nft.Set) ([]nft.SetElement, error) {
 	return conn.GetSetElements(set)
 }
 
+// ledTo are the elements of pods-on for a pod's ports of one address.
+func (h half) ledTo(pod netip.Addr, on []nft.SetElement) (out []nft.SetElement) {
+	for _, e := range on {
+		out = append(out, nft.SetElement{Key: slices.Concat(pod.AsSlice(), e.Key[4*h.words:])})
+	}
+	return out
+}
+
+// podOf is the pod that an element is about.
+func (h half) podOf(set *nft.Set, e nft.SetElement) netip.Addr {
+	from := e.Key
+	if set.IsMap {
+		from = e.Val
+	}
+	pod, _ := netip.AddrFromSlice(from[:4*h.words])
+	return pod
+}
+
 // keepOnly takes the ports of all but these pods back: those that ended while no
 // agent ran.
 func (t tables) keepOnly(pods map[netip.Addr]bool) error {
@@ -131,7 +149,7 @@ func (t tables) keepOnly(pods map[netip.Addr]bool) error {
 	}
 	for _, v6 := range []bool{false, true} {
 		h := t.half(v6)
-		for _, set := range []*nft.Set{h.on, h.ports} {
+		for _, set := range []*nft.Set{h.on, h.ports, h.back} {
 			if _, err := h.exchange(conn, set, nil, func(a netip.Addr) bool { return !pods[a] }); err != nil {
 				return fmt.Errorf("host ports of former pods: %w", err)
 			}

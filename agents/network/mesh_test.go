@@ -105,6 +105,26 @@ func TestS8WhatLeavesTheClusterHasTheNodesAddress(t *testing.T) {
 	})
 }
 
+// TestS8AdministratorsCanReadTheTables with the tool that they have.
+func TestS8AdministratorsCanReadTheTables(t *testing.T) {
+	l := newLAN(t)
+	n1 := l.node(Config{}, "n1", "10.77.1.0/24,fd77:1::/64", "192.0.2.1/24")
+	n2 := l.node(Config{}, "n2", "10.77.2.0/24,fd77:2::/64", "192.0.2.2/24")
+	meet(n1, n2)
+	n1.pod("one", HostPort{Protocol: "TCP", Port: 8080, Target: 80}, HostPort{Protocol: "UDP", Port: 53, Target: 53, Address: netip.MustParseAddr("192.0.2.1")})
+	n1.in(func() {
+		out, err := exec.Command("nft", "list", "ruleset").CombinedOutput()
+		if err != nil {
+			t.Fatalf("nft (setup/packages.sh nftables installs it): %v: %s", err, out)
+		}
+		for _, want := range []string{"table ip " + tablePrefix, "tcp . 8080 : 10.77.1.2 . 80", "192.0.2.1 . udp . 53 : 10.77.1.2 . 53", "10.77.1.0/24", "masquerade"} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("nothing like %q in\n%s", want, out)
+			}
+		}
+	})
+}
+
 // foreignRule makes a table of somebody else's.
 func foreignRule(t *testing.T) func() {
 	return func() {

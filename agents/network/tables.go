@@ -18,14 +18,15 @@ import (
 //	inside    the ranges of all pods of the cluster; who leaves them is masqueraded
 //	ports     protocol and port of the node, any of its addresses → a pod
 //	ports-on  the same for one address of the node
+//	pods-on   whom those lead to: a pod, protocol and port of the node
 //
 // Chains in and out translate the destination of what comes to such a port,
 // chain leave the source of pods.
 const (
-	setInside, setPorts, setPortsOn = "inside", "ports", "ports-on"
-	chainIn, chainOut, chainLeave   = "in", "out", "leave"
-	tablePrefix                     = "segno-pods-"
-	policyPrefix                    = "segno-policy-"
+	setInside, setPorts, setPortsOn, setPodsOn = "inside", "ports", "ports-on", "pods-on"
+	chainIn, chainOut, chainLeave              = "in", "out", "leave"
+	tablePrefix                                = "segno-pods-"
+	policyPrefix                               = "segno-policy-"
 )
 
 // tables are this node's own in nftables. Nothing else is touched.
@@ -44,6 +45,7 @@ type half struct {
 	words               uint32 // of an address
 	source, destination uint32 // offsets in the header
 	inside, ports, on   *nft.Set
+	back                *nft.Set // pods-on
 }
 
 func (t tables) half(v6 bool) half {
@@ -64,6 +66,7 @@ func (t tables) half(v6 bool) half {
 	h.inside = &nft.Set{Table: h.table, Name: setInside, KeyType: address, Interval: true, ID: 1}
 	h.ports = &nft.Set{Table: h.table, Name: setPorts, KeyType: concat(nft.TypeInetProto, nft.TypeInetService), IsMap: true, DataType: to, ID: 2}
 	h.on = &nft.Set{Table: h.table, Name: setPortsOn, KeyType: concat(address, nft.TypeInetProto, nft.TypeInetService), IsMap: true, DataType: to, ID: 3}
+	h.back = &nft.Set{Table: h.table, Name: setPodsOn, KeyType: h.on.KeyType, ID: 4}
 	return h
 }
 
@@ -89,7 +92,13 @@ func (t tables) declare(cidrs []netip.Prefix) error {
 	for _, v6 := range []bool{false, true} {
 		h := t.half(v6)
 		is := slices.ContainsFunc(there, func(x *nft.Table) bool { return x.Name == t.name && x.Family == h.table.Family })
-		if is || len(ofFamily(cidrs, v6)) == 0 {
+		if len(ofFamily(cidrs, v6)) == 0 {
+			continue
+		}
+		if is { // perhaps by an earlier version
+			if err := h.sets(conn); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := h.base(conn, ofFamily(cidrs, v6), nil, false); err != nil {
@@ -131,10 +140,8 @@ func (t tables) masquerade(cidrs, inside []netip.Prefix) error {
 // leaves.
 func (h half) base(conn *nft.Conn, own, inside []netip.Prefix, leave bool) error {
 	conn.AddTable(h.table)
-	for _, s := range []*nft.Set{h.inside, h.ports, h.on} {
-		if err := conn.AddSet(s, nil); err != nil {
-			return fmt.Errorf("declare set %s: %w", s.Name, err)
-		}
+	if err := h.sets(conn); err != nil {
+		return err
 	}
 	conn.FlushSet(h.inside)
 	if err := conn.SetAddElements(h.inside, intervals(inside)); err != nil {
@@ -161,9 +168,19 @@ func (h half) base(conn *nft.Conn, own, inside []netip.Prefix, leave bool) error
 		// A pod that comes to another one by a port of their node: the answer
 		// would go past this table.
 		rule(chainLeave, translated(), h.from(cidr), h.to(cidr), h.cameBy(h.ports), masquerade())
-		rule(chainLeave, translated(), h.from(cidr), h.to(cidr), h.cameByAddress(h.on), masquerade())
+		rule(chainLeave, translated(), h.from(cidr), h.to(cidr), h.cameByAddress(), masquerade())
 		if leave {
 			rule(chainLeave, h.from(cidr), leavesPods(), h.outside(), masquerade())
+		}
+	}
+	return nil
+}
+
+// sets are declared, there or not.
+func (h half) sets(conn *nft.Conn) error {
+	for _, s := range []*nft.Set{h.inside, h.ports, h.on, h.back} {
+		if err := conn.AddSet(s, nil); err != nil {
+			return fmt.Errorf("declare set %s: %w", s.Name, err)
 		}
 	}
 	return nil
@@ -284,13 +301,14 @@ func (h half) cameBy(m *nft.Set) []expr.Any {
 	}
 }
 
-func (h half) cameByAddress(m *nft.Set) []expr.Any {
-	return []expr.Any{
-		&expr.Ct{Key: expr.CtKeyDST, Register: reg(0)},
+// cameByAddress is cameBy for ports of one address. It asks for the pod that the
+// packet has come to: the address that was dialled has, as a part of a key, no
+// length for the program nft, which fails when it lists the table.
+func (h half) cameByAddress() []expr.Any {
+	return append(h.load(h.destination, 0),
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(h.words)},
 		&expr.Ct{Key: expr.CtKeyPROTODST, Register: reg(h.words + 1)},
-		&expr.Lookup{SourceRegister: reg(0), DestRegister: reg(8), IsDestRegSet: true, SetName: m.Name, SetID: m.ID},
-	}
+		&expr.Lookup{SourceRegister: reg(0), SetName: h.back.Name, SetID: h.back.ID})
 }
 
 func (h half) from(p netip.Prefix) []expr.Any { return h.within(h.source, p) }

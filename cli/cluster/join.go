@@ -116,7 +116,7 @@ func (cfg JoinConfig) reachEngine(ctx context.Context) error {
 func (cfg JoinConfig) connect(ctx context.Context, credential bus.Credential) (*bus.Conn, error) {
 	conn, err := bus.Connect(ctx, bus.ConnectConfig{
 		URL: credential.URL, Name: string(cfg.Name), Actor: credential.Actor, Seed: credential.Seed,
-		Fingerprint: credential.Fingerprint, Log: cfg.Log, Wait: true,
+		Fingerprint: credential.Fingerprint, Log: cfg.Log, Patient: true,
 		ShutOut: func() {
 			cfg.Log.Error("this node was removed from the cluster; its containers go on, and it is tried now and then whether it is let in again. "+
 				"To join again: make a token on the control plane (segno token create), stop this process, and run segno join with --token",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -230,16 +229,4 @@ func (n *node) agent(conn *bus.Conn, address netip.Addr, options services.Option
 		cfg.DNS = resolv.Cluster{Servers: options.DNS, Domain: options.Domain, Node: resolv.File(options.ResolvConf)}
 	}
 	return agents.New(cfg)
-}
-
-// localAddress is this machine's first address that others could reach.
-func localAddress() netip.Addr {
-	local, _ := net.InterfaceAddrs() // none is as good as an error
-	for _, address := range local {
-		prefix, err := netip.ParsePrefix(address.String())
-		if err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLoopback() && !prefix.Addr().IsLinkLocalUnicast() {
-			return prefix.Addr()
-		}
-	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"segno/agents/network"
+	"segno/agents/proxy/ipvs"
 )
 
 // PodLinks says how pods of one node and another reach each other. Backend and
@@ -22,5 +23,8 @@ func (p PodLinks) NodeAddress() netip.Addr {
 	if p.Address.IsValid() {
 		return p.Address
 	}
-	return localAddress()
+	if first, found := network.OwnAddress(ipvs.DefaultLink); found {
+		return first
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }

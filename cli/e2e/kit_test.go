@@ -32,6 +32,7 @@ type cluster struct {
 	*testing.T
 	home, dir string
 	flags     []string
+	space     string // network namespace that programs run in; empty is the test's own
 }
 
 // up starts a cluster of its own; nothing of it is left after the test.
@@ -140,6 +141,9 @@ func (c *cluster) command(ctx context.Context, client string, args ...string) *e
 		path = filepath.Join(clients(c.T), client)
 		args = append([]string{"--kubeconfig", filepath.Join(c.dir, "kubeconfig")}, args...)
 	}
+	if c.space != "" {
+		path, args = "nsenter", append([]string{"--net=" + spaceFile(c.space), path}, args...)
+	}
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = []string{"HOME=" + c.home, "SEGNO_HOME=" + c.home, "PATH=" + os.Getenv("PATH"), "TZ=UTC"}
 	cmd.WaitDelay = time.Second
@@ -174,8 +178,8 @@ func (c *cluster) segno(args ...string) string {
 	return c.run("segno", args...)
 }
 
-// await polls until something is true.
-func (c *cluster) await(what string, true func() bool) {
+// await polls until something is true. Who waits in vain is told what it was last.
+func (c *cluster) await(what string, true func() bool, last ...func() string) {
 	c.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -183,6 +187,9 @@ func (c *cluster) await(what string, true func() bool) {
 		if true() {
 			return
 		}
+	}
+	for _, is := range last {
+		what += "\n" + is()
 	}
 	c.Fatalf("not within %s: %s", patience, what)
 }
