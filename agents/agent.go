@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"segno/agents/disk"
+	"segno/agents/ingress"
 	"segno/agents/outbox"
 	"segno/agents/pod"
 	"segno/agents/policy"
@@ -33,17 +34,19 @@ type Agent struct {
 	own      ear     // hears what this node should run
 	shared   *shared // hears what all nodes know; nil does not
 	serving  *services.Services
+	entry    entry
 	policies *policy.Enforcer // nil holds pods to nothing
 	cabled   chan struct{}    // closed once pods can have their network, or never will
 	behind   chan struct{}    // a Want was missed: sync
 	changed  chan struct{}    // the node's health changed: tell
 
-	mu     sync.Mutex
-	node   *corev1.Node // as the control plane last answered; nil before
-	health health
-	wired  sync.Once              // closes cabled
-	noted  corev1.ConditionStatus // the node's readiness that people were told of
-	served services.Status        // that people were told of
+	mu      sync.Mutex
+	node    *corev1.Node // as the control plane last answered; nil before
+	health  health
+	wired   sync.Once              // closes cabled
+	noted   corev1.ConditionStatus // the node's readiness that people were told of
+	served  services.Status        // that people were told of
+	reached ingress.Status         // the same of ingress
 }
 
 // New answers an agent that knows what an earlier one on the same StateDir
@@ -83,7 +86,7 @@ func (a *Agent) assemble() (err error) {
 	if a.shared, err = newShared(cfg); err != nil {
 		return err
 	}
-	if err = a.assembleServices(); err != nil {
+	if err = errors.Join(a.assembleServices(), a.assembleEntry()); err != nil {
 		return err
 	}
 	if err = a.assemblePolicies(); err != nil {
@@ -91,6 +94,9 @@ func (a *Agent) assemble() (err error) {
 	}
 	a.info = readFacts(&a.cfg)
 	a.health = startingHealth(&a.info)
+	if a.entry.ingress != nil {
+		a.health.entry = ingress.Idle()
+	}
 	var held pod.Isolate
 	if a.policies != nil {
 		held = isolate{a.policies}
@@ -140,6 +146,9 @@ func (a *Agent) run(ctx context.Context) error {
 	}
 	if a.serving != nil {
 		group.Go(func() error { return a.serve(ctx) })
+	}
+	if a.entry.ingress != nil {
+		group.Go(func() error { return a.enter(ctx) })
 	}
 	if a.cfg.Listener != nil {
 		group.Go(func() error {

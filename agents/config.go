@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/agents/catalog"
+	"segno/agents/ingress"
 	"segno/agents/pod"
 	"segno/agents/resolv"
 	"segno/agents/runtime"
@@ -45,6 +46,8 @@ type Config struct {
 	Catalog *catalog.Catalog
 	// Services says how this node serves what is in the Catalog; nil does not.
 	Services *services.Options
+	// Ingress says how clients from outside are let in; nil lets none in.
+	Ingress *ingress.Options
 	// DNS is what pods are told of names; unset leaves that to the engine.
 	DNS resolv.Cluster
 	// StateDir keeps what should run and what is not yet told, so that both
@@ -84,6 +87,9 @@ func (c *Config) complete() error {
 	}
 	if c.Services != nil && c.Shared == nil {
 		return errors.New("agents.New: Services are served as Shared tells of them")
+	}
+	if c.Ingress != nil && (c.Shared == nil || len(c.Ingress.Addresses) == 0 && !c.Address.IsValid()) {
+		return errors.New("agents.New: Ingresses are served as Shared tells of them, at an Address")
 	}
 	if c.HeartbeatPeriod <= 0 {
 		c.HeartbeatPeriod = 10 * time.Second

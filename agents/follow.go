@@ -108,11 +108,18 @@ func (a *Agent) registerAgain() time.Duration {
 // that cannot be read stays as it is.
 func (a *Agent) applyAll(ctx context.Context, all proto.Want) {
 	wants := make([]pod.Want, 0, len(all.Pods))
+	var certificates []*corev1.Secret
 	var unread []string
 	for i := range all.Pods {
 		p := &all.Pods[i]
 		if p.Gone || p.Key.Resource == nodes {
 			a.applyOne(ctx, p)
+			continue
+		}
+		if p.Key.Resource == secrets {
+			if secret, ok := a.readSecret(p); ok {
+				certificates = append(certificates, secret)
+			}
 			continue
 		}
 		if want, ok := a.keep(p); ok {
@@ -122,6 +129,7 @@ func (a *Agent) applyAll(ctx context.Context, all proto.Want) {
 		}
 	}
 	a.pods.WantAll(wants, unread...)
+	a.entry.secrets.Replace(certificates)
 }
 
 // applyOne does not fail: what is wrong with one object must not keep others
@@ -139,6 +147,8 @@ func (a *Agent) applyOne(ctx context.Context, p *proto.WantPod) {
 		if err != nil {
 			a.cfg.Logger.Error("the Node object was not taken", "error", err)
 		}
+	case p.Key.Resource == secrets:
+		a.takeSecret(p)
 	case p.Gone:
 		a.pods.Gone(p.UID, goneGrace)
 	default:

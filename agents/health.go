@@ -8,9 +8,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"segno/agents/ingress"
 	"segno/agents/network"
 	"segno/agents/policy"
 	"segno/agents/services"
+	"segno/events/ingressrule"
 )
 
 // health is what the node's conditions are made of.
@@ -21,6 +23,7 @@ type health struct {
 	pressure Pressure
 	services services.Status // empty where none are served
 	policies policy.Status   // empty where they are not tried
+	entry    ingress.Status  // empty where no ingress runs
 	since    map[corev1.NodeConditionType]condition
 }
 
@@ -81,6 +84,13 @@ func (h *health) conditions() []corev1.NodeCondition {
 		status, reason, message := h.policyCondition()
 		set(nodeNetworkPolicy, status, reason, message)
 	}
+	if h.entry.Reason != "" {
+		status := corev1.ConditionFalse
+		if h.entry.Reached {
+			status = corev1.ConditionTrue
+		}
+		set(ingressrule.Condition, status, h.entry.Reason, h.entry.Message)
+	}
 	switch {
 	case h.engine != nil:
 		set(corev1.NodeReady, corev1.ConditionFalse, "ContainerRuntimeDown", h.engine.Error())
@@ -111,10 +121,11 @@ type summary struct {
 	pressure              Pressure
 	services              services.Status
 	policies              policy.Status
+	entry                 ingress.Status
 }
 
 func (h *health) summary() summary {
-	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services, h.policies}
+	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services, h.policies, h.entry}
 }
 
 func (a *Agent) healthNow() summary {

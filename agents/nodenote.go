@@ -5,11 +5,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"segno/agents/ingress"
 	"segno/proto"
 )
 
 // noteNode tells people when the node starts, when it becomes ready or not, and
-// how it serves Services.
+// how it serves Services and Ingresses.
 func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	ready := readiness(status)
 	a.mu.Lock()
@@ -17,6 +18,8 @@ func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	a.noted = ready
 	served, told := a.health.services, a.served
 	a.served = served
+	reached, known := a.health.entry, a.reached
+	a.reached = reached
 	a.mu.Unlock()
 	if before == "" {
 		a.noteOfNode(uid, "Starting", "Starting kubelet.")
@@ -30,6 +33,9 @@ func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	}
 	if served != told && served.Reason != "" {
 		a.noteOfNode(uid, served.Reason, served.Message)
+	}
+	if reached != known && reached != ingress.Idle() {
+		a.noteOfNode(uid, "Ingress"+reached.Reason, reached.Message)
 	}
 }
 

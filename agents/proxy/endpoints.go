@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"segno/agents/catalog"
 )
 
 // endpoint is an endpoint of one port, as far as it matters here.
@@ -30,6 +32,19 @@ func (p pool) choose(localOnly bool) Choice {
 		return Choice{Backends: p.local, Drop: len(p.local) == 0 && len(p.all) > 0}
 	}
 	return Choice{Backends: p.all}
+}
+
+// Endpoints are who may answer on a TCP port of a Service, of either address
+// family: the ready ones, as far as hints keep them for this node, or those that
+// still serve while they end. What cannot be read is left out.
+func Endpoints(service catalog.Service, port *corev1.ServicePort, node Node) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, v6 := range []bool{false, true} {
+		for _, backend := range poolOf(service.Slices, port, corev1.ProtocolTCP, v6, node, &flaws{}).all {
+			out = append(out, backend.Address)
+		}
+	}
+	return out
 }
 
 // poolOf reads who may answer on a port of a Service.

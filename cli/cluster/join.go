@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"segno/agents/ingress"
 	"segno/agents/runtime/docker"
 	"segno/agents/services"
 	"segno/bus"
@@ -26,6 +27,7 @@ type JoinConfig struct {
 	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
 	Pods       PodLinks
 	Services   services.Options // how it serves Services and names
+	Ingress    *ingress.Options // how it lets clients in; nil lets none in
 	Log        *slog.Logger     // nil is silent
 	// Ready is told who the node is, and of which cluster; nil is nobody.
 	Ready func(node proto.NodeName, cluster string)
@@ -78,7 +80,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	}
 	defer conn.Close()
 	cfg.Services = joinedRanges(cfg.Services, credential.Credential)
-	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, cfg.Log)
+	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, cfg.Ingress, cfg.Log)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"segno/agents"
 	"segno/agents/catalog"
+	"segno/agents/ingress"
 	"segno/agents/network"
 	"segno/agents/resolv"
 	"segno/agents/runtime"
@@ -201,7 +202,7 @@ func (c *Cluster) connectNode(ctx context.Context, n *node) (*agents.Agent, erro
 		return nil, err
 	}
 	context.AfterFunc(ctx, conn.Close)
-	return n.agent(conn, c.cfg.Pods.NodeAddress(), c.cfg.Services, c.log)
+	return n.agent(conn, c.cfg.Pods.NodeAddress(), c.cfg.Services, c.cfg.Ingress, c.log)
 }
 
 // nodeCredential is kept with the node's other state; a simulated node has none.
@@ -213,7 +214,7 @@ func (c *Cluster) nodeCredential(n *node) (bus.Credential, error) {
 	return keptCredential(filepath.Join(n.dir, credentialFile), actor)
 }
 
-func (n *node) agent(conn *bus.Conn, address netip.Addr, options services.Options, log *slog.Logger) (*agents.Agent, error) {
+func (n *node) agent(conn *bus.Conn, address netip.Addr, options services.Options, entry *ingress.Options, log *slog.Logger) (*agents.Agent, error) {
 	listener, err := bus.Listen(conn, proto.NodeDial(n.name))
 	if err != nil {
 		return nil, err
@@ -223,7 +224,7 @@ func (n *node) agent(conn *bus.Conn, address netip.Addr, options services.Option
 		Listener: listener, StateDir: n.dir, Version: version.API().GitVersion, Address: address, Logger: log,
 	}
 	if _, simulated := n.network.(*network.Simulated); !simulated {
-		cfg.Services = &options
+		cfg.Services, cfg.Ingress = &options, entry
 	}
 	if _, bridged := n.network.(*network.Bridge); bridged {
 		cfg.DNS = resolv.Cluster{Servers: options.DNS, Domain: options.Domain, Node: resolv.File(options.ResolvConf)}

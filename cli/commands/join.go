@@ -82,6 +82,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	var pods podLinks
 	var verbose bool
 	var served serviceFlags
+	var entry ingressFlags
 	cmd := &cobra.Command{
 		Use: "join [BUS-URL]", Short: "Run this machine as a node of a cluster",
 		Long: "Run this machine as a node of a cluster: its Docker engine runs the cluster's pods.\nThe token (segno token create) is used once; afterwards the node has a key of its own, and goes on as it was with --data-dir alone.",
@@ -100,6 +101,9 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 				return err
 			}
 			if cfg.Services, err = served.options(); err != nil {
+				return err
+			}
+			if cfg.Ingress, err = entry.options(); err != nil {
 				return err
 			}
 			if cfg.DataDir, err = filepath.Abs(dir); err != nil {
@@ -121,6 +125,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	pods.register(cmd)
 	served.add(cmd)
+	entry.add(cmd, false)
 	flags.BoolVarP(&verbose, "verbose", "v", false, "Log what happens inside")
 	return cmd
 }

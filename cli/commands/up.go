@@ -33,6 +33,7 @@ type upOptions struct {
 	epochAge                                          time.Duration
 	detach, verbose                                   bool
 	services                                          serviceFlags
+	ingress                                           ingressFlags
 	flags                                             *pflag.FlagSet // as a person gave them; nil is none
 	made                                              fresh          // by this start
 	streams                                           genericiooptions.IOStreams
@@ -80,6 +81,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
 	o.services.add(cmd)
+	o.ingress.add(cmd, true)
 	o.flags = flags
 	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
 	return cmd
@@ -139,8 +141,12 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 	if err != nil {
 		return cluster.Config{}, err
 	}
+	entry, err := o.ingress.options()
+	if err != nil {
+		return cluster.Config{}, err
+	}
 	return cluster.Config{
-		Keep: kept, Pods: pods, Services: served,
+		Keep: kept, Pods: pods, Services: served, Ingress: entry,
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
 		ServiceNetwork: o.serviceNetwork, NodePorts: o.nodePorts,
