@@ -5,6 +5,8 @@ package ipvs
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -184,6 +186,91 @@ func TestS3ADrainedBackendIsDeleted(t *testing.T) {
 	p.sweep(time.Now())
 	if got := strings.Join(dump(t, p), "\n"); strings.Contains(got, "*") || len(p.draining) != 0 {
 		t.Errorf("nobody is connected, and there is still\n%s", got)
+	}
+}
+
+// TestS3ABackendDrainsAsLongAsSomebodyIsConnected: its weight is 0, new
+// connections go elsewhere, and it is deleted once the connection ended.
+func TestS3ABackendDrainsAsLongAsSomebodyIsConnected(t *testing.T) {
+	p := open(t, Config{})
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const old, fresh, vip = "10.244.1.2:80", "10.244.1.3:80", "10.96.0.1:81"
+	for _, at := range []string{old, fresh} {
+		here := linkAddress(netip.MustParseAddrPort(at).Addr())
+		if err := netlink.AddrAdd(lo, here); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = netlink.AddrDel(lo, here) }()
+		listener, err := net.Listen("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		go func() {
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go func() { defer c.Close(); _, _ = c.Write([]byte(at)); _, _ = io.Copy(c, c) }()
+			}
+		}()
+	}
+	meet := func() (*net.TCPConn, string) {
+		t.Helper()
+		c, err := net.DialTimeout("tcp", vip, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := make([]byte, len(old))
+		if _, err := io.ReadFull(c, by); err != nil {
+			t.Fatal(err)
+		}
+		return c.(*net.TCPConn), string(by)
+	}
+	to := func(backend string) proxy.Rules {
+		r := rulesOf("web", "10.96.0.1", backend)
+		r.Frontends = slices.DeleteFunc(r.Frontends, func(f proxy.Frontend) bool { return f.Dial.String() != "TCP "+vip })
+		r.Frontends[0].Affinity = 0
+		return r
+	}
+	f, err := p.Sync(t.Context(), proxy.State{Services: []proxy.Rules{to(old)}})
+	must(t, f, err)
+	c, by := meet()
+	if by != old {
+		t.Fatalf("met %s", by)
+	}
+	f, err = p.Set(t.Context(), []proxy.Rules{to(fresh)})
+	must(t, f, err)
+	p.sweep(time.Now())
+	if got := strings.Join(dump(t, p), "\n"); !strings.Contains(got, old+"*0 "+fresh+"*1") {
+		t.Errorf("somebody is connected to the one that drains, and there is\n%s", got)
+	}
+	if other, by := meet(); by != fresh {
+		t.Errorf("a new connection met %s", by)
+	} else {
+		_ = other.Close()
+	}
+	if _, err := c.Write([]byte("still here")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, len("still here"))); err != nil {
+		t.Errorf("the established connection: %v", err)
+	}
+	_ = c.SetLinger(0) // the kernel forgets a connection that was reset after ten seconds
+	_ = c.Close()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		p.sweep(time.Now())
+		got := strings.Join(dump(t, p), "\n")
+		if !strings.Contains(got, old) && strings.Contains(got, fresh+"*1") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nobody is connected any more, and there is still\n%s", got)
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func newPlane(t testing.TB) proxy.Plane {
 	return p
 }
 
-var harness = proxytest.Harness{New: newPlane, Can: proxytest.Abilities{KeepsSource: true, Drops: true, Outlives: true}}
+var harness = proxytest.Harness{New: newPlane, Can: proxytest.Abilities{KeepsSource: true, Drops: true, Outlives: true, CarriesSCTP: true}}
 
 func TestS3IPVSIsAPlane(t *testing.T) { proxytest.Run(t, harness) }
 

@@ -20,6 +20,8 @@ import (
 	"segno/agents/proxy/proxytest"
 )
 
+func TestS3NftablesIsAPlane(t *testing.T) { proxytest.Run(t, harness) }
+
 // rulesOf is a Service with a virtual port of each kind of element.
 func rulesOf(name, ip string, backends ...string) proxy.Rules {
 	c := proxy.Choice{}

@@ -29,13 +29,15 @@ type Abilities struct {
 	// TellsInside: clients on this node may get other backends than those
 	// outside. Without it, all get those of outside.
 	TellsInside bool
-	// Forgets: affinity ends with its timeout. Without it, it may also hold
-	// while the kernel remembers the client's connections.
+	// Forgets: affinity ends with its timeout. Without it, it also holds while the
+	// kernel remembers the client's connections.
 	Forgets bool
 	// Outlives: traffic flows on while nobody runs the plane.
 	Outlives bool
 	// TriesNext: when a backend does not answer, a client gets another one.
 	TriesNext bool
+	// CarriesSCTP: without it, a Service with such a port says so.
+	CarriesSCTP bool
 }
 
 // Run tries all that a plane must do, or only what is named.
@@ -51,6 +53,7 @@ func Run(t *testing.T, h Harness, only ...string) {
 		{"TestS3NodePortFromOutside", fromOutside},
 		{"TestS3FarBackendsAnswerThroughTheNode", masquerade},
 		{"TestS3UDP", udp},
+		{"TestS3SCTP", sctp},
 		{"TestS3AFlowLeavesABackendThatIsGone", udpMoves},
 		{"TestS3AFlowFindsABackendThatCameLater", udpFinds},
 		{"TestS3EstablishedConnectionsOutliveChanges", draining},
@@ -62,6 +65,7 @@ func Run(t *testing.T, h Harness, only ...string) {
 		{"TestS4Affinity", affinity},
 		{"TestS4AffinityEnds", affinityEnds},
 		{"TestS4AffinityEndsWithItsBackend", affinityMoves},
+		{"TestS5LoadBalancerAndExternalIPs", outer},
 		{"TestS5SourceRanges", ranges},
 		{"TestS5ExternalTrafficPolicyLocal", localOutside},
 		{"TestS5InternalTrafficPolicyLocal", localInside},

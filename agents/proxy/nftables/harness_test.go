@@ -1,4 +1,4 @@
-//go:build host
+//go:build host || vm
 
 package nftables
 
@@ -23,7 +23,5 @@ func newPlane(t testing.TB) proxy.Plane {
 }
 
 var harness = proxytest.Harness{New: newPlane, Can: proxytest.Abilities{
-	KeepsSource: true, Drops: true, TellsInside: true, Forgets: true, Outlives: true,
+	KeepsSource: true, Drops: true, TellsInside: true, Forgets: true, Outlives: true, CarriesSCTP: true,
 }}
-
-func TestS3NftablesIsAPlane(t *testing.T) { proxytest.Run(t, harness) }
