@@ -57,3 +57,5 @@ func BenchmarkPlane(b *testing.B) {
 		return p
 	})
 }
+
+func BenchmarkTraffic(b *testing.B) { proxytest.BenchTraffic(b, newPlane) }

@@ -13,8 +13,6 @@ const (
 	perTransaction = 40_000
 	// perRule is how many elements a rule, or another message, weighs.
 	perRule = 4
-	// buffers is the size of the socket's buffers.
-	buffers = 16 << 20
 )
 
 // batch collects changes. They become one transaction, or a few when there are

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	nft "github.com/google/nftables"
-	"github.com/mdlayher/netlink"
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents/proxy"
@@ -52,10 +51,7 @@ func New(cfg Config) (*Plane, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	large := func(c *netlink.Conn) error {
-		return errors.Join(c.SetReadBuffer(buffers), c.SetWriteBuffer(buffers))
-	}
-	conn, err := nft.New(nft.AsLasting(), nft.WithSockOptions(large))
+	conn, err := nft.New(nft.AsLasting(), nft.WithSockOptions(roomy))
 	if err != nil {
 		return nil, fmt.Errorf("open a socket to nftables: %w", err)
 	}

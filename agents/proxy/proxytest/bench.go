@@ -21,7 +21,7 @@ const backendsEach = 5
 // one Service whose endpoints change.
 func Bench(b *testing.B, newPlane func(t testing.TB) proxy.Plane) {
 	for _, n := range []int{10, 10_000} {
-		state := many(n)
+		state := Many(n)
 		b.Run(fmt.Sprintf("Services=%d/Full", n), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
@@ -42,20 +42,21 @@ func Bench(b *testing.B, newPlane func(t testing.TB) proxy.Plane) {
 			}
 		})
 		b.Run(fmt.Sprintf("Services=%d/Change", n), func(b *testing.B) {
-			before := heap()
+			before := memory()
+			state := Many(n)
 			plane := newPlane(b)
 			defer mustRemove(b, plane)
 			mustSync(b, plane, state)
-			memory := float64(heap()-before) / 1e6
+			used := float64(memory()-before) / 1e6
 			i := 0
 			for b.Loop() {
 				i++
-				failed, err := plane.Set(b.Context(), []proxy.Rules{one(n/2, i)})
+				failed, err := plane.Set(b.Context(), []proxy.Rules{One(n/2, i)})
 				if err != nil || len(failed) > 0 {
 					b.Fatal(err, failed)
 				}
 			}
-			b.ReportMetric(memory, "heap-MB")
+			b.ReportMetric(used, "go-MB")
 		})
 	}
 }
@@ -74,24 +75,26 @@ func mustRemove(b *testing.B, plane proxy.Plane) {
 	}
 }
 
-func heap() int64 {
+// memory is what this process has on its heap and stacks.
+func memory() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
+	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-func many(n int) proxy.State {
+// Many are Services for a benchmark, of five endpoints each.
+func Many(n int) proxy.State {
 	out := proxy.State{Inside: []netip.Prefix{netip.MustParsePrefix("10.244.1.0/24")}}
 	for i := range n {
-		out.Services = append(out.Services, one(i, 0))
+		out.Services = append(out.Services, One(i, 0))
 	}
 	return out
 }
 
-// one is a Service with a cluster IP, and the endpoints that it has in a
+// One is a Service with a cluster IP, and the endpoints that it has in a
 // generation: one of them is another each time.
-func one(i, generation int) proxy.Rules {
+func One(i, generation int) proxy.Rules {
 	address := func(a byte, n int) netip.Addr { return netip.AddrFrom4([4]byte{10, a, byte(n >> 8), byte(n)}) }
 	c := proxy.Choice{}
 	for k := range backendsEach - 1 {

@@ -12,6 +12,8 @@ const (
 	changes       = 100
 	conversations = 20
 	arriving      = 4 // clients that come and go all the time
+
+	talkEvery, arriveEvery = 20 * time.Millisecond, 50 * time.Millisecond
 )
 
 // draining: a hundred changes of the backends, while conversations go on below
@@ -77,11 +79,11 @@ func (l *load) end() {
 }
 
 // goesOn pauses a client, and says whether it goes on.
-func (l *load) goesOn() bool {
+func (l *load) goesOn(after time.Duration) bool {
 	select {
 	case <-l.done:
 		return false
-	case <-time.After(20 * time.Millisecond):
+	case <-time.After(after):
 		return true
 	}
 }
@@ -110,7 +112,7 @@ func (l *load) since(moment int) (backends [][]string, now int) {
 // talk says one line after the other.
 func (l *load) talk(who int, c *call) {
 	defer c.Close()
-	for n := 0; l.goesOn(); n++ {
+	for n := 0; l.goesOn(talkEvery); n++ {
 		if err := c.say(fmt.Sprintf("%d: line %d", who, n)); err != nil {
 			l.b.Errorf("conversation %d with %s, line %d: %v", who, c.by, n, err)
 			return
@@ -121,7 +123,7 @@ func (l *load) talk(who int, c *call) {
 
 // arrive connects again and again.
 func (l *load) arrive(to string) {
-	for l.goesOn() {
+	for l.goesOn(arriveEvery) {
 		_, began := l.since(0)
 		c, err := l.b.client.dial("", to, patience)
 		might, _ := l.since(began)

@@ -13,6 +13,8 @@ func TestMain(m *testing.M) { proxytest.Main(m) }
 
 func BenchmarkPlane(b *testing.B) { proxytest.Bench(b, newPlane) }
 
+func BenchmarkTraffic(b *testing.B) { proxytest.BenchTraffic(b, newPlane) }
+
 func newPlane(t testing.TB) proxy.Plane {
 	t.Helper()
 	p, err := New(Config{})
