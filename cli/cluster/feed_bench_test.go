@@ -65,7 +65,7 @@ func changeToAllNodes(b *testing.B, services int) {
 	for i, n := range c.nodes {
 		plane := proxy.Plane(nothing{})
 		if i == 0 {
-			plane = newApart(b)
+			plane = newSecluded(b)
 		}
 		follower, err := proxy.New(proxy.Config{
 			Catalog: &n.catalog, Plane: &ear{plane, i, f.heard},

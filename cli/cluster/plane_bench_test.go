@@ -53,22 +53,22 @@ func (e *ear) say(ctx context.Context, rules []proxy.Rules, err error) error {
 	return err
 }
 
-// apart is nftables on a thread of its own, which is in a network namespace of
+// secluded is nftables on a thread of its own, which is in a network namespace of
 // its own.
-type apart struct {
+type secluded struct {
 	nothing
 	do    chan func()
 	plane *nftables.Plane
 }
 
-// newApart answers a plane that does nothing where there can be no other.
-func newApart(b *testing.B) proxy.Plane {
+// newSecluded answers a plane that does nothing where there can be no other.
+func newSecluded(b *testing.B) proxy.Plane {
 	b.Helper()
 	if os.Geteuid() != 0 {
 		b.Log("without root the first node's plane does nothing, too")
 		return nothing{}
 	}
-	a := &apart{do: make(chan func())}
+	a := &secluded{do: make(chan func())}
 	made := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread goes, and the namespace with it
@@ -92,17 +92,17 @@ func newApart(b *testing.B) proxy.Plane {
 }
 
 // there runs a method of the plane in the namespace.
-func (a *apart) there(method func() (proxy.Failures, error)) (failed proxy.Failures, err error) {
+func (a *secluded) there(method func() (proxy.Failures, error)) (failed proxy.Failures, err error) {
 	done := make(chan struct{})
 	a.do <- func() { defer close(done); failed, err = method() }
 	<-done
 	return failed, err
 }
 
-func (a *apart) Sync(ctx context.Context, state proxy.State) (proxy.Failures, error) {
+func (a *secluded) Sync(ctx context.Context, state proxy.State) (proxy.Failures, error) {
 	return a.there(func() (proxy.Failures, error) { return a.plane.Sync(ctx, state) })
 }
 
-func (a *apart) Set(ctx context.Context, changed []proxy.Rules) (proxy.Failures, error) {
+func (a *secluded) Set(ctx context.Context, changed []proxy.Rules) (proxy.Failures, error) {
 	return a.there(func() (proxy.Failures, error) { return a.plane.Set(ctx, changed) })
 }
