@@ -11,13 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents/catalog"
+	"segno/events/kinds"
 )
 
 // serviceProxyName is the label of Services that another proxy serves.
 const serviceProxyName = "service.kubernetes.io/service-proxy-name"
 
 // mostPorts of one Service are served.
-const mostPorts = 1000
+const mostPorts = kinds.MostServedPorts
 
 // Plan answers what this node does for a Service. What makes no sense is left
 // out and named by the error; the rest is planned.

@@ -25,7 +25,7 @@ const (
 	maxAddresses     = 100
 	maxSlicePorts    = 20000
 	maxTopologyPairs = 16
-	maxZoneHints     = 8
+	maxHints         = 8
 )
 
 func endpointSliceKind() *events.Kind {
@@ -117,14 +117,25 @@ func validateEndpoint(path *field.Path, endpoint *discoveryv1.Endpoint, kind dis
 		field.TooMany(topology, len(endpoint.DeprecatedTopology), maxTopologyPairs))...)
 	errs = append(errs, validateLabels(topology, endpoint.DeprecatedTopology)...)
 	if endpoint.Hints != nil {
-		zones := endpoint.Hints.ForZones
-		errs = append(errs, only(len(zones) > maxZoneHints, field.TooMany(path.Child("hints", "forZones"), len(zones), maxZoneHints))...)
-		seen := sets.New[string]()
-		errs = append(errs, each(path.Child("hints", "forZones"), zones, func(path *field.Path, zone *discoveryv1.ForZone) field.ErrorList {
-			return append(named(path.Child("name"), zone.Name, validation.IsValidLabelValue), unique(path.Child("name"), zone.Name, seen)...)
-		})...)
+		errs = append(errs, validateHints(path.Child("hints"), endpoint.Hints)...)
 	}
 	return errs
+}
+
+func validateHints(path *field.Path, hints *discoveryv1.EndpointHints) field.ErrorList {
+	zones, nodes := path.Child("forZones"), path.Child("forNodes")
+	if len(hints.ForZones) > maxHints || len(hints.ForNodes) > maxHints {
+		return append(only(len(hints.ForZones) > maxHints, field.TooMany(zones, len(hints.ForZones), maxHints)),
+			only(len(hints.ForNodes) > maxHints, field.TooMany(nodes, len(hints.ForNodes), maxHints))...)
+	}
+	seen, there := sets.New[string](), sets.New[string]()
+	return append(
+		each(zones, hints.ForZones, func(path *field.Path, zone *discoveryv1.ForZone) field.ErrorList {
+			return append(named(path.Child("name"), zone.Name, validation.IsValidLabelValue), unique(path.Child("name"), zone.Name, seen)...)
+		}),
+		each(nodes, hints.ForNodes, func(path *field.Path, node *discoveryv1.ForNode) field.ErrorList {
+			return append(named(path.Child("name"), node.Name, dnsSubdomain), unique(path.Child("name"), node.Name, there)...)
+		})...)
 }
 
 func validateSliceAddress(path *field.Path, address string, kind discoveryv1.AddressType) field.ErrorList {

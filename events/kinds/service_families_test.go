@@ -342,3 +342,19 @@ func TestS1RangesStay(t *testing.T) {
 		t.Errorf("%v, %v, %v", ranges, set, err)
 	}
 }
+
+// TestS2SlicesAreBounded: more endpoints or addresses than Kubernetes allows are
+// refused, with how many are allowed.
+func TestS2SlicesAreBounded(t *testing.T) {
+	slice := func(endpoints, addresses int) string {
+		one := "{addresses: [" + strings.TrimSuffix(strings.Repeat("10.0.0.1,", addresses), ",") + "]}"
+		return "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s}, addressType: IPv4, endpoints: [" +
+			strings.TrimSuffix(strings.Repeat(one+",", endpoints), ",") + "]}"
+	}
+	c := newCluster(t)
+	_, err := c.try(slice(1001, 1))
+	c.refused(err, `EndpointSlice.discovery.k8s.io "s" is invalid: endpoints: Too many: 1001: must have at most 1000 items`)
+	_, err = c.try(slice(1, 101))
+	c.refused(err, `EndpointSlice.discovery.k8s.io "s" is invalid: endpoints[0].addresses: Too many: 101: must have at most 100 items`)
+	c.create(slice(1000, 1))
+}

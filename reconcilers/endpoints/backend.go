@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilnet "k8s.io/utils/net"
 
+	"segno/events/kinds"
 	"segno/events/podstate"
 )
 
@@ -16,6 +17,7 @@ type backend struct {
 	serving  bool                       // answers requests
 	ready    bool                       // should get new ones
 	hostname string                     // in the Service's DNS domain
+	zone     string                     // of its node; "" is unknown
 }
 
 func newBackend(svc *corev1.Service, pod *corev1.Pod) backend {
@@ -24,7 +26,7 @@ func newBackend(svc *corev1.Service, pod *corev1.Pod) backend {
 	if pod.Spec.Hostname != "" && pod.Spec.Subdomain == svc.Name {
 		b.hostname = pod.Spec.Hostname
 	}
-	for i := range svc.Spec.Ports {
+	for i := range svc.Spec.Ports[:min(len(svc.Spec.Ports), kinds.MostServedPorts)] {
 		port := &svc.Spec.Ports[i]
 		number, ok := portNumber(pod, port)
 		if !ok {

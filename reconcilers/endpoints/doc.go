@@ -9,5 +9,6 @@
 //
 // Start with reconciler.go, then backend.go (what a pod is to a Service);
 // legacy.go writes Endpoints, slice.go and packing.go write EndpointSlices,
-// mirror.go makes slices of Endpoints made by hand.
+// mirror.go makes slices of Endpoints made by hand, place.go says for whom an
+// endpoint is near.
 package endpoints

@@ -10,8 +10,12 @@ import (
 	utilnet "k8s.io/utils/net"
 
 	"segno/events"
+	"segno/events/kinds"
 	"segno/reconcilers"
 )
+
+// mostMirrored is how many addresses of one subset are mirrored, as in Kubernetes.
+const mostMirrored = 1000
 
 // mirror makes slices of the Endpoints that somebody made for a Service without
 // a selector, so that whoever reads slices needs to read nothing else.
@@ -56,14 +60,22 @@ func mirrored(made *corev1.Endpoints) []*group {
 	for i := range made.Subsets {
 		subset := &made.Subsets[i]
 		ports := mirroredPorts(subset.Ports)
-		for j := range subset.Addresses {
+		room := mostMirrored // ready ones first
+		for j := range subset.Addresses[:min(room, len(subset.Addresses))] {
 			add(&subset.Addresses[j], ports, true)
+			room--
 		}
-		for j := range subset.NotReadyAddresses {
+		for j := range subset.NotReadyAddresses[:min(room, len(subset.NotReadyAddresses))] {
 			add(&subset.NotReadyAddresses[j], ports, false)
 		}
 	}
 	return groups
+}
+
+// unmirror removes what was mirrored for a Service that has a selector by now.
+func unmirror(view events.View, svc *corev1.Service) ([]events.Action, error) {
+	p := packing{view: view, svc: svc, manager: managedByMirror, labels: map[string]string{}}
+	return p.write(nil)
 }
 
 func mirroredEndpoint(address *corev1.EndpointAddress, ready bool) discoveryv1.Endpoint {
@@ -81,7 +93,7 @@ func mirroredEndpoint(address *corev1.EndpointAddress, ready bool) discoveryv1.E
 
 func mirroredPorts(ports []corev1.EndpointPort) []discoveryv1.EndpointPort {
 	var out []discoveryv1.EndpointPort
-	for i := range ports {
+	for i := range ports[:min(len(ports), kinds.MostServedPorts)] {
 		p := &ports[i]
 		out = append(out, discoveryv1.EndpointPort{
 			Name: &p.Name, Protocol: &p.Protocol, Port: &p.Port, AppProtocol: p.AppProtocol,

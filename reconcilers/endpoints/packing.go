@@ -40,16 +40,14 @@ func (p *packing) write(groups []*group) ([]events.Action, error) {
 	p.labels[discoveryv1.LabelManagedBy] = p.manager
 	found, err := events.ListAs[*discoveryv1.EndpointSlice](p.view, events.Query{
 		Resource: reconcilers.EndpointSlices, Namespace: p.svc.Namespace,
-		Labels: labels.SelectorFromSet(labels.Set{
-			discoveryv1.LabelServiceName: p.svc.Name, discoveryv1.LabelManagedBy: p.manager,
-		}),
+		Labels: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: p.svc.Name}), // whose index rows are few
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list slices: %w", err)
 	}
 	byGroup := map[string][]*discoveryv1.EndpointSlice{}
 	for _, s := range found {
-		if s.DeletionTimestamp == nil {
+		if s.DeletionTimestamp == nil && s.Labels[discoveryv1.LabelManagedBy] == p.manager {
 			id := (&group{family: s.AddressType, ports: s.Ports}).id()
 			byGroup[id] = append(byGroup[id], s)
 		}

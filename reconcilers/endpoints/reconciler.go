@@ -36,12 +36,13 @@ func New() Reconciler { return Reconciler{} }
 // Name is "endpoints".
 func (Reconciler) Name() string { return "endpoints" }
 
-// Watches says what matters: Services, the pods behind them, and what is
+// Watches says what matters: Services, the pods behind them and where those are, and what is
 // written here, so that it is put right when somebody else changes it.
 func (Reconciler) Watches() []reconcilers.Watch {
 	return []reconcilers.Watch{
 		{Resource: reconcilers.Services, Keys: keysOfService},
 		{Resource: reconcilers.Pods, Keys: keysOfPod, Settle: settle},
+		{Resource: reconcilers.Nodes, Keys: keysOfNode, Settle: settle},
 		{Resource: reconcilers.Endpoints, Keys: keysOfEndpoints},
 		{Resource: reconcilers.EndpointSlices, Keys: keysOfSlice},
 	}
@@ -144,10 +145,16 @@ func follow(view events.View, svc *corev1.Service) ([]events.Action, error) {
 		return nil, fmt.Errorf("list pods: %w", err)
 	}
 	var backends []backend
+	places := zones{view: view, of: map[string]string{}}
 	for _, pod := range pods {
-		if pod.Status.PodIP != "" && !podstate.Finished(pod) {
-			backends = append(backends, newBackend(svc, pod))
+		if pod.Status.PodIP == "" || podstate.Finished(pod) {
+			continue
 		}
+		b := newBackend(svc, pod)
+		if b.zone, err = places.find(pod.Spec.NodeName); err != nil {
+			return nil, err
+		}
+		backends = append(backends, b)
 	}
 	actions, err := writeEndpoints(view, svc, backends)
 	if err != nil {
@@ -158,7 +165,11 @@ func follow(view events.View, svc *corev1.Service) ([]events.Action, error) {
 		owner: *metav1.NewControllerRef(svc, reconcilers.ServiceKind), labels: serviceLabels(svc),
 	}
 	slices, err := p.write(groupsOf(svc, backends))
-	return append(actions, slices...), err
+	if err != nil {
+		return nil, err
+	}
+	mirrors, err := unmirror(view, svc)
+	return append(append(actions, slices...), mirrors...), err
 }
 
 // removeLeftover ends the Endpoints of a Service that is gone.

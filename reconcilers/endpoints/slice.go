@@ -61,7 +61,7 @@ func groupsOf(svc *corev1.Service, backends []backend) []*group {
 				byID[g.id()] = g
 				groups = append(groups, g)
 			}
-			g.endpoints = append(g.endpoints, b.endpoint(ip))
+			g.endpoints = append(g.endpoints, b.endpoint(svc, ip))
 		}
 		if len(groups) == before {
 			groups = append(groups, &group{family: discoveryv1.AddressType(family)})
@@ -70,13 +70,17 @@ func groupsOf(svc *corev1.Service, backends []backend) []*group {
 	return groups
 }
 
-func (b *backend) endpoint(ip string) discoveryv1.Endpoint {
+func (b *backend) endpoint(svc *corev1.Service, ip string) discoveryv1.Endpoint {
 	terminating := b.pod.DeletionTimestamp != nil
 	endpoint := discoveryv1.Endpoint{
 		Addresses:  []string{ip},
 		Conditions: discoveryv1.EndpointConditions{Ready: &b.ready, Serving: &b.serving, Terminating: &terminating},
 		NodeName:   b.node(),
 		TargetRef:  b.reference(),
+		Hints:      b.hints(svc),
+	}
+	if b.zone != "" {
+		endpoint.Zone = &b.zone
 	}
 	if b.hostname != "" {
 		endpoint.Hostname = &b.hostname
