@@ -3,6 +3,7 @@ package nodecheck
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 
 	nft "github.com/google/nftables"
@@ -12,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"segno/agents/network"
+	"segno/agents/policy"
+	"segno/agents/policy/tables"
 )
 
 // kernel makes one of each in a namespace of its own, which the kernel loads its
@@ -56,7 +59,29 @@ func (cfg Config) try() (out []Finding) {
 	if err := tryTable(); err != nil {
 		f = Finding{f.Check, Failed, fmt.Sprintf("a rule that masquerades cannot be made: %v", err), "modprobe nf_tables nft_chain_nat nft_masq nft_fib_inet; if there is no such module: a kernel with CONFIG_NF_TABLES, CONFIG_NFT_MASQ and CONFIG_NFT_FIB_IPV4"}
 	}
-	return append(out, f)
+	return append(out, f, tryPolicies())
+}
+
+// tryPolicies isolates a pod that is not there. Without this the node works, and
+// says in its condition that NetworkPolicies are not in force.
+func tryPolicies() Finding {
+	const check = "kernel: network policies"
+	is, err := tables.Open("try-policies")
+	if err == nil {
+		defer func() { _ = is.Close() }()
+		plan := policy.NewPlanner().Plan()
+		plan.Chains["nobody"] = policy.Chain{Closed: true}
+		plan.Isolated[policy.Ingress][netip.IPv4Unspecified()] = "nobody"
+		plan.Blocks["some"] = []policy.Range{{From: netip.IPv6Unspecified(), To: netip.IPv6LinkLocalAllNodes()}}
+		err = is.Sync(plan)
+	}
+	if err != nil {
+		return Finding{check, Warning, fmt.Sprintf("they would not be in force: %v", err), "modprobe nf_tables nft_ct nft_fib_inet; if there is no such module: a kernel with CONFIG_NF_TABLES, CONFIG_NFT_CT, CONFIG_NFT_FIB_IPV4 and CONFIG_NFT_FIB_IPV6"}
+	}
+	if err := network.CanFilterBridged(); err != nil {
+		return Finding{check, Warning, "they would not hold between pods of this node: " + err.Error(), "modprobe br_netfilter; if there is no such module: a kernel with CONFIG_BRIDGE_NETFILTER"}
+	}
+	return Finding{check, OK, "works", ""}
 }
 
 func tryTable() error {

@@ -94,9 +94,7 @@ func (p *Planner) forget(rules []Rule) {
 				continue
 			}
 			if s.users--; s.users == 0 {
-				delete(p.sets, name)
-				delete(p.plan.Sets, name)
-				p.touchedSet(name)
+				p.end(s)
 			}
 		}
 		if r.Blocks == "" {
@@ -108,6 +106,17 @@ func (p *Planner) forget(rules []Rule) {
 			p.touched.Blocks[r.Blocks] = struct{}{}
 		}
 	}
+}
+
+// end drops a set. It may be needed again before anybody takes what was touched:
+// then with other elements.
+func (p *Planner) end(s *podSet) {
+	touched := p.touchedSet(s.name)
+	for e := range p.plan.Sets[s.name].Elements {
+		touched[e] = struct{}{}
+	}
+	delete(p.sets, s.name)
+	delete(p.plan.Sets, s.name)
 }
 
 // need answers the name of a set, with all its elements.

@@ -24,6 +24,12 @@ type compiled struct {
 	rules    [2][]rule
 }
 
+// selects says whether a policy is about a pod of its namespace; none is about
+// nobody.
+func (c *compiled) selects(pod *Pod) bool {
+	return c != nil && c.selector.Matches(labels.Set(pod.Labels))
+}
+
 // rule allows each of its peers each of its ports.
 type rule struct {
 	anyPeer bool

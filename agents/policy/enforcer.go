@@ -69,7 +69,7 @@ type Enforcer struct {
 	mu       sync.Mutex
 	planner  *Planner
 	tables   Tables // nil while there are none
-	filtered bool
+	filtered filtering
 	attached map[netip.Addr]types.UID        // pods that this node said it has
 	told     map[proto.ObjectKey]*Pod        // pods of this node that the cluster says it has
 	flaws    map[types.NamespacedName]string // of policies, as logged
@@ -102,22 +102,22 @@ func (e *Enforcer) Run(ctx context.Context) error {
 	follower := e.cfg.Catalog.FollowPolicies()
 	defer follower.Close()
 	defer e.letGo()
+	compare := time.NewTicker(compareEvery)
+	defer compare.Stop()
 	e.learn(follower.Take())
 	for {
-		wait := compareEvery
+		var again <-chan time.Time
 		if err := e.enforce(); err != nil {
-			wait = retry
+			again = time.After(retry)
 		}
 		e.once.Do(func() { close(e.begun) })
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return ctx.Err()
-		case <-timer.C:
+		case <-again:
+		case <-compare.C:
 			e.compare()
 		case <-follower.Changed():
-			timer.Stop()
 			e.learn(follower.Take())
 		}
 	}
@@ -211,6 +211,15 @@ func (e *Enforcer) enforce() error {
 	return err
 }
 
+// filtering is what Filter was told last.
+type filtering uint8
+
+const (
+	filteringUnknown filtering = iota // an earlier agent may have turned it on
+	filteringOff
+	filteringOn
+)
+
 // errBridged says that pods of this node reach each other past the tables.
 var errBridged = errors.New("NetworkPolicies do not hold between pods of this node")
 
@@ -247,13 +256,17 @@ func (e *Enforcer) write() error {
 // otherwise, as others' rules see those packets, too.
 func (e *Enforcer) filter() error {
 	on := e.planner.Policed()
-	if on == e.filtered {
+	want := filteringOff
+	if on {
+		want = filteringOn
+	}
+	if want == e.filtered {
 		return nil
 	}
-	if err := e.cfg.Filter(on); err != nil {
+	if err := e.cfg.Filter(on); err != nil && on {
 		return fmt.Errorf("%w: %w", errBridged, err)
 	}
-	e.filtered = on
+	e.filtered = want
 	return nil
 }
 
@@ -261,7 +274,7 @@ func (e *Enforcer) filter() error {
 func (e *Enforcer) compare() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.filtered = false // set again, too
+	e.filtered = filteringUnknown // set again, too
 	if e.tables == nil {
 		return
 	}

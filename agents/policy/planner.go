@@ -77,7 +77,7 @@ func (p *Planner) SetPolicy(name types.NamespacedName, policy *networkingv1.Netw
 		p.rewrite(next)
 	}
 	for address, pod := range p.locals {
-		if pod.Name.Namespace == name.Namespace {
+		if pod.Name.Namespace == name.Namespace && (former.selects(pod) || next.selects(pod)) {
 			p.assess(address)
 		}
 	}
@@ -219,7 +219,7 @@ func (p *Planner) selecting(pod *Pod, d Direction) (out []*compiled) {
 		return nil
 	}
 	for _, c := range p.policies[pod.Name.Namespace] {
-		if c.isolates[d] && c.selector.Matches(labels.Set(pod.Labels)) {
+		if c.isolates[d] && c.selects(pod) {
 			out = append(out, c)
 		}
 	}

@@ -378,8 +378,7 @@ func TestNetworkPolicyPlanIsTheSpecification(t *testing.T) {
 	packets, denied := 0, 0
 	for seed := range uint64(150) {
 		d := dice{rand.New(rand.NewPCG(seed, 1))}
-		w := &world{map[string]map[string]string{}, map[types.NamespacedName]*Pod{}, map[types.NamespacedName]bool{}, map[types.NamespacedName]*networkingv1.NetworkPolicy{}}
-		p := NewPlanner()
+		w, p := newWorld(), NewPlanner()
 		for step := range 60 {
 			d.step(t, w, p)
 			for range 60 {
@@ -424,6 +423,24 @@ func TestNetworkPolicyPlanIsTheSpecification(t *testing.T) {
 	t.Logf("%d packets, %d denied", packets, denied)
 	if denied < packets/10 || denied > packets*9/10 {
 		t.Errorf("of %d packets %d are denied: the clusters are too simple", packets, denied)
+	}
+}
+
+// Random lets a planner go through a random life, and calls after each step.
+func Random(t *testing.T, seed uint64, steps int, after func(*Planner)) {
+	t.Helper()
+	d := dice{rand.New(rand.NewPCG(seed, 2))}
+	w, p := newWorld(), NewPlanner()
+	for range steps {
+		d.step(t, w, p)
+		after(p)
+	}
+}
+
+func newWorld() *world {
+	return &world{
+		map[string]map[string]string{}, map[types.NamespacedName]*Pod{}, map[types.NamespacedName]bool{},
+		map[types.NamespacedName]*networkingv1.NetworkPolicy{},
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 
 	nft "github.com/google/nftables"
 	"github.com/google/nftables/userdata"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"segno/agents/policy"
 )
@@ -148,14 +150,22 @@ func keysOf(elements []nft.SetElement) map[string]struct{} {
 }
 
 func keyOf(e nft.SetElement) string {
-	key := string(e.Key)
-	if e.VerdictData != nil {
-		key += e.VerdictData.Chain
-	}
+	key := string(e.Key) + chainIn(e.Val)
 	if e.IntervalEnd {
 		key += "end"
 	}
 	return key
+}
+
+// chainIn is the chain that a verdict, as the kernel tells it, leads to.
+func chainIn(verdict []byte) (chain string) {
+	attributes, err := netlink.NewAttributeDecoder(verdict)
+	for err == nil && attributes.Next() {
+		if attributes.Type() == unix.NFTA_VERDICT_CHAIN {
+			chain = attributes.String()
+		}
+	}
+	return chain
 }
 
 // holds says whether a set has exactly these elements.
