@@ -163,6 +163,9 @@ func (b *Bridge) address(bridge netlink.Link, cidrs []netip.Prefix) error {
 		if err := forward(cidr.Addr().Is6()); err != nil {
 			b.cfg.Logger.Warn("pods reach only their own node", "error", err)
 		}
+		if err := showBridged(cidr.Addr().Is6()); err != nil {
+			b.cfg.Logger.Warn("pods that come by a Service are seen by those beside them with the node's address", "error", err)
+		}
 	}
 	return nil
 }

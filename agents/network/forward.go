@@ -39,6 +39,26 @@ func forward(v6 bool) error {
 	return write(filepath.Join(folder, "all/forwarding"), "1")
 }
 
+// BridgeSwitch is a file of the kernel that says whether rules see packets that a
+// bridge passes on from one pod to another. It is not there unless the kernel's
+// module br_netfilter is.
+func BridgeSwitch(v6 bool) string {
+	if v6 {
+		return "/proc/sys/net/bridge/bridge-nf-call-ip6tables"
+	}
+	return "/proc/sys/net/bridge/bridge-nf-call-iptables"
+}
+
+// showBridged lets rules see such packets, where the kernel is able to: a pod that
+// comes by a Service is then seen with its own address by one beside it.
+func showBridged(v6 bool) error {
+	path := BridgeSwitch(v6)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return write(path, "1")
+}
+
 // allowIPv6 turns the protocol on in a pod: engines turn it off in namespaces that
 // they give no network to.
 func allowIPv6(space netns.NsHandle) error {

@@ -481,3 +481,18 @@ func TestALinkThatGoesByItselfIsRemoved(t *testing.T) {
 		}
 	}
 }
+
+// TestS3RulesSeeWhatPodsOfOneBridgeSay, also where somebody has turned that off.
+func TestS3RulesSeeWhatPodsOfOneBridgeSay(t *testing.T) {
+	enter(t)
+	for _, v6 := range []bool{false, true} {
+		if err := os.WriteFile(BridgeSwitch(v6), []byte("0"), 0o644); err != nil {
+			t.Fatalf("this kernel has no br_netfilter: %v", err)
+		}
+	}
+	b := newTestBridge(t, "sg-shown", "10.77.0.0/24", nil)
+	defer func() { _ = b.Remove() }()
+	if four, six := read(BridgeSwitch(false)), read(BridgeSwitch(true)); four != "1" || six != "0" {
+		t.Errorf("IPv4 %s, IPv6 %s of a node with IPv4 only", four, six)
+	}
+}

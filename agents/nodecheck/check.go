@@ -55,7 +55,7 @@ func Run(cfg Config) []Finding {
 		cfg.address(),
 	}
 	out = append(out, cfg.kernel()...)
-	out = append(out, cfg.forwarding())
+	out = append(out, cfg.forwarding(), cfg.bridged())
 	if cfg.Backend == network.VXLAN {
 		out = append(out, cfg.port())
 	}
@@ -121,6 +121,24 @@ func (cfg Config) forwarding() Finding {
 		return Finding{check, OK, "off; segno turns it on", ""}
 	}
 	return Finding{check, OK, "on", ""}
+}
+
+// bridged says whether rules can see packets between two pods of this node.
+func (cfg Config) bridged() Finding {
+	const check = "bridged packets"
+	found := Finding{check, OK, "rules see them", ""}
+	for _, p := range cfg.Pods {
+		path := network.BridgeSwitch(p.Addr().Is6())
+		data, err := os.ReadFile(path)
+		switch {
+		case err != nil:
+			return Finding{check, Warning, "rules do not see them: a pod that comes by a Service to one beside it has the node's address there",
+				"modprobe br_netfilter (and name it in /etc/modules-load.d); if there is no such module: a kernel with CONFIG_BRIDGE_NETFILTER"}
+		case strings.TrimSpace(string(data)) != "1":
+			found.Found = "off; segno turns it on"
+		}
+	}
+	return found
 }
 
 // port says whether VXLAN's port is free: other VXLANs may share it.

@@ -6,6 +6,8 @@ import (
 
 	nft "github.com/google/nftables"
 	"golang.org/x/sys/unix"
+
+	"segno/agents/network"
 )
 
 // family is IPv4 or IPv6: a table, and where addresses are in a packet.
@@ -23,11 +25,11 @@ func families(table string) [2]family {
 	return [2]family{
 		{
 			table: &nft.Table{Name: table, Family: nft.TableFamilyIPv4}, words: 1, address: nft.TypeIPAddr,
-			source: 12, destination: 16, unreachable: 3, bridgeSwitch: "/proc/sys/net/bridge/bridge-nf-call-iptables",
+			source: 12, destination: 16, unreachable: 3, bridgeSwitch: network.BridgeSwitch(false),
 		},
 		{
 			table: &nft.Table{Name: table, Family: nft.TableFamilyIPv6}, words: 4, address: nft.TypeIP6Addr,
-			source: 8, destination: 24, unreachable: 4, bridgeSwitch: "/proc/sys/net/bridge/bridge-nf-call-ip6tables",
+			source: 8, destination: 24, unreachable: 4, bridgeSwitch: network.BridgeSwitch(true),
 		},
 	}
 }
