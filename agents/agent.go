@@ -103,7 +103,7 @@ func (a *Agent) assemble() (err error) {
 	}
 	a.pods, err = pod.New(pod.Config{
 		Isolate: held,
-		Node:    pod.Node{Name: cfg.Node, Address: cfg.Address, Memory: a.info.capacity.Memory().Value()},
+		Node:    pod.Node{Name: cfg.Node, Address: cfg.Address, Memory: a.info.capacity.Memory().Value(), Given: a.apiVariables},
 		Runtime: cfg.Runtime, Network: cfg.Network, VolumeDir: cfg.below("volumes"), DNS: cfg.DNS, Concurrency: cfg.Concurrency,
 		AlwaysHealthy: a.info.simulated,
 		Tell:          a.tell, Note: a.outbox.Note, Forget: a.forget, Observe: cfg.Observe, Logger: cfg.Logger,

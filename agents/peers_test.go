@@ -98,3 +98,24 @@ func TestS8TheNetworkIsToldOfPeersAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestS7ContainersAreToldWhereTheAPIIs(t *testing.T) {
+	a := &Agent{cfg: Config{Catalog: &catalog.Catalog{}}}
+	if got := a.apiVariables(); got != nil {
+		t.Errorf("without a Service: %v", got)
+	}
+	for address, want := range map[string]string{"None": "[]", "10.96.0.1": "[KUBERNETES_SERVICE_HOST=10.96.0.1 KUBERNETES_SERVICE_PORT=443 KUBERNETES_SERVICE_PORT_HTTPS=443 " +
+		"KUBERNETES_PORT=tcp://10.96.0.1:443 KUBERNETES_PORT_443_TCP=tcp://10.96.0.1:443 KUBERNETES_PORT_443_TCP_PROTO=tcp KUBERNETES_PORT_443_TCP_PORT=443 KUBERNETES_PORT_443_TCP_ADDR=10.96.0.1]"} {
+		service := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"},
+			Spec:       corev1.ServiceSpec{ClusterIP: address, Ports: []corev1.ServicePort{{Port: 443, Protocol: corev1.ProtocolTCP}}},
+		}
+		body, err := service.Marshal()
+		if err == nil {
+			err = a.cfg.Catalog.Apply(&proto.WantPod{Key: catalog.Services.Key("default", "kubernetes"), Body: body})
+		}
+		if got := fmt.Sprint(a.apiVariables()); err != nil || got != want {
+			t.Errorf("at %s: %s, %v", address, got, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package pod
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -15,6 +16,9 @@ func environment(want Want, have State, c *corev1.Container) (list []string, var
 		return nil, nil, because(createConfigError, "envFrom is not supported by this version of segno")
 	}
 	vars = map[string]string{}
+	if have.Node.Given != nil {
+		list = given(have.Node.Given(), c.Env, vars)
+	}
 	for i := range c.Env {
 		e := &c.Env[i]
 		value := expand(e.Value, vars)
@@ -27,6 +31,20 @@ func environment(want Want, have State, c *corev1.Container) (list []string, var
 		list = append(list, e.Name+"="+value)
 	}
 	return list, vars, nil
+}
+
+// given leaves out what a container sets itself: of two variables of one name
+// programs see one or the other.
+func given(all []string, own []corev1.EnvVar, vars map[string]string) (list []string) {
+	for _, one := range all {
+		name, value, _ := strings.Cut(one, "=")
+		if slices.ContainsFunc(own, func(e corev1.EnvVar) bool { return e.Name == name }) {
+			continue
+		}
+		vars[name] = value
+		list = append(list, one)
+	}
+	return list
 }
 
 func valueFrom(want Want, have State, c *corev1.Container, e *corev1.EnvVar) (string, error) {
@@ -80,6 +98,9 @@ func fieldOf(pod *corev1.Pod, have State, path string) (string, error) {
 		return have.Node.Address.String(), nil
 	case "status.podIP", "status.podIPs":
 		if s := have.Runtime.Sandbox; s != nil && !s.HostNetwork {
+			if path == "status.podIPs" && s.Second.IsValid() {
+				return s.Address.String() + "," + s.Second.String(), nil
+			}
 			return s.Address.String(), nil
 		}
 		return have.Node.Address.String(), nil

@@ -72,21 +72,28 @@ func TestP8Environment(t *testing.T) {
 		{Name: "NODE", ValueFrom: field("spec.nodeName")},
 		{Name: "ACCOUNT", ValueFrom: field("spec.serviceAccountName")},
 		{Name: "POD_IP", ValueFrom: field("status.podIP")},
+		{Name: "POD_IPS", ValueFrom: field("status.podIPs")},
+		{Name: "API", Value: "https://$(API_HOST):$(API_PORT)"},
+		{Name: "API_PORT", Value: "own"},
 		{Name: "HOST_IP", ValueFrom: field("status.hostIP")},
 		{Name: "CPU", ValueFrom: limit("limits.cpu", "0")},
 		{Name: "MILLI", ValueFrom: limit("limits.cpu", "1m")},
 		{Name: "MEMORY", ValueFrom: limit("limits.memory", "1Mi")},
 	}
 	s := have()
-	s.Runtime.Sandbox = &runtime.Sandbox{ID: "s", State: runtime.Running, Address: netip.MustParseAddr("10.0.0.9")}
-	s.Node = Node{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 2 << 30}
+	s.Runtime.Sandbox = &runtime.Sandbox{ID: "s", State: runtime.Running, Address: netip.MustParseAddr("10.0.0.9"), Second: netip.MustParseAddr("fd00::9")}
+	s.Node = Node{
+		Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 2 << 30,
+		Given: func() []string { return []string{"API_HOST=10.96.0.1", "API_PORT=443"} },
+	}
 	list, _, err := environment(Want{Pod: p}, s, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"PLAIN=value", "AFTER=value $(BEFORE)", "BEFORE=late", "NAME=p", "NAMESPACE=d", "UID=u", "APP=web",
-		"LABELS=app=\"web\"\ntier=\"front\"", "NODE=n1", "ACCOUNT=robot", "POD_IP=10.0.0.9", "HOST_IP=192.0.2.1",
+		"API_HOST=10.96.0.1", "PLAIN=value", "AFTER=value $(BEFORE)", "BEFORE=late", "NAME=p", "NAMESPACE=d", "UID=u", "APP=web",
+		"LABELS=app=\"web\"\ntier=\"front\"", "NODE=n1", "ACCOUNT=robot", "POD_IP=10.0.0.9", "POD_IPS=10.0.0.9,fd00::9",
+		"API=https://10.96.0.1:$(API_PORT)", "API_PORT=own", "HOST_IP=192.0.2.1",
 		"CPU=2", "MILLI=1500", "MEMORY=2048",
 	}
 	if got := strings.Join(list, "|"); got != strings.Join(want, "|") {

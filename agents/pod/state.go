@@ -57,6 +57,9 @@ type Node struct {
 	Name    proto.NodeName
 	Address netip.Addr
 	Memory  int64 // bytes
+	// Given are variables that every container finds, NAME=value each, unless it
+	// sets them itself; nil is none.
+	Given func() []string
 }
 
 // Memory is what the agent did and saw, and the engine cannot tell. It starts

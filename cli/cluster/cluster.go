@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +22,7 @@ import (
 	"segno/events"
 	"segno/events/kinds"
 	"segno/proto"
+	"segno/reconcilers/apiservice"
 	"segno/reconcilers/dns"
 	"segno/reconcilers/ingress"
 	"segno/reconcilers/namespace"
@@ -48,6 +50,7 @@ type Cluster struct {
 	nodes     []*node
 	why       string // the runtime is not Docker, or Docker does not answer
 	kept      string // flags of an earlier start that count
+	links     string // and those of this machine's network
 	ready     readiness
 	intake    *bus.Intake // set before the nodes run
 }
@@ -72,6 +75,9 @@ func (c *Cluster) open() error {
 		return err
 	}
 	if err := c.recallKeeping(); err != nil {
+		return err
+	}
+	if err := c.recallNodeLinks(); err != nil {
 		return err
 	}
 	if err := c.openLedgers(); err != nil {
@@ -198,7 +204,11 @@ func (c *Cluster) bootstrap(ctx context.Context) error {
 		return err
 	}
 	classes, err := ingress.Bootstrap(view)
-	missing = slices.Concat(missing, services, classes)
+	if err != nil {
+		return err
+	}
+	front, err := apiservice.Bootstrap(view, ranges.API(), c.apiAddress())
+	missing = slices.Concat(missing, services, classes, front)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -223,7 +233,7 @@ func (c *Cluster) DialNode(ctx context.Context, node proto.NodeName) (net.Conn, 
 
 // Info says where the cluster is found.
 func (c *Cluster) Info() Info {
-	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kept: c.kept, Kubeconfig: c.kubeconfig()}
+	info := Info{Name: c.cfg.Name, Runtime: c.cfg.Runtime, Why: c.why, Kept: strings.TrimSpace(c.kept + " " + c.links), Kubeconfig: c.kubeconfig()}
 	if c.cfg.Keep.For > 0 {
 		info.Keep, info.Archive = c.cfg.Keep.For, c.archives.Place()
 	}

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"segno/agents/resolv"
 	"segno/bus"
 	"segno/cli/api"
 	"segno/cli/contexts"
 	"segno/cli/pki"
+	"segno/events/kinds"
 	"segno/proto"
 )
 
@@ -54,7 +56,7 @@ func (c *Cluster) openDoors() error {
 	if c.admin, err = keptCredential(filepath.Join(c.cfg.DataDir, "pki", "admin.json"), proto.UserActor(adminUser)); err != nil {
 		return err
 	}
-	certificate, err := c.authority.Server("server", hostNames(c.cfg.Listen, c.cfg.BusListen))
+	certificate, err := c.authority.Server("server", hostNames(c.cfg.Services.Domain, c.cfg.Listen, c.cfg.BusListen))
 	if err != nil {
 		return err
 	}
@@ -153,8 +155,14 @@ func listen(asked string, tries ...string) (net.Listener, error) {
 }
 
 // hostNames is everything that a certificate should be good for.
-func hostNames(addresses ...string) []string {
-	names := []string{"localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"}
+func hostNames(domain string, addresses ...string) []string {
+	if domain == "" {
+		domain = resolv.DefaultDomain
+	}
+	names := []string{
+		"localhost", "127.0.0.1", "::1",
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + domain, kinds.ClusterAPI.String(),
+	}
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, host)
 	}

@@ -68,6 +68,9 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return err
 	}
+	if _, err := recallLinks(cfg.DataDir, &cfg.Pods, &cfg.Services.Mode); err != nil {
+		return err
+	}
 	n, trouble, err := newDockerNode(ctx, dockerNode{
 		name: cfg.Name, host: cfg.DockerHost, scope: credential.Fingerprint[:12], dir: cfg.DataDir, pods: cfg.Pods, log: cfg.Log,
 	})

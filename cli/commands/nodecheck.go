@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"segno/agents/network"
 	"segno/agents/nodecheck"
 	"segno/events/kinds"
 )
@@ -83,7 +85,7 @@ func (o *nodeCheck) config() (cfg nodecheck.Config, err error) {
 		return cfg, err
 	}
 	cfg = nodecheck.Config{
-		Address: links.NodeAddress(), Backend: links.Backend, Port: links.Port, Asked: o.network != "",
+		Address: links.NodeAddress(), Backend: cmp.Or(links.Backend, network.VXLAN), Port: cmp.Or(links.Port, network.DefaultPort), Asked: o.network != "",
 	}
 	if cfg.Services, err = kinds.ParseServiceNetworks(o.services); err != nil {
 		return cfg, fmt.Errorf("--service-cidr: %w", err)

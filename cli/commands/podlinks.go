@@ -19,9 +19,9 @@ type podLinks struct {
 
 func (o *podLinks) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.address, "node-ip", "", "The node's own address, by which other nodes reach its pods (default this machine's first)")
-	flags.StringVar(&o.backend, "backend", string(network.VXLAN), "How packets of pods get from node to node: vxlan, or host-gw (plain routes, for nodes on one network segment); the same on all nodes")
-	flags.IntVar(&o.port, "vxlan-port", network.DefaultPort, "UDP port of VXLAN; the same on all nodes")
+	flags.StringVar(&o.address, "node-ip", "", "The node's own address, by which other nodes reach its pods (default the one of before, or this machine's first)")
+	flags.StringVar(&o.backend, "backend", "", "How packets of pods get from node to node: vxlan, or host-gw (plain routes, for nodes on one network segment); the same on all nodes (default as before, at first vxlan)")
+	flags.IntVar(&o.port, "vxlan-port", 0, fmt.Sprintf("UDP port of VXLAN; the same on all nodes (default as before, at first %d)", network.DefaultPort))
 	completeChoices(cmd, "backend", string(network.VXLAN), string(network.HostGW))
 }
 
@@ -31,12 +31,12 @@ func (o *podLinks) read() (out cluster.PodLinks, err error) {
 			return out, fmt.Errorf("--node-ip %q: want an IP address: %w", o.address, err)
 		}
 	}
-	if out.Backend, err = network.ParseBackend(o.backend); err != nil {
+	if _, err = network.ParseBackend(o.backend); err != nil {
 		return out, fmt.Errorf("--%w", err)
 	}
-	if o.port < 1 || o.port > 65535 {
+	if o.port < 0 || o.port > 65535 {
 		return out, fmt.Errorf("--vxlan-port %d: must be from 1 to 65535", o.port)
 	}
-	out.Port = o.port
+	out.Backend, out.Port = network.Backend(o.backend), o.port // nothing is as before
 	return out, nil
 }

@@ -18,7 +18,7 @@ type serviceFlags struct {
 
 func (f *serviceFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.mode, "proxy-mode", string(services.Auto), "What moves the traffic of Services: ipvs, nftables, userspace, or auto: the first of them that this machine is able to have")
+	flags.StringVar(&f.mode, "proxy-mode", "", "What moves the traffic of Services: ipvs, nftables, userspace, or auto: the first of them that this machine is able to have (default as before, at first auto)")
 	flags.StringVar(&f.scheduler, "ipvs-scheduler", services.DefaultScheduler, "How IPVS chooses the backend of a new connection, where it moves the traffic: "+strings.Join(services.Schedulers, ", "))
 	flags.StringSliceVar(&f.nodePorts, "nodeport-addresses", nil, "Networks whose addresses serve node ports, such as 192.0.2.0/24 (default all of the node's but loopback)")
 	flags.StringSliceVar(&f.dns, "cluster-dns", nil, "Addresses of the cluster's DNS (default the tenth of the addresses of Services, 10.96.0.10)")
@@ -30,9 +30,10 @@ func (f *serviceFlags) add(cmd *cobra.Command) {
 }
 
 func (f *serviceFlags) options() (out services.Options, err error) {
-	if out.Mode, err = services.ParseMode(f.mode); err != nil {
+	if _, err = services.ParseMode(f.mode); err != nil {
 		return out, fmt.Errorf("--proxy-mode: %w", err)
 	}
+	out.Mode = services.Mode(f.mode) // nothing is as before
 	if out.Scheduler, err = services.ParseScheduler(f.scheduler); err != nil {
 		return out, fmt.Errorf("--ipvs-scheduler: %w", err)
 	}

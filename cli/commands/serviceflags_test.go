@@ -21,8 +21,8 @@ func TestS3ServiceFlagsAreChecked(t *testing.T) {
 		o, err := f.options()
 		return string(o.Mode), o.Scheduler, err
 	}
-	if mode, scheduler, err := parse(); mode != "auto" || scheduler != "rr" || err != nil {
-		t.Errorf("by default: %q, %q, %v", mode, scheduler, err)
+	if mode, scheduler, err := parse(); mode != "" || scheduler != "rr" || err != nil {
+		t.Errorf("by default, as before: %q, %q, %v", mode, scheduler, err)
 	}
 	if mode, scheduler, err := parse("--proxy-mode=ipvs", "--ipvs-scheduler=wlc"); mode != "ipvs" || scheduler != "wlc" || err != nil {
 		t.Errorf("as told: %q, %q, %v", mode, scheduler, err)
