@@ -77,9 +77,6 @@ func (c *Cluster) open() error {
 	if err := c.recallKeeping(); err != nil {
 		return err
 	}
-	if err := c.recallNodeLinks(); err != nil {
-		return err
-	}
 	if err := c.openLedgers(); err != nil {
 		return err
 	}
@@ -238,10 +235,10 @@ func (c *Cluster) Info() Info {
 		info.Keep, info.Archive = c.cfg.Keep.For, c.archives.Place()
 	}
 	if c.https != nil {
-		info.Server = "https://" + c.https.Addr().String()
+		info.Server = "https://" + c.dialled(c.https.Addr()).String()
 	}
 	if addr := c.server.Addr(); addr != nil {
-		info.Bus = "tls://" + addr.String()
+		info.Bus = "tls://" + c.dialled(addr).String()
 	}
 	for _, n := range c.nodes {
 		info.Nodes = append(info.Nodes, n.name)

@@ -8,12 +8,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"segno/agents/resolv"
 	"segno/bus"
 	"segno/cli/api"
 	"segno/cli/contexts"
 	"segno/cli/pki"
-	"segno/events/kinds"
 	"segno/proto"
 )
 
@@ -43,6 +41,9 @@ func (c *Cluster) openDoors() error {
 	} else if err != nil {
 		return err
 	}
+	if err := c.recallNodeLinks(); err != nil {
+		return err
+	}
 	before := c.before()
 	if c.https, err = listen(c.cfg.Listen, portOf(before.Server), usualPort); err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
@@ -56,14 +57,10 @@ func (c *Cluster) openDoors() error {
 	if c.admin, err = keptCredential(filepath.Join(c.cfg.DataDir, "pki", "admin.json"), proto.UserActor(adminUser)); err != nil {
 		return err
 	}
-	certificate, err := c.authority.Server("server", hostNames(c.cfg.Services.Domain, c.cfg.Listen, c.cfg.BusListen))
+	certificate, err := c.authority.Server("server", c.hostNames())
 	if err != nil {
 		return err
 	}
-	c.https = tls.NewListener(c.https, &tls.Config{
-		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: c.authority.Pool(),
-	})
 	c.server, err = bus.NewServer(bus.ServerConfig{
 		Name: c.cfg.Name, StoreDir: filepath.Join(c.cfg.DataDir, "log"), Listen: c.busPort.Addr().String(),
 		Elsewhere: anyPort(c.busListen()),
@@ -154,19 +151,13 @@ func listen(asked string, tries ...string) (net.Listener, error) {
 	return net.Listen("tcp", net.JoinHostPort(host, "0"))
 }
 
-// hostNames is everything that a certificate should be good for.
-func hostNames(domain string, addresses ...string) []string {
-	if domain == "" {
-		domain = resolv.DefaultDomain
-	}
-	names := []string{
-		"localhost", "127.0.0.1", "::1",
-		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + domain, kinds.ClusterAPI.String(),
-	}
+// hostNames is everything by which this machine is found.
+func (c *Cluster) hostNames() []string {
+	names := []string{"localhost", "127.0.0.1", "::1", c.cfg.Pods.NodeAddress().String()}
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, host)
 	}
-	for _, address := range addresses {
+	for _, address := range []string{c.cfg.Listen, c.cfg.BusListen} {
 		if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
 			names = append(names, host)
 		}

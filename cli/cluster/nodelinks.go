@@ -65,9 +65,6 @@ func recallLinks(dir string, pods *PodLinks, mode *services.Mode) (kept string, 
 }
 
 func (c *Cluster) recallNodeLinks() (err error) {
-	if c.cfg.DataDir == "" {
-		return nil
-	}
 	c.links, err = recallLinks(nodeDir(c.cfg.DataDir), &c.cfg.Pods, &c.cfg.Services.Mode)
 	return err
 }

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,5 +42,21 @@ func TestN1TheNodesNetworkIsRememberedOverRestarts(t *testing.T) {
 	var mode services.Mode
 	if _, err := recallLinks(dir, &PodLinks{}, &mode); err == nil || !strings.Contains(err.Error(), "pigeons") {
 		t.Errorf("nonsense: %v", err)
+	}
+}
+
+// TestN1WhatListensEverywhereIsDialledAtTheNode, which its certificate is good for.
+func TestN1WhatListensEverywhereIsDialledAtTheNode(t *testing.T) {
+	node := netip.MustParseAddr("192.0.2.1")
+	c := &Cluster{cfg: Config{Pods: PodLinks{Address: node}}}
+	for at, want := range map[string]string{
+		"0.0.0.0:6443": "192.0.2.1:6443", "[::]:6443": "192.0.2.1:6443", "127.0.0.1:6443": "127.0.0.1:6443", "198.51.100.1:7443": "198.51.100.1:7443",
+	} {
+		if got := c.dialled(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(at))); got.String() != want {
+			t.Errorf("%s is dialled at %s, want %s", at, got, want)
+		}
+	}
+	if names := c.hostNames(); !slices.Contains(names, "192.0.2.1") {
+		t.Errorf("certificate for %v", names)
 	}
 }

@@ -30,8 +30,12 @@ func (c *Cluster) runDoors(ctx context.Context, group *errgroup.Group) error {
 	if c.https == nil {
 		return nil
 	}
+	secured, err := c.secured()
+	if err != nil {
+		return err
+	}
 	overTLS := c.newServer(ctx, api.ByCertificate(c.api))
-	group.Go(func() error { return serve.Until(ctx, overTLS, c.https) })
+	group.Go(func() error { return serve.Until(ctx, overTLS, secured) })
 	return nil
 }
 
