@@ -71,6 +71,16 @@ func (n *Note) key() proto.ObjectKey {
 	return Events.Key(namespace, subject+"."+hex.EncodeToString(sum[:8]))
 }
 
+// Told tells whether the note was told already, since a time: it needs a From.
+func (n *Note) Told(view events.View, since time.Time) (bool, error) {
+	key := n.key()
+	found, ok, err := events.GetAs[*corev1.Event](view, key)
+	if err != nil {
+		return false, fmt.Errorf("look for note %s: %w", key, err)
+	}
+	return ok && !found.LastTimestamp.Time.Before(since.Truncate(time.Second)), nil
+}
+
 // similar is how the message of a note begins that stands for many.
 const similar = "(combined from similar events)"
 
