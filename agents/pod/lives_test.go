@@ -37,6 +37,7 @@ type stage struct {
 	seq     proto.Seq
 
 	concurrency int
+	isolate     pod.Isolate
 
 	mu     sync.Mutex
 	lines  []string
@@ -62,7 +63,7 @@ func (s *stage) start() {
 	keeper, err := pod.New(pod.Config{
 		Node: pod.Node{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Memory: 1 << 30}, Runtime: s.runtime, Network: net,
 		Tell: s.tell, Observe: s.observe, VolumeDir: filepath.Join(s.t.TempDir(), "volumes"),
-		Forget: s.forget, Note: s.heard, Concurrency: s.concurrency,
+		Forget: s.forget, Note: s.heard, Concurrency: s.concurrency, Isolate: s.isolate,
 	})
 	if err != nil {
 		s.t.Fatal(err)
