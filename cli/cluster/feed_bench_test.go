@@ -53,22 +53,20 @@ func changeToAllNodes(b *testing.B, services int) {
 		}
 	})
 	<-ready
-	f := &feedBench{B: b, ctx: ctx, c: c, heard: make(chan heard, 10*benchNodes)}
+	f := &feedBench{B: b, ctx: ctx, c: c, known: make(chan heard, 10*benchNodes), told: make(chan heard, 10*benchNodes)}
 	before := inUse()
 	f.fill(services)
-	if services > 0 {
-		b.ReportMetric(float64(inUse()-before)/1e6, "services-MB")
-	}
+	filled := inUse()
 	f.service("probe")
 	f.slice = f.create("probe", "10.244.0.9")
-	before = inUse()
 	for i, n := range c.nodes {
+		running.Go(func() { f.follow(i, n) })
 		plane := proxy.Plane(nothing{})
 		if i == 0 {
 			plane = newSecluded(b)
 		}
 		follower, err := proxy.New(proxy.Config{
-			Catalog: &n.catalog, Plane: &ear{plane, i, f.heard},
+			Catalog: &n.catalog, Plane: &ear{plane, i, f.told},
 			Node: func() proxy.Node { return proxy.Node{Name: string(n.name)} },
 		})
 		if err != nil {
@@ -76,13 +74,14 @@ func changeToAllNodes(b *testing.B, services int) {
 		}
 		running.Go(func() { _ = follower.Run(ctx) })
 	}
-	f.await("10.244.0.9")
-	if services > 0 {
-		b.ReportMetric(float64(inUse()-before)/1e6, "planners-MB")
-	}
+	f.await(f.known, "10.244.0.9")
+	f.await(f.told, "10.244.0.9")
+	planned := inUse()
 	for round := 0; b.Loop(); round++ {
 		f.change("10.244.0." + strconv.Itoa(round%8+1))
 	}
+	b.ReportMetric(float64(filled-before)/1e6, "catalogs-MB")
+	b.ReportMetric(float64(planned-filled)/1e6, "planners-MB")
 	f.report("catalogs", f.catalogs)
 	f.report("planes", f.planes)
 	f.report("nftables", f.real)
@@ -94,16 +93,36 @@ type feedBench struct {
 	ctx   context.Context
 	c     *Cluster
 	slice *discoveryv1.EndpointSlice
-	heard chan heard
+	known chan heard // by catalogs
+	told  chan heard // by planes
 
 	catalogs, planes, real []time.Duration
 }
 
-// heard is that a node's plane did what it was told of the Service.
+// heard is what a node was told of the Service probe.
 type heard struct {
 	node int
 	at   time.Time
 	to   string // the backend
+}
+
+// follow says what a node's catalog has.
+func (f *feedBench) follow(i int, n *node) {
+	follower := n.catalog.Follow()
+	defer follower.Close()
+	for last := ""; ; {
+		if now := n.probe(); now != last {
+			last = now
+			select {
+			case f.known <- heard{i, time.Now(), now}:
+			case <-f.ctx.Done():
+				return
+			}
+		}
+		if _, err := follower.Next(f.ctx); err != nil {
+			return
+		}
+	}
 }
 
 // service makes a Service of one port.
@@ -176,25 +195,11 @@ func (f *feedBench) fill(services int) {
 func (f *feedBench) change(to string) {
 	f.slice.Endpoints[0].Addresses = []string{to}
 	began := time.Now()
-	var mu sync.Mutex
-	var waiting sync.WaitGroup
-	for _, n := range f.c.nodes {
-		follower := n.catalog.Follow()
-		waiting.Go(func() {
-			defer follower.Close()
-			for !n.has(to) {
-				if _, err := follower.Next(f.ctx); err != nil {
-					return
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			f.catalogs = append(f.catalogs, time.Since(began))
-		})
-	}
 	f.submit(events.Update{Key: sliceKey("probe"), Object: f.slice})
-	waiting.Wait()
-	for _, h := range f.await(to) {
+	for _, h := range f.await(f.known, to) {
+		f.catalogs = append(f.catalogs, h.at.Sub(began))
+	}
+	for _, h := range f.await(f.told, to) {
 		f.planes = append(f.planes, h.at.Sub(began))
 		if h.node == 0 {
 			f.real = append(f.real, h.at.Sub(began))
@@ -202,16 +207,16 @@ func (f *feedBench) change(to string) {
 	}
 }
 
-// await answers when each node's plane had sent the Service there.
-func (f *feedBench) await(to string) (all []heard) {
+// await answers when each node had the Service's backend there.
+func (f *feedBench) await(from <-chan heard, to string) (all []heard) {
 	for len(all) < benchNodes {
 		select {
-		case h := <-f.heard:
+		case h := <-from:
 			if h.to == to {
 				all = append(all, h)
 			}
 		case <-time.After(5 * time.Minute):
-			f.Fatalf("%d of %d planes were told of %s", len(all), benchNodes, to)
+			f.Fatalf("%d of %d nodes know of %s", len(all), benchNodes, to)
 		}
 	}
 	return all
@@ -235,10 +240,11 @@ func inUse() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// has tells whether the node's catalog has an endpoint of that address.
-func (n *node) has(address string) bool {
+// probe answers the backend of the Service in the node's catalog.
+func (n *node) probe() string {
 	s, _ := n.catalog.Get(types.NamespacedName{Namespace: "default", Name: "probe"})
-	return slices.ContainsFunc(s.Slices, func(e *discoveryv1.EndpointSlice) bool {
-		return len(e.Endpoints) > 0 && e.Endpoints[0].Addresses[0] == address
-	})
+	for _, slice := range s.Slices {
+		return slice.Endpoints[0].Addresses[0]
+	}
+	return ""
 }
