@@ -33,6 +33,10 @@ var (
 // zero Catalog is empty and ready. It is safe for concurrent
 // use.
 type Catalog struct {
+	// Decoded are objects that other catalogs of this process have, too; nil is
+	// none. It is set before the first object comes.
+	Decoded *Decoded
+
 	mu        sync.RWMutex
 	services  map[types.NamespacedName]*entry
 	owners    map[types.NamespacedName]types.NamespacedName // of each slice: its Service
@@ -89,7 +93,7 @@ func (c *Catalog) Names() []types.NamespacedName {
 // Apply takes one object as it now is, or its end. What cannot be read is an
 // error, and changes nothing.
 func (c *Catalog) Apply(object *proto.WantPod) error {
-	taken, err := read(object)
+	taken, err := read(object, c.Decoded)
 	if err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (c *Catalog) Replace(objects []proto.WantPod) error {
 	next := &Catalog{}
 	var unread []error
 	for i := range objects {
-		taken, err := read(&objects[i])
+		taken, err := read(&objects[i], c.Decoded)
 		if err != nil {
 			unread = append(unread, err)
 			continue
@@ -129,25 +133,25 @@ func (c *Catalog) Replace(objects []proto.WantPod) error {
 }
 
 // read decodes an object and answers what takes it into a catalog.
-func read(object *proto.WantPod) (func(*Catalog), error) {
+func read(object *proto.WantPod, known *Decoded) (func(*Catalog), error) {
 	name := types.NamespacedName{Namespace: object.Key.Namespace, Name: object.Key.Name}
 	switch object.Key.Resource {
 	case Services:
-		return taken(object, &corev1.Service{}, func(c *Catalog, service *corev1.Service) { c.setService(name, service) })
+		return taken(object, known, &corev1.Service{}, func(c *Catalog, service *corev1.Service) { c.setService(name, service) })
 	case Slices:
-		return taken(object, &discoveryv1.EndpointSlice{}, func(c *Catalog, slice *discoveryv1.EndpointSlice) { c.setSlice(name, slice) })
+		return taken(object, known, &discoveryv1.EndpointSlice{}, func(c *Catalog, slice *discoveryv1.EndpointSlice) { c.setSlice(name, slice) })
 	case Nodes:
-		return taken(object, &corev1.Node{}, func(c *Catalog, node *corev1.Node) { c.setNode(name.Name, node) })
+		return taken(object, known, &corev1.Node{}, func(c *Catalog, node *corev1.Node) { c.setNode(name.Name, node) })
 	case Policies:
-		return taken(object, &networkingv1.NetworkPolicy{}, setPoliced[*networkingv1.NetworkPolicy](object.Key))
+		return taken(object, known, &networkingv1.NetworkPolicy{}, setPoliced[*networkingv1.NetworkPolicy](object.Key))
 	case Pods:
-		return taken(object, &corev1.Pod{}, setPoliced[*corev1.Pod](object.Key))
+		return taken(object, known, &corev1.Pod{}, setPoliced[*corev1.Pod](object.Key))
 	case Namespaces:
-		return taken(object, &corev1.Namespace{}, setPoliced[*corev1.Namespace](object.Key))
+		return taken(object, known, &corev1.Namespace{}, setPoliced[*corev1.Namespace](object.Key))
 	case Ingresses:
-		return taken(object, &networkingv1.Ingress{}, func(c *Catalog, ingress *networkingv1.Ingress) { c.setIngress(name, ingress) })
+		return taken(object, known, &networkingv1.Ingress{}, func(c *Catalog, ingress *networkingv1.Ingress) { c.setIngress(name, ingress) })
 	case IngressClasses:
-		return taken(object, &networkingv1.IngressClass{}, func(c *Catalog, class *networkingv1.IngressClass) { c.setIngressClass(name.Name, class) })
+		return taken(object, known, &networkingv1.IngressClass{}, func(c *Catalog, class *networkingv1.IngressClass) { c.setIngressClass(name.Name, class) })
 	}
 	return nil, fmt.Errorf("%s: a catalog holds no such thing", object.Key)
 }
@@ -159,16 +163,21 @@ type decoded interface {
 	SetManagedFields(fields []metav1.ManagedFieldsEntry)
 }
 
-// taken decodes an object; set gets none when it is gone.
-func taken[T decoded](object *proto.WantPod, into T, set func(*Catalog, T)) (func(*Catalog), error) {
+// taken decodes an object, unless it is known; set gets none when it is gone.
+func taken[T decoded](object *proto.WantPod, known *Decoded, into T, set func(*Catalog, T)) (func(*Catalog), error) {
 	if object.Gone {
 		var none T
+		known.forget(object)
 		return func(c *Catalog) { set(c, none) }, nil
+	}
+	if same, ok := known.find(object).(T); ok {
+		return func(c *Catalog) { set(c, same) }, nil
 	}
 	if err := into.Unmarshal(object.Body); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", object.Key, err)
 	}
 	into.SetManagedFields(nil) // nobody asks a node for them
+	known.keep(object, into)
 	return func(c *Catalog) { set(c, into) }, nil
 }
 

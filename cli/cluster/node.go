@@ -68,10 +68,12 @@ func (c *Cluster) chooseNodes(ctx context.Context) error {
 		c.why = trouble.Error()
 	}
 	c.cfg.Runtime = RuntimeSimulated
+	known := &catalog.Decoded{}
 	for i := range max(1, c.cfg.Nodes) {
 		c.nodes = append(c.nodes, &node{
 			name:    proto.NodeName(fmt.Sprintf("sim-%d", i+1)),
 			runtime: simulated.New(c.cfg.Simulate), network: network.NewSimulated(),
+			catalog: catalog.Catalog{Decoded: known},
 		})
 	}
 	return nil
