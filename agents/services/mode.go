@@ -123,7 +123,7 @@ func chosenStatus(c candidate, lacking string, lacks []string) Status {
 // addresses of DNS: for a cluster that is no more. It leaves everything while
 // another node serves there.
 func Remove(ctx context.Context) error {
-	release, err := claim(ctx)
+	release, err := claim()
 	if errors.Is(err, errClaimed) {
 		return nil // and keeps its own
 	}

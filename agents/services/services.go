@@ -141,7 +141,7 @@ func (s *Services) Run(ctx context.Context) error {
 
 // serve ends with its first part that does.
 func (s *Services) serve(ctx context.Context) error {
-	release, err := claim(ctx)
+	release, err := claim()
 	if errors.Is(err, errClaimed) {
 		s.tell(Status{Reason: "AnotherNodeServes", Message: err.Error()})
 	}
