@@ -39,6 +39,7 @@ type Agent struct {
 	cabled   chan struct{}    // closed once pods can have their network, or never will
 	behind   chan struct{}    // a Want was missed: sync
 	changed  chan struct{}    // the node's health changed: tell
+	moved    chan struct{}    // the node may have another range of pods, or zone: Services depend on them
 
 	mu      sync.Mutex
 	node    *corev1.Node // as the control plane last answered; nil before
@@ -59,7 +60,7 @@ func New(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent of node %s: %w", cfg.Node, err)
 	}
-	a := &Agent{cfg: cfg, unlock: unlock, cabled: make(chan struct{}), behind: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	a := &Agent{cfg: cfg, unlock: unlock, cabled: make(chan struct{}), behind: make(chan struct{}, 1), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
 	a.own.feed, a.own.all, a.own.one = cfg.Link, a.applyAll, a.applyOne
 	if err := a.assemble(); err != nil {
 		a.shared.close()

@@ -100,6 +100,10 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 		}
 	}
 	a.setUpNetwork(ctx)
+	select {
+	case a.moved <- struct{}{}:
+	default: // it is to be looked at anyway
+	}
 	if first {
 		a.report()
 	}

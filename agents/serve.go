@@ -18,7 +18,7 @@ func (a *Agent) assembleServices() (err error) {
 		return nil
 	}
 	a.serving, err = services.New(services.Config{
-		Options: *a.cfg.Services, Catalog: a.cfg.Catalog, Node: a.proxied, Logger: a.cfg.Logger,
+		Options: *a.cfg.Services, Catalog: a.cfg.Catalog, Node: a.proxied, Moved: a.moved, Logger: a.cfg.Logger,
 		Told: func(status services.Status) { a.changeHealth(func(h *health) { h.services = status }) },
 	})
 	return err

@@ -19,8 +19,10 @@ type Config struct {
 	Catalog *catalog.Catalog
 	// Plane that moves the traffic.
 	Plane Plane
-	// Node answers what this node is now; it is asked every LookEvery.
-	Node func() Node
+	// Node answers what this node is now; it is asked every LookEvery, and when
+	// Moved says so.
+	Node  func() Node
+	Moved <-chan struct{}
 	// SyncEvery is how often everything is compared with what is there, 5
 	// minutes by default.
 	SyncEvery time.Duration
@@ -103,6 +105,8 @@ func (p *Proxy) follow(ctx context.Context) error {
 		case <-follower.Changed():
 			r.plan(follower.Take())
 		case <-look.C:
+			r.look()
+		case <-p.cfg.Moved:
 			r.look()
 		case <-timer.C:
 		}

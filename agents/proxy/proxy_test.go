@@ -113,7 +113,7 @@ func put(t *testing.T, c *catalog.Catalog, name, ip string, endpoints ...string)
 }
 
 // running is a proxy over a memory plane, in a bubble; it answers what it logs.
-func running(t *testing.T, c *catalog.Catalog, m *memory, node func() Node) *strings.Builder {
+func running(t *testing.T, c *catalog.Catalog, m *memory, node func() Node, moved ...chan struct{}) *strings.Builder {
 	t.Helper()
 	log := &strings.Builder{}
 	told := func(err error) {
@@ -121,7 +121,11 @@ func running(t *testing.T, c *catalog.Catalog, m *memory, node func() Node) *str
 		defer m.mu.Unlock()
 		m.told = append(m.told, fmt.Sprint(err))
 	}
-	p, err := New(Config{Catalog: c, Plane: m, Node: node, Told: told, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	cfg := Config{Catalog: c, Plane: m, Node: node, Told: told, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	for _, told := range moved {
+		cfg.Moved = told
+	}
+	p, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +252,8 @@ func TestS5ANodeThatMovesIsPlannedAnew(t *testing.T) {
 		if err := c.Apply(&proto.WantPod{Key: catalog.Services.Key("shop", "web"), Body: body}); err != nil {
 			t.Fatal(err)
 		}
-		running(t, c, m, func() Node { mu.Lock(); defer mu.Unlock(); return node })
+		moved := make(chan struct{})
+		running(t, c, m, func() Node { mu.Lock(); defer mu.Unlock(); return node }, moved)
 		m.said()
 		time.Sleep(2 * lookEvery)
 		synctest.Wait()
@@ -271,6 +276,14 @@ func TestS5ANodeThatMovesIsPlannedAnew(t *testing.T) {
 		web := m.have[types.NamespacedName{Namespace: "shop", Name: "web"}]
 		if got := m.said(); got != "sync web" || len(web.Frontends) != 2 {
 			t.Errorf("%s: %s", got, show(web))
+		}
+		mu.Lock()
+		node.Pods = []netip.Prefix{netip.MustParsePrefix("10.244.77.0/24")}
+		mu.Unlock()
+		moved <- struct{}{} // who knows of it need not wait
+		synctest.Wait()
+		if got := m.said(); got != "sync web" {
+			t.Errorf("another range of pods: %q", got)
 		}
 	})
 }

@@ -46,8 +46,10 @@ type Config struct {
 	Options
 
 	Catalog *catalog.Catalog
-	// Node answers what this node is now, but for its addresses and NodePorts.
-	Node func() proxy.Node
+	// Node answers what this node is now, but for its addresses and NodePorts. It is
+	// asked now and then, and when Moved says so.
+	Node  func() proxy.Node
+	Moved <-chan struct{}
 	// Told hears how Services are served here, whenever that changes; nil is nobody.
 	Told   func(Status)
 	Logger *slog.Logger
@@ -154,7 +156,7 @@ func (s *Services) serve(ctx context.Context) error {
 		return err
 	}
 	follower, err := proxy.New(proxy.Config{
-		Catalog: s.cfg.Catalog, Plane: plane, Node: s.node, Logger: s.cfg.Logger,
+		Catalog: s.cfg.Catalog, Plane: plane, Node: s.node, Moved: s.cfg.Moved, Logger: s.cfg.Logger,
 		Told: func(err error) { s.tell(chosen.unless(err)) },
 	})
 	if err != nil {

@@ -230,7 +230,14 @@ func (f *fleet) coursesService() {
 		f.segno("scale", course, "--replicas="+pods)
 		f.segno("rollout", "status", course, "--timeout=60s")
 		for _, m := range f.all {
-			f.await("node port 32600 of "+m.name, func() bool { return strings.Contains(f.visits(m, 1), "nginx:1.7.9") })
+			f.await("node port 32600 of "+m.name, func() bool {
+				said := f.visits(m, 1)
+				if !strings.Contains(said, "nginx:1.7.9") {
+					f.Logf("with %s pods, port 32600 of %s says %s", pods, m.name, said)
+					return false
+				}
+				return true
+			})
 			if said := f.visits(m, 10); strings.Count(said, "nginx:1.7.9") != 10 {
 				f.Errorf("with %s pods, port 32600 of %s said %s", pods, m.name, said)
 			}
@@ -252,7 +259,10 @@ func (f *fleet) gets(m *machine, url, want string) {
 	f.Helper()
 	var page string
 	f.await(m.name+" gets "+url, func() bool {
-		page = f.visitor(m, "get", "page", url)[0]
-		return strings.Contains(page, want)
+		if page = f.visitor(m, "get", "page", url)[0]; !strings.Contains(page, want) {
+			f.Logf("%s gets from %s: %s", m.name, url, page)
+			return false
+		}
+		return true
 	}, func() string { return page })
 }
