@@ -54,6 +54,15 @@ func NameFor(cluster, node string) string {
 	return bridgePrefix + digest(cluster+"/"+node, bridgeDigits)
 }
 
+// hardwareOfBridge is a locally administered address, and the same for a bridge that
+// is made anew. Without one of its own a bridge has the least of its links', and
+// with each pod that came or went, the others could for seconds not reach their
+// gateway where they knew it.
+func hardwareOfBridge(name string) net.HardwareAddr {
+	sum := sha256.Sum256([]byte(name))
+	return append(net.HardwareAddr{0x0a}, sum[:5]...)
+}
+
 // cableName is the host's end of a pod's link: a restarted agent finds it.
 func cableName(uid string) string { return cablePrefix + digest(uid, 12) }
 
@@ -207,13 +216,17 @@ func (b *Bridge) ensureBridge() (netlink.Link, error) {
 				return nil, fmt.Errorf("set the MTU of bridge %s to %d: %w", b.cfg.Name, b.mtu, err)
 			}
 		}
+		// As it is, but for good: one that nobody has set follows the pods' links.
+		if err := netlink.LinkSetHardwareAddr(link, link.Attrs().HardwareAddr); err != nil {
+			return nil, fmt.Errorf("keep the hardware address of bridge %s: %w", b.cfg.Name, err)
+		}
 		return link, nil
 	}
 	if !errors.As(err, &netlink.LinkNotFoundError{}) {
 		return nil, fmt.Errorf("look for bridge %s: %w", b.cfg.Name, err)
 	}
 	attributes := netlink.NewLinkAttrs()
-	attributes.Name, attributes.MTU = b.cfg.Name, b.mtu
+	attributes.Name, attributes.MTU, attributes.HardwareAddr = b.cfg.Name, b.mtu, hardwareOfBridge(b.cfg.Name)
 	made := &netlink.Bridge{LinkAttrs: attributes}
 	if err := netlink.LinkAdd(made); err != nil {
 		return nil, fmt.Errorf("make bridge %s: %w", b.cfg.Name, err)

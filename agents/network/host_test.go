@@ -199,6 +199,39 @@ func TestS8PodsReachEachOtherAndTheirNode(t *testing.T) {
 	}
 }
 
+// TestS8TheGatewayStaysWhereItIs: pods remember its hardware address, and others
+// that come or go must not change it; not that of an earlier version's bridge either.
+func TestS8TheGatewayStaysWhereItIs(t *testing.T) {
+	enter(t)
+	earlier := named("sg7")
+	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: earlier}); err != nil {
+		t.Fatal(err)
+	}
+	for name, cidr := range map[string]string{"sg7": "10.77.0.0/24", "sg8": "10.78.0.0/24"} {
+		b := newTestBridge(t, name, cidr, nil)
+		gateway := func() string {
+			link, err := netlink.LinkByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return link.Attrs().HardwareAddr.String()
+		}
+		first := gateway()
+		for i := range 3 {
+			startPod(t).attach(b, fmt.Sprint(name, i))
+			if now := gateway(); now != first {
+				t.Errorf("%s: %s became %s when pod %d came", name, first, now, i)
+			}
+		}
+		if err := b.Release(t.Context(), name+"0"); err != nil {
+			t.Fatal(err)
+		}
+		if now := gateway(); now != first {
+			t.Errorf("%s: %s became %s when a pod went", name, first, now)
+		}
+	}
+}
+
 func TestARestartedAgentAdoptsLinksAndRemovesOrphans(t *testing.T) {
 	enter(t)
 	b := newTestBridge(t, "sg7", "10.77.0.0/24", nil)
