@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents/network"
+	"segno/agents/services"
+	"segno/bus"
 	"segno/events/kinds"
 )
 
@@ -151,6 +154,10 @@ func TestS1RangesComeWithTheLog(t *testing.T) {
 			t.Errorf("it has the node port %d", port)
 		}
 	}
+	code, verified := w.as(person, http.MethodGet, "/apis/history.segno/v1/verify", "")
+	if want := "Service default/one: PortOutOfRange: its node port 31000 is not of the range 31002-31003"; code != http.StatusOK || strings.Count(verified, "PortOutOfRange") != 1 || !strings.Contains(verified, want) {
+		t.Errorf("verified: %d, %s", code, verified)
+	}
 	_, err = w.serve("more", spec)
 	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "all ports of 31002-31003 are in use") {
 		t.Errorf("%v", err)
@@ -239,4 +246,19 @@ func (w *world) disturb(random *rand.Rand) (what string, err error) {
 	}
 	_, err = w.serve(name, spec)
 	return "create", err
+}
+
+// TestS7AJoinedNodeKnowsTheRanges: as it was told when it joined; older clusters
+// told nothing, and what a person asks for counts more.
+func TestS7AJoinedNodeKnowsTheRanges(t *testing.T) {
+	asked := []netip.Addr{netip.MustParseAddr("192.0.2.53")}
+	for want, got := range map[string]services.Options{
+		"[10.9.0.10] [10.9.0.0/20 fd00::/112]": joinedRanges(services.Options{}, bus.Credential{DNS: []string{"10.9.0.10"}, Services: []string{"10.9.0.0/20", "fd00::/112"}}),
+		"[10.96.0.10] [10.96.0.0/16]":          joinedRanges(services.Options{}, bus.Credential{}),
+		"[192.0.2.53] [10.9.0.0/20]":           joinedRanges(services.Options{DNS: asked}, bus.Credential{DNS: []string{"10.9.0.10"}, Services: []string{"10.9.0.0/20", "nonsense"}}),
+	} {
+		if text := fmt.Sprint(got.DNS, got.Networks); text != want {
+			t.Errorf("%s, want %s", text, want)
+		}
+	}
 }

@@ -34,6 +34,7 @@ func newVerify(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 		Use: "verify", Short: "Prove that the log is whole and the state follows from it",
 		Long: `Check the hash chain of every log, fold its events again from nothing, compare the result with the state, and compare
 every byte of the log's files with what was acknowledged; files of archived epochs are read to their ends. The first thing that is wrong is named, and the exit status is 1.
+What Services hold twice, or outside of the cluster's ranges, is named as well, and is no failure.
 With --at the state hash of that moment is shown as well: a sequence has the same one for ever.
 
 With --checkpoint a signed checkpoint is proved by a public key, and, where there is a cluster or a data directory to
@@ -251,6 +252,9 @@ func tellVerified(out io.Writer, v history.Verification) (wrong []string) {
 		for _, other := range a.Others {
 			fmt.Fprintf(out, "         left alone: %s\n", other)
 		}
+	}
+	for _, flaw := range v.Result.Services {
+		fmt.Fprintf(out, "         %s\n", flaw)
 	}
 	if v.Result.At != 0 {
 		fmt.Fprintf(out, "         state %s at sequence %d\n", v.Result.AtHash, v.Result.At)

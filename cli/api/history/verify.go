@@ -31,6 +31,7 @@ type Result struct {
 	Requests  int       `json:"requests,omitempty"`  // of AUDIT: events in what was checked
 	Restored  string    `json:"restored,omitempty"`  // backup that the log was restored from, when it has not been started since
 	Archived  *Archived `json:"archived,omitempty"`  // of EVENTS, when epochs were archived
+	Services  []string  `json:"services,omitempty"`  // of EVENTS: what Services hold and should not, or lack
 	Problem   string    `json:"problem,omitempty"`
 }
 

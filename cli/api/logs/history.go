@@ -9,6 +9,7 @@ import (
 	"segno/cli/api"
 	"segno/cli/api/history"
 	"segno/events"
+	"segno/events/kinds"
 	"segno/projections"
 	"segno/proto"
 )
@@ -70,6 +71,9 @@ func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Ver
 			last.Done, last.Total = done, total
 			report(last)
 		})
+		if err == nil && stream == proto.StreamEvents {
+			err = log.services(result)
+		}
 		if err == nil && at > 0 && stream == proto.StreamEvents {
 			err = l.then(result, at)
 		}
@@ -78,6 +82,18 @@ func (l *Logs) Verify(ctx context.Context, at proto.Seq, report func(history.Ver
 		}
 		last.Result = result
 		report(last)
+	}
+	return nil
+}
+
+// services adds what is wrong with the addresses and ports of Services.
+func (log Log) services(result *history.Result) error {
+	flaws, err := kinds.CheckServices(log.Fold.View())
+	if err != nil {
+		return fmt.Errorf("check what Services hold: %w", err)
+	}
+	for _, flaw := range flaws {
+		result.Services = append(result.Services, fmt.Sprintf("Service %s: %s: %s", flaw.Service, flaw.Reason, flaw.Message))
 	}
 	return nil
 }
