@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func (w *world) token() string {
 // are: whoever gives a new token wants to join anew, and who was removed or is
 // too late is told what to do.
 func TestN1ATokenCountsForMoreThanAnOldCredential(t *testing.T) {
-	w, _ := newWorld(t, Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Runtime: RuntimeSimulated})
+	w, _ := newWorld(t, Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Runtime: RuntimeSimulated, ServiceNetwork: "10.9.0.0/20"})
 	machine := JoinConfig{Name: "two", DataDir: t.TempDir()}
 	join := func(url, token string) (admission, error) {
 		cfg, err := machine.complete()
@@ -56,8 +57,12 @@ func TestN1ATokenCountsForMoreThanAnOldCredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, how := range map[string][2]string{"nothing": {}, "the very same": {url, first}} {
-		if again, err := join(how[0], how[1]); err != nil || again.Public != was.Public {
+		again, err := join(how[0], how[1])
+		if err != nil || again.Public != was.Public {
 			t.Errorf("again, with %s: %s, %v, want %s", what, again.Public, err, was.Public)
+		}
+		if told := fmt.Sprint(again.DNS, again.Services); told != "[10.9.0.10] [10.9.0.0/20]" {
+			t.Errorf("it was told of the ranges %s", told)
 		}
 	}
 	other := JoinConfig{Name: "three", DataDir: t.TempDir(), URL: url, Token: first}
