@@ -74,6 +74,7 @@ func failed(err error) Status { return Status{Reason: "ProxyFailed", Message: er
 const (
 	firstRetry = time.Second
 	lastRetry  = time.Minute
+	lastClaim  = 2 * time.Second // nobody serves from the end of another node on
 	dnsPort    = 53
 )
 
@@ -132,10 +133,13 @@ func (s *Services) Run(ctx context.Context) error {
 		if time.Since(began) > lastRetry {
 			failures = 0
 		}
-		if !errors.Is(err, errClaimed) {
+		most := lastRetry
+		if errors.Is(err, errClaimed) {
+			most = lastClaim
+		} else {
 			s.tell(failed(err))
 		}
-		if err := wait.For(ctx, wait.Doubled(firstRetry, lastRetry, failures)); err != nil {
+		if err := wait.For(ctx, wait.Doubled(firstRetry, most, failures)); err != nil {
 			return err
 		}
 	}
