@@ -22,9 +22,17 @@ const (
 	nodePort          = "http://" + nodeSide + ":32600/"
 )
 
-// outside makes a network namespace that is cabled to the node's, and answers a
-// client in it.
-func outside(t *testing.T) *http.Client {
+// dialer connects from somewhere.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// client is one that makes a connection for each question.
+func (d dialer) client() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: d, DisableKeepAlives: true}}
+}
+
+// outside makes a network namespace that is cabled to the node's, and answers how
+// one connects from there.
+func outside(t *testing.T) dialer {
 	t.Helper()
 	const space = "segno-e2e-outside"
 	command(t, "ip", "netns", "add", space)
@@ -38,7 +46,7 @@ func outside(t *testing.T) *http.Client {
 	} {
 		command(t, "ip", strings.Fields(args)...)
 	}
-	dial := func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -54,7 +62,6 @@ func outside(t *testing.T) *http.Client {
 		<-done
 		return conn, err
 	}
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 }
 
 // visit answers what an address says, or why it does not.
@@ -100,7 +107,7 @@ func TestS5TheCoursesService(t *testing.T) {
 }
 
 func courseService(t *testing.T, mode string) {
-	client := outside(t)
+	client := outside(t).client()
 	c := up(t, "--runtime", "docker", "--docker-host", defaultEngine, "--proxy-mode", mode)
 	c.segno("apply", "-f", courseFile, "-f", "testdata/nginx-service.yaml")
 	c.segno("run", "asker", "--image=nginx:1.8", "--restart=Never", "--command", "--", "sleep", "3600")
