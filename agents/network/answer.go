@@ -11,50 +11,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerLabel marks addresses that are the node's by our will, in `ip address` too.
-const answerLabel = "lo:segno"
+// answerMark, as the protocol of a local route, says that an address is the
+// node's by our will (`ip route show table local proto 82`). Routes have one in
+// both families; addresses do not. The userspace plane has another.
+const answerMark = 82
 
 // Answer makes these addresses the node's own, so that its pods reach it there,
-// and takes away those of before. They are on the loopback interface, as the
-// pods' bridge comes and goes.
+// and takes away those of before. They lead to the loopback interface, as the
+// pods' bridge comes and goes. Whoever listens there must do so freely (package
+// dns does): to IPv6, a route alone is no address of this machine.
 func Answer(addresses ...netip.Addr) error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("look for the loopback interface: %w", err)
 	}
-	have, err := netlink.AddrList(lo, netlink.FAMILY_ALL)
-	if err != nil {
-		return fmt.Errorf("addresses of the loopback interface: %w", err)
-	}
+	ours := &netlink.Route{LinkIndex: lo.Attrs().Index, Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL, Protocol: answerMark}
 	var failed []error
-	for i := range have {
-		is, ok := prefixOf(have[i].IPNet)
-		if !ok || have[i].Label != answerLabel || slices.Contains(addresses, is.Addr()) {
-			continue
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		have, err := netlink.RouteListFiltered(family, ours, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE|netlink.RT_FILTER_PROTOCOL)
+		if err != nil {
+			return fmt.Errorf("list the addresses that this node answers at: %w", err)
 		}
-		if err := netlink.AddrDel(lo, &have[i]); err != nil {
-			failed = append(failed, fmt.Errorf("take address %s from the loopback interface: %w", is.Addr(), err))
+		for i := range have {
+			if have[i].Dst == nil {
+				continue
+			}
+			is, ok := prefixOf(have[i].Dst)
+			if !ok || slices.Contains(addresses, is.Addr()) {
+				continue
+			}
+			if err := netlink.RouteDel(&have[i]); err != nil && !errors.Is(err, unix.ESRCH) {
+				failed = append(failed, fmt.Errorf("take the address %s from this node: %w", is.Addr(), err))
+			}
+		}
+	}
+	if len(addresses) > 0 {
+		if err := netlink.LinkSetUp(lo); err != nil {
+			failed = append(failed, fmt.Errorf("bring up the loopback interface: %w", err))
 		}
 	}
 	for _, a := range addresses {
-		if err := answer(lo, a); err != nil {
-			failed = append(failed, fmt.Errorf("give the loopback interface the address %s: %w", a, err))
+		route := *ours
+		route.Dst, route.Scope = ipNet(netip.PrefixFrom(a, a.BitLen())), unix.RT_SCOPE_HOST
+		// One that is there is ours, or of an address that this machine has anyway.
+		if err := netlink.RouteAdd(&route); err != nil && !errors.Is(err, unix.EEXIST) {
+			failed = append(failed, fmt.Errorf("make %s an address of this node: %w", a, err))
 		}
 	}
 	return errors.Join(failed...)
-}
-
-func answer(lo netlink.Link, a netip.Addr) error {
-	address := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a, a.BitLen())), Scope: unix.RT_SCOPE_HOST}
-	if a.Is4() {
-		address.Label = answerLabel // IPv6 has none
-	} else {
-		address.Flags = unix.IFA_F_NODAD
-	}
-	if err := netlink.AddrReplace(lo, address); err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(lo)
 }
 
 // Addresses are those that this machine has in its network namespace, but on

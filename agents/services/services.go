@@ -189,11 +189,10 @@ func (s *Services) serveNames(ctx context.Context) error {
 func (s *Services) node() proxy.Node {
 	n := s.cfg.Node()
 	n.NodePorts = s.cfg.NodePorts
-	addresses, err := network.Addresses(ipvs.DefaultLink)
-	if err != nil {
+	var err error
+	if n.Addresses, err = network.Addresses(ipvs.DefaultLink); err != nil {
 		s.cfg.Logger.Warn("node ports are not served at all addresses", "error", err)
 	}
-	n.Addresses = slices.DeleteFunc(addresses, func(a netip.Addr) bool { return slices.Contains(s.cfg.DNS, a) })
 	if n.Others, err = network.Gateways(); err != nil {
 		s.cfg.Logger.Warn("a Service could be given the address of a gateway", "error", err)
 	}
