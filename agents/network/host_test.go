@@ -55,7 +55,7 @@ func play(verb, address string) string {
 			}
 		}()
 		return "ok"
-	case "sink", "echo", "flood", "flood-end", "bulk", "ask", "try":
+	case "sink", "echo", "flood", "flow", "flood-end", "bulk", "ask", "try":
 		return playMore(verb, address)
 	default:
 		conn, err := net.DialTimeout("tcp", address, 2*time.Second)

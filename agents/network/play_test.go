@@ -19,6 +19,7 @@ import (
 //	ask ADDRESS SIZE    sends one packet of this size to one
 //	try ADDRESS         dials TCP, and says what it was told, or nothing
 //	flood ADDRESS       asks one again and again, until
+//	flow ADDRESS        the same, once it was answered
 //	flood-end           says how many answers lacked
 
 var flooding struct {
@@ -48,11 +49,20 @@ func playMore(verb, rest string) string {
 		address, size, _ := strings.Cut(rest, " ")
 		n, _ := strconv.Atoi(size)
 		return ask(address, n)
-	case "flood":
+	case "flood", "flow":
 		flooding.stop, flooding.said = make(chan struct{}), make(chan string, 1)
 		conn, err := net.Dial("udp", rest)
 		if err != nil {
 			return err.Error()
+		}
+		if verb == "flow" {
+			for answer := make([]byte, 100); ; {
+				_, _ = conn.Write([]byte("x"))
+				_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				if _, err := conn.Read(answer); err == nil {
+					break
+				}
+			}
 		}
 		go flood(conn)
 	case "flood-end":

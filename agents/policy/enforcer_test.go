@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 // kept stands for a kernel, which can fail as one does; real ones have tests of
 // their own.
 type kept struct {
+	mu              sync.Mutex // the test's and the enforcer's
 	t               *testing.T
 	refuses, broken bool // a change, everything
 	foreign         bool // somebody changed it
@@ -28,6 +30,8 @@ type kept struct {
 }
 
 func (k *kept) Sync(plan *Plan) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.broken {
 		return errors.New("no memory")
 	}
@@ -37,6 +41,8 @@ func (k *kept) Sync(plan *Plan) error {
 }
 
 func (k *kept) Change(plan *Plan, touched *Touched) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.broken || k.refuses {
 		return errors.New("refused")
 	}
@@ -54,7 +60,11 @@ func (k *kept) take(plan *Plan) error {
 	return nil
 }
 
-func (k *kept) Same() (bool, error) { return !k.foreign, nil }
+func (k *kept) Same() (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.foreign, nil
+}
 
 func (k *kept) Close() error { return nil }
 
@@ -103,9 +113,22 @@ func newEnforcing(t *testing.T) *enforcing {
 	e := &enforcing{t: t, tables: &kept{t: t}}
 	var err error
 	e.Enforcer, err = New(Config{
-		Node: "n1", Catalog: &e.catalog, Told: func(s Status) { e.status = s },
-		Open:   func() (Tables, error) { return e.tables, e.open },
-		Filter: func(on bool) error { e.filtering = on && e.bridge == nil; return e.bridge },
+		Node: "n1", Catalog: &e.catalog, Told: func(s Status) {
+			e.tables.mu.Lock()
+			defer e.tables.mu.Unlock()
+			e.status = s
+		},
+		Open: func() (Tables, error) {
+			e.tables.mu.Lock()
+			defer e.tables.mu.Unlock()
+			return e.tables, e.open
+		},
+		Filter: func(on bool) error {
+			e.tables.mu.Lock()
+			defer e.tables.mu.Unlock()
+			e.filtering = on && e.bridge == nil
+			return e.bridge
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -124,9 +147,18 @@ func (e *enforcing) run() {
 	synctest.Wait()
 }
 
+// now changes what the kernel is like.
+func (e *enforcing) now(change func(k *kept)) {
+	e.tables.mu.Lock()
+	defer e.tables.mu.Unlock()
+	change(e.tables)
+}
+
 func (e *enforcing) says(what, reason string, isolated bool) {
 	e.t.Helper()
 	synctest.Wait()
+	e.tables.mu.Lock()
+	defer e.tables.mu.Unlock()
 	_, is := e.tables.isolated[web]
 	if e.status.Reason != reason || e.status.Enforced != (reason == "Enforced") || is != isolated {
 		e.t.Errorf("%s: %+v, isolated %t; want %s, %t", what, e.status, is, reason, isolated)
@@ -174,7 +206,7 @@ func TestNetworkPolicyIsInForceBeforeAPodIsCabled(t *testing.T) {
 		put(t, &e.catalog, key, nil)
 		e.says("the cluster forgot it, the node runs it", "Enforced", true)
 
-		e.tables.foreign, e.tables.isolated = true, nil
+		e.now(func(k *kept) { k.foreign, k.isolated = true, nil })
 		time.Sleep(compareEvery)
 		e.says("somebody changed the tables", "Enforced", true)
 		put(t, &e.catalog, denyKey, nil)
@@ -196,19 +228,19 @@ func TestNetworkPolicyOfANodeThatCannotEnforceIt(t *testing.T) {
 		if err := e.Attach(t.Context(), webPod()); err != nil {
 			t.Errorf("a pod does not start: %v", err)
 		}
-		e.open = nil
+		e.now(func(*kept) { e.open = nil })
 		time.Sleep(retry)
 		e.says("without br_netfilter", "BridgeFilterUnavailable", true)
-		e.bridge = nil
+		e.now(func(*kept) { e.bridge = nil })
 		time.Sleep(compareEvery)
 		e.says("with all", "Enforced", true)
 
-		e.tables.refuses = true
+		e.now(func(k *kept) { k.refuses = true })
 		put(t, &e.catalog, denyKey, nil)
 		if e.says("a change is refused", "Enforced", false); e.tables.syncs != 2 {
 			t.Errorf("written as a whole %d times, want twice", e.tables.syncs)
 		}
-		e.tables.broken = true
+		e.now(func(k *kept) { k.broken = true })
 		put(t, &e.catalog, denyKey, deny())
 		e.says("nothing can be written", "PolicyWriteFailed", false)
 		late := webPod()
@@ -216,7 +248,7 @@ func TestNetworkPolicyOfANodeThatCannotEnforceIt(t *testing.T) {
 		if err := e.Attach(t.Context(), late); err == nil {
 			t.Error("a pod starts though its policies could not be written")
 		}
-		e.tables.broken, e.tables.refuses = false, false
+		e.now(func(k *kept) { k.broken, k.refuses = false, false })
 		time.Sleep(retry)
 		e.says("it works again", "Enforced", true)
 	})
