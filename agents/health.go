@@ -13,6 +13,7 @@ import (
 	"segno/agents/policy"
 	"segno/agents/services"
 	"segno/events/ingressrule"
+	"segno/proto"
 )
 
 // health is what the node's conditions are made of.
@@ -78,7 +79,7 @@ func (h *health) conditions() []corev1.NodeCondition {
 		if h.services.Served {
 			status = corev1.ConditionTrue
 		}
-		set(nodeServiceProxy, status, h.services.Reason, h.services.Message)
+		set(proto.NodeServiceProxy, status, h.services.Reason, h.services.Message)
 	}
 	if h.policies.Reason != "" {
 		status, reason, message := h.policyCondition()

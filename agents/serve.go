@@ -10,9 +10,6 @@ import (
 	"segno/agents/services"
 )
 
-// nodeServiceProxy is the condition of a node that says how it serves Services.
-const nodeServiceProxy corev1.NodeConditionType = "ServiceProxy"
-
 func (a *Agent) assembleServices() (err error) {
 	if a.cfg.Services == nil {
 		return nil

@@ -112,13 +112,33 @@ func (r *Relay) repeatShared(ctx context.Context) {
 	}
 }
 
-// peerOf is what other nodes need to know of one: where it is, and its pods.
+// peerOf is what other nodes need to know of one: where it is, its pods, and
+// whether it can take traffic from outside. Nothing of that changes with a
+// heartbeat.
 func peerOf(node *corev1.Node) *corev1.Node {
-	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID},
-		Spec:       corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs},
-		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+	peer := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: node.Name, UID: node.UID,
+			Labels: only(node.Labels, corev1.LabelNodeExcludeBalancers), Annotations: only(node.Annotations, proto.NodeNetworks),
+		},
+		Spec:   corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs},
+		Status: corev1.NodeStatus{Addresses: node.Status.Addresses},
 	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady || c.Type == proto.NodeServiceProxy {
+			peer.Status.Conditions = append(peer.Status.Conditions, corev1.NodeCondition{Type: c.Type, Status: c.Status})
+		}
+	}
+	return peer
+}
+
+// only is the entry of a key, if there is one.
+func only(of map[string]string, key string) map[string]string {
+	value, has := of[key]
+	if !has {
+		return nil
+	}
+	return map[string]string{key: value}
 }
 
 // syncShared answers everything that all nodes know. Many may ask at once, after

@@ -109,18 +109,24 @@ func TestS8NodesAreToldWhereOthersAreAndNothingElse(t *testing.T) {
 		synctest.Wait()
 		drained(heard)
 		node := newNode("n1")
-		node.Status.Conditions[0].Status = corev1.ConditionFalse
+		ready := &node.Status.Conditions[0]
 		for _, step := range []struct {
 			what   string
 			change func()
 			told   int
 		}{
-			{"another condition", func() { node.Status.Conditions[0].Status = corev1.ConditionFalse }, 0},
+			{"a heartbeat", func() { ready.LastHeartbeatTime, ready.Message = metav1.Now(), "still" }, 0},
+			{"another condition", func() {
+				node.Status.Conditions = append(node.Status.Conditions, corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue})
+			}, 0},
 			{"an address", func() {
 				node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.7"}}
 			}, 1},
 			{"the same again", func() {}, 0},
 			{"a label", func() { node.Labels["rack"] = "7" }, 0},
+			{"not ready", func() { node.Status.Conditions[0].Status = corev1.ConditionFalse }, 1},
+			{"kept from load balancers", func() { node.Labels[corev1.LabelNodeExcludeBalancers] = "" }, 1},
+			{"its networks", func() { node.Annotations = map[string]string{proto.NodeNetworks: "192.0.2.0/24", "other": "x"} }, 1},
 		} {
 			step.change()
 			if _, err := link.Register(t.Context(), node); err != nil {
@@ -133,7 +139,8 @@ func TestS8NodesAreToldWhereOthersAreAndNothingElse(t *testing.T) {
 			}
 			for _, want := range told {
 				peer := &corev1.Node{}
-				if err := peer.Unmarshal(want.Pods[0].Body); err != nil || peer.Status.Addresses[0].Address != "192.0.2.7" || peer.Labels != nil || peer.Status.Conditions != nil {
+				if err := peer.Unmarshal(want.Pods[0].Body); err != nil || peer.Status.Addresses[0].Address != "192.0.2.7" ||
+					peer.Labels["rack"] != "" || peer.Annotations["other"] != "" || len(peer.Status.Conditions) != 1 || peer.Status.Conditions[0].Message != "" {
 					t.Errorf("%s: told %v, %v", step.what, peer, err)
 				}
 			}

@@ -52,6 +52,8 @@ type Kind struct {
 	// Admit is the part of admission that needs the cluster: allocation and
 	// uniqueness. It may change obj. old is nil on create.
 	Admit func(view View, obj, old Object) error
+	// AdmitStatus is the same for a changed status.
+	AdmitStatus func(view View, obj, old Object) error
 	// Warn answers what the author of an accepted object should know: fields that
 	// nothing acts on. old is nil on create; what did not change is not said again.
 	Warn func(obj, old Object) []string

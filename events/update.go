@@ -154,7 +154,10 @@ func (d *decider) admitChange(r replacement, after Object) error {
 		if r.kind.ValidateStatus != nil {
 			errs = r.kind.ValidateStatus(after, r.before)
 		}
-		return invalid(r.kind, after.GetName(), errs)
+		if err := invalid(r.kind, after.GetName(), errs); err != nil || r.kind.AdmitStatus == nil {
+			return err
+		}
+		return r.kind.AdmitStatus(d.view, after, r.before)
 	case r.sub != "":
 		return nil
 	}

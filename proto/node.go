@@ -143,3 +143,11 @@ func (k *ObjectKey) DecodeMsgpack(dec *msgpack.Decoder) error {
 	*k = Resource{Group: parts[0], Name: parts[1]}.Key(parts[2], parts[3])
 	return nil
 }
+
+// NodeServiceProxy is the condition of a node that says how it serves Services,
+// and NodeNetworks the annotation that lists, with commas, the networks that it
+// is on: the nodes decide by them who announces an address.
+const (
+	NodeServiceProxy = "ServiceProxy"
+	NodeNetworks     = "segno/networks"
+)

@@ -14,6 +14,7 @@ var (
 	Namespaces     = proto.Resource{Name: "namespaces"}
 	Nodes          = proto.Resource{Name: "nodes"}
 	Pods           = proto.Resource{Name: "pods"}
+	ConfigMaps     = proto.Resource{Name: "configmaps"}
 	Services       = proto.Resource{Name: "services"}
 	Endpoints      = proto.Resource{Name: "endpoints"}
 	Events         = proto.Resource{Name: "events"}

@@ -9,7 +9,8 @@ import (
 )
 
 // Nodes answers all nodes of the cluster, in no order and with no more than
-// their name, addresses and pod CIDRs; and what is closed when they are others.
+// their name, addresses and pod CIDRs, and whether they can take traffic from
+// outside; and what is closed when they are others.
 func (c *Catalog) Nodes() ([]*corev1.Node, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,7 +34,8 @@ func (c *Catalog) setNode(name string, node *corev1.Node) {
 
 func (c *Catalog) setNodes(nodes map[string]*corev1.Node) {
 	same := maps.EqualFunc(c.nodes, nodes, func(a, b *corev1.Node) bool {
-		return equality.Semantic.DeepEqual(a.Spec, b.Spec) && equality.Semantic.DeepEqual(a.Status, b.Status)
+		return equality.Semantic.DeepEqual(a.Spec, b.Spec) && equality.Semantic.DeepEqual(a.Status, b.Status) &&
+			maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations)
 	})
 	c.nodes = nodes
 	if !same {

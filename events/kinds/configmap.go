@@ -40,6 +40,7 @@ func configMapKind() *events.Kind {
 		Name:           apivalidation.NameIsDNSSubdomain,
 		Validate:       check(validateConfigMap),
 		ValidateUpdate: compare(validateConfigMapUpdate),
+		Admit:          admit(admitConfigMap),
 		Classify:       classify(classifyConfigMap),
 		Columns:        []metav1.TableColumnDefinition{nameColumn, number("Data", corev1.ConfigMap{}.SwaggerDoc()["data"]), ageColumn},
 		Row: row(func(config *corev1.ConfigMap, now time.Time) []any {

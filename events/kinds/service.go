@@ -43,6 +43,7 @@ func serviceKind() *events.Kind {
 		ValidateUpdate: compare(validateServiceUpdate),
 		ValidateStatus: compare(validateServiceStatus),
 		Admit:          admit(admitService),
+		AdmitStatus:    admit(admitServiceStatus),
 		Warn:           warn(warnService),
 		Classify:       classify(classifyService),
 		Fields: selectable(func(service *corev1.Service) fields.Set {

@@ -17,6 +17,7 @@ import (
 	"segno/reconcilers/endpoints"
 	"segno/reconcilers/garbage"
 	"segno/reconcilers/ingress"
+	"segno/reconcilers/loadbalancer"
 	"segno/reconcilers/namespace"
 	"segno/reconcilers/nodelife"
 	"segno/reconcilers/replicaset"
@@ -38,6 +39,6 @@ func New(cfg Config) (all []reconcilers.Reconciler, life *nodelife.Reconciler, e
 	}
 	return []reconcilers.Reconciler{
 		namespace.New(cfg.Table), garbage.New(cfg.Table), deployment.New(), replicaset.New(),
-		scheduler.New(), endpoints.New(), allocation.New(), ingress.New(), life,
+		scheduler.New(), endpoints.New(), allocation.New(), loadbalancer.New(), ingress.New(), life,
 	}, life, nil
 }
