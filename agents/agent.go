@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,6 +42,8 @@ type Agent struct {
 	behind   chan struct{}    // a Want was missed: sync
 	changed  chan struct{}    // the node's health changed: tell
 	moved    chan struct{}    // the node may have another range of pods, or zone: Services depend on them
+
+	answered atomic.Pointer[time.Time] // when the control plane last answered; nil is not yet
 
 	mu      sync.Mutex
 	node    *corev1.Node // as the control plane last answered; nil before

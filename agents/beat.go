@@ -41,6 +41,7 @@ func (a *Agent) beatOnce(ctx context.Context, before counters) counters {
 		a.cfg.Logger.Debug("heartbeat", "error", err)
 		return before
 	}
+	a.heardOf()
 	is := counters{relayed, a.own.counter.Load()}
 	if relayed != 0 && (before.relayed > is.applied || is.relayed < before.applied) {
 		notify(a.behind)

@@ -24,6 +24,7 @@ func (a *Agent) register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("register node %s: %w", a.cfg.Node, err)
 	}
+	a.heardOf()
 	if err := a.setNode(ctx, node); err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (a *Agent) describe() *corev1.Node {
 	}
 	maps.Copy(labels, a.cfg.Labels)
 	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: string(a.cfg.Node), Labels: labels, Annotations: a.cfg.Annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: string(a.cfg.Node), Labels: labels, Annotations: a.annotations()},
 		Spec:       corev1.NodeSpec{Taints: a.cfg.Taints},
 		Status:     a.status(),
 	}

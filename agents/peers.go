@@ -3,6 +3,8 @@ package agents
 import (
 	"context"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,19 +33,24 @@ func (a *Agent) route(ctx context.Context, router Router) error {
 		return ctx.Err()
 	case <-a.shared.known:
 	}
-	said := ""
+	said, told, due := "", []network.Peer(nil), time.Time{}
 	for {
 		nodes, moved := a.shared.catalog.Nodes()
-		err := router.SetPeers(ctx, peersOf(nodes, string(a.cfg.Node), a.cfg.Address))
+		peers := peersOf(nodes, string(a.cfg.Node), a.cfg.Address)
+		slices.SortFunc(peers, func(a, b network.Peer) int { return strings.Compare(a.Name, b.Name) })
+		if due.After(time.Now()) && slices.EqualFunc(peers, told, network.Peer.Equal) {
+			if err := waitFor(ctx, moved, time.Until(due)); err != nil {
+				return err
+			}
+			continue // something else of a node changed
+		}
+		err := router.SetPeers(ctx, peers)
 		if err != nil && err.Error() != said {
 			a.cfg.Logger.Warn("pods of some nodes may not be reached; tried again every few seconds", "error", err)
 		}
-		again := routesAgain
+		told, due = peers, time.Now().Add(routesAgain)
 		if said = text(err); err != nil {
-			again = routesSoon
-		}
-		if err := waitFor(ctx, moved, again); err != nil {
-			return err
+			due = time.Now().Add(routesSoon)
 		}
 	}
 }

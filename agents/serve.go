@@ -2,12 +2,17 @@ package agents
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"segno/agents/announce"
 	"segno/agents/proxy"
 	"segno/agents/services"
+	"segno/proto"
 )
 
 func (a *Agent) assembleServices() (err error) {
@@ -15,7 +20,7 @@ func (a *Agent) assembleServices() (err error) {
 		return nil
 	}
 	a.serving, err = services.New(services.Config{
-		Options: *a.cfg.Services, Catalog: a.cfg.Catalog, Node: a.proxied, Moved: a.moved, Logger: a.cfg.Logger,
+		Options: *a.cfg.Services, Catalog: a.cfg.Catalog, Node: a.proxied, Moved: a.moved, Address: a.cfg.Address, InTouch: a.inTouch, Logger: a.cfg.Logger,
 		Told: func(status services.Status) { a.changeHealth(func(h *health) { h.services = status }) },
 	})
 	return err
@@ -49,4 +54,43 @@ func (a *Agent) proxied() proxy.Node {
 		}
 	}
 	return n
+}
+
+// beatsInTouch is how many heartbeats may get lost: fewer than make the control
+// plane give a node up.
+const beatsInTouch = 3
+
+// inTouch tells whether what all nodes know is what this one knows: its heartbeats
+// are answered, and it was told everything.
+func (a *Agent) inTouch() bool {
+	last := a.answered.Load()
+	return last != nil && time.Since(*last) < beatsInTouch*a.cfg.HeartbeatPeriod && a.shared.synced.Load() > 0
+}
+
+// heardOf notes that the control plane answers.
+func (a *Agent) heardOf() {
+	now := time.Now()
+	a.answered.Store(&now)
+}
+
+// annotations of the Node object; it names the networks on which this node can
+// announce addresses.
+func (a *Agent) annotations() map[string]string {
+	if a.serving == nil {
+		return a.cfg.Annotations
+	}
+	networks, err := announce.Networks(a.proxied().Pods...)
+	if err != nil {
+		a.cfg.Logger.Warn("load balancer addresses are not announced by this node", "error", err)
+	}
+	texts := make([]string, len(networks))
+	for i, network := range networks {
+		texts[i] = network.String()
+	}
+	out := maps.Clone(a.cfg.Annotations)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out[proto.NodeNetworks] = strings.Join(texts, ",")
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"segno/agents/catalog"
 	"segno/agents/disk"
@@ -19,7 +20,7 @@ type shared struct {
 	catalog *catalog.Catalog
 	journal *disk.Journal
 	log     *slog.Logger
-	synced  proto.Seq     // what is told may be older, for other nodes' sake
+	synced  atomic.Uint64 // a proto.Seq: what is told may be older, for others' sake; 0 before a sync
 	known   chan struct{} // closed once the catalog is not merely empty
 	once    sync.Once
 }
@@ -84,7 +85,7 @@ func (s *shared) followOnce(ctx context.Context) (synced bool, err error) {
 }
 
 func (s *shared) applyAll(_ context.Context, all proto.Want) {
-	s.synced = all.Seq
+	s.synced.Store(uint64(all.Seq))
 	s.take(all.Pods)
 	records := make(map[string][]byte, len(all.Pods))
 	for i := range all.Pods {
@@ -105,7 +106,7 @@ func (s *shared) take(objects []proto.WantPod) {
 // applyOne does not fail, as that of what this node should run. An object that
 // cannot be read stays as it was.
 func (s *shared) applyOne(_ context.Context, object *proto.WantPod) {
-	if object.Seq <= s.synced {
+	if uint64(object.Seq) <= s.synced.Load() {
 		return
 	}
 	if err := s.catalog.Apply(object); err != nil {

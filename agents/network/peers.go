@@ -14,6 +14,11 @@ type Peer struct {
 	PodCIDRs []netip.Prefix
 }
 
+// Equal says that nothing differs.
+func (p Peer) Equal(o Peer) bool {
+	return p.Name == o.Name && p.Address == o.Address && slices.Equal(p.PodCIDRs, o.PodCIDRs)
+}
+
 // hop leads to a range of pods on another machine.
 type hop struct {
 	peer    string

@@ -28,7 +28,7 @@ func Plan(service catalog.Service, node Node) (Rules, error) {
 		service: service, node: node, bad: flaws{of: name.String()}, taken: map[Dial]bool{},
 		nodeAddresses: node.nodePortAddresses(),
 	}
-	if !served(service.Service) {
+	if !Served(service.Service) {
 		return Rules{Service: name}, nil
 	}
 	p.addresses()
@@ -46,8 +46,8 @@ func Plan(service catalog.Service, node Node) (Rules, error) {
 	return Rules{Service: name, Frontends: p.out, Health: p.health()}, p.bad.err()
 }
 
-// served says that a Service has virtual ports, and that they are ours.
-func served(s *corev1.Service) bool {
+// Served says that a Service has virtual ports, and that they are ours.
+func Served(s *corev1.Service) bool {
 	if s.Spec.Type == corev1.ServiceTypeExternalName || s.Spec.ClusterIP == corev1.ClusterIPNone {
 		return false
 	}

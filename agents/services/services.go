@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
+	"segno/agents/announce"
 	"segno/agents/catalog"
 	"segno/agents/dns"
 	"segno/agents/network"
@@ -50,6 +51,10 @@ type Config struct {
 	// asked now and then, and when Moved says so.
 	Node  func() proxy.Node
 	Moved <-chan struct{}
+	// Address is the node's own, and InTouch tells whether the control plane was
+	// heard of lately; unset is unknown, and always.
+	Address netip.Addr
+	InTouch func() bool
 	// Told hears how Services are served here, whenever that changes; nil is nobody.
 	Told   func(Status)
 	Logger *slog.Logger
@@ -166,8 +171,15 @@ func (s *Services) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	announcer, err := announce.New(announce.Config{
+		Catalog: s.cfg.Catalog, Node: s.cfg.Node().Name, Address: s.cfg.Address, InTouch: s.cfg.InTouch, Logger: s.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return follower.Run(ctx) })
+	group.Go(func() error { return announcer.Run(ctx) })
 	if len(s.cfg.DNS) > 0 {
 		group.Go(func() error { return s.serveNames(ctx) })
 	}

@@ -165,6 +165,9 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 	if err := c.choosePodNetwork(ctx); err != nil {
 		return err
 	}
+	if err := c.keepLoadBalancerPool(ctx); err != nil {
+		return err
+	}
 	if err := c.runControl(ctx, top); err != nil {
 		return err
 	}

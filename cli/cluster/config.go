@@ -8,6 +8,7 @@ import (
 
 	"segno/agents/ingress"
 	"segno/agents/services"
+	"segno/events/kinds"
 	"segno/proto"
 )
 
@@ -54,6 +55,10 @@ type Config struct {
 	// NodePorts is the range of node ports; default the one of before, at first
 	// 30000-32767.
 	NodePorts string
+	// LoadBalancerPool is where Services of type LoadBalancer get their addresses
+	// from, such as 192.168.1.240-192.168.1.250,fd00::/120; default is as before, at
+	// first none.
+	LoadBalancerPool string
 	// Pods says how this machine's pods and those of other nodes reach each other.
 	Pods PodLinks
 	// Services says how nodes with real containers serve Services and names.
@@ -127,6 +132,11 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Runtime == RuntimeDocker && c.DataDir == "" {
 		return c, errors.New("the runtime docker needs a data directory: containers outlive this process")
+	}
+	if c.LoadBalancerPool != "" {
+		if _, err := kinds.ParseAddressPool(c.LoadBalancerPool); err != nil {
+			return c, fmt.Errorf("--load-balancer-pool: %w", err)
+		}
 	}
 	if c.Nodes < 0 {
 		return c, fmt.Errorf("%d nodes: must not be negative", c.Nodes)

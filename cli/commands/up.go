@@ -24,7 +24,7 @@ import (
 type upOptions struct {
 	dataDir, listen, busListen, runtime, node, docker string
 	podNetwork, auditKeep, auditSize                  string
-	serviceNetwork, nodePorts                         string
+	serviceNetwork, nodePorts, pool                   string
 	pods                                              podLinks
 	nodes                                             int
 	nodeGrace                                         time.Duration
@@ -69,6 +69,7 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&o.podNetwork, "pod-network-cidr", "", "Network of the pods, or one of IPv4 and one of IPv6 with a comma between, chosen at the first start (default 10.244.0.0/16, or the next that this machine has free)")
 	flags.StringVar(&o.serviceNetwork, "service-cidr", "", "Network of the addresses of Services, or one of IPv4 and one of IPv6 with a comma between, chosen at the first start (default "+kinds.DefaultServiceNetwork.String()+")")
 	flags.StringVar(&o.nodePorts, "service-node-port-range", "", "Range of node ports of Services (default as before, at first "+kinds.DefaultNodePorts.String()+")")
+	flags.StringVar(&o.pool, "load-balancer-pool", "", "Addresses for Services of type LoadBalancer: networks and ranges, such as 192.168.1.240-192.168.1.250,fd00::/120 (default as before, at first none); while the cluster runs, edit the ConfigMap "+kinds.PoolConfig.String())
 	o.pods.register(cmd)
 	flags.DurationVar(&o.nodeGrace, "node-monitor-grace-period", 40*time.Second, "How long a node may be silent before it is Unknown")
 	flags.StringVar(&o.auditKeep, "audit-keep", "", "How long it is kept who asked for what: 90d, 36h (default as before, at first 90d)")
@@ -149,7 +150,7 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 		Keep: kept, Pods: pods, Services: served, Ingress: entry,
 		Name: name, DataDir: o.dataDir, Listen: o.listen, BusListen: o.busListen, Runtime: cluster.Runtime(o.runtime),
 		Nodes: o.nodes, NodeName: proto.NodeName(o.node), DockerHost: o.docker, PodNetwork: o.podNetwork, NodeGrace: o.nodeGrace,
-		ServiceNetwork: o.serviceNetwork, NodePorts: o.nodePorts,
+		ServiceNetwork: o.serviceNetwork, NodePorts: o.nodePorts, LoadBalancerPool: o.pool,
 		AuditKeep: keep, AuditBytes: audit,
 		EpochBytes: epoch, EpochAge: o.epochAge,
 		Log: newLogger(o.streams.ErrOut, o.verbose),
