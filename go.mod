@@ -48,6 +48,7 @@ require (
 	github.com/cloudflare/ipvs v0.11.0
 	github.com/google/nftables v0.3.0
 	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42
+	github.com/mdlayher/socket v0.5.1
 	github.com/miekg/dns v1.1.73
 	golang.org/x/mod v0.41.0
 )
@@ -55,7 +56,6 @@ require (
 require (
 	github.com/josharian/native v1.1.0 // indirect
 	github.com/mdlayher/genetlink v1.3.1 // indirect
-	github.com/mdlayher/socket v0.5.1 // indirect
 	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20200410134404-eec4a21b6bb0 // indirect
 	github.com/tj/go-spin v1.1.0 // indirect

@@ -271,11 +271,6 @@ func (l *lan) answers(address string) (all []string) {
 	}
 }
 
-func ready(n *corev1.Node, is corev1.ConditionStatus) *corev1.Node {
-	n.Status.Conditions[0].Status = is
-	return n
-}
-
 // other is the node that is not the given one.
 func other(name string) string { return map[string]string{"n1": "n2", "n2": "n1"}[name] }
 
