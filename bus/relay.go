@@ -76,7 +76,10 @@ func (r *Relay) Run(ctx context.Context) error {
 	if r.certs, err = newCertificates(view); err != nil {
 		return fmt.Errorf("relay to nodes: %w", err)
 	}
-	for what, answer := range map[string]nats.MsgHandler{"sync": r.sync, "shared": r.syncShared} {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	shared := func(msg *nats.Msg) { r.syncShared(ctx, msg) }
+	for what, answer := range map[string]nats.MsgHandler{"sync": r.sync, "shared": shared} {
 		sub, err := r.cfg.Conn.nc.Subscribe(proto.AnyNode(what), answer)
 		if err != nil {
 			return fmt.Errorf("relay to nodes: %w", err)
@@ -87,8 +90,6 @@ func (r *Relay) Run(ctx context.Context) error {
 		return fmt.Errorf("relay to nodes: %w", err)
 	}
 	close(r.hears)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	go r.repeatShared(ctx)
 	for change, err := range r.cfg.Events.Watch(ctx, view.Seq(), relayedResources...) {
 		if err == nil {

@@ -35,8 +35,11 @@ const repeatEvery = 10 * time.Second
 type shared struct {
 	mu      sync.Mutex // held across publish: order must match the counter
 	counter uint64
-	parts   []proto.Want // answer to a sync, until the next change; nil before the first
-	policed bool         // there was a NetworkPolicy: nodes know pods and namespaces
+	parts   [][]byte // answer to a sync, packed, until the next change; nil before the first
+	policed bool     // there was a NetworkPolicy: nodes know pods and namespaces
+
+	making sync.Mutex // held while parts are made: once for all who ask; taken before mu
+	turns  turns
 }
 
 // changeShared tells all nodes of a change that each has to know.
@@ -142,43 +145,57 @@ func only(of map[string]string, key string) map[string]string {
 }
 
 // syncShared answers everything that all nodes know. Many may ask at once, after
-// a restart: it is made once, and again after a change.
-func (r *Relay) syncShared(msg *nats.Msg) {
+// a restart: it is made once, and again after a change. A node that asks over and
+// over waits for its turn.
+func (r *Relay) syncShared(ctx context.Context, msg *nats.Msg) {
 	node := proto.NodeName(proto.Pinned(msg.Subject))
-	r.shared.mu.Lock()
-	defer r.shared.mu.Unlock()
-	if err := r.answerShared(msg, node); err != nil {
-		r.log.Warn("a node was not told of the Services; it will ask again", "node", node, "error", err)
-	}
+	r.shared.turns.take(ctx, node, msg, func(msg *nats.Msg) {
+		if err := r.answerShared(msg, node); err != nil {
+			r.log.Warn("a node was not told of the Services; it will ask again", "node", node, "error", err)
+		}
+	})
 }
 
+// answerShared sends without a lock: a node keeps what it hears meanwhile, and
+// goes on with what is counted behind its answer.
 func (r *Relay) answerShared(msg *nats.Msg, node proto.NodeName) error {
-	if r.shared.parts == nil {
-		if err := r.makeParts(); err != nil {
-			return err
-		}
-	}
-	for _, part := range r.shared.parts {
-		if err := r.cfg.Conn.answer(msg, proto.NodeActor(node), part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// makeParts is called with the lock held: what is relayed next counts on.
-func (r *Relay) makeParts() error {
-	view := r.cfg.Events.View()
-	var parts []proto.Want
-	s := syncing{
-		want: proto.Want{Counter: r.shared.counter, Full: true, Seq: view.Seq()},
-		send: func(part proto.Want) error { parts = append(parts, part); return nil },
-	}
-	if err := s.everythingShared(view, r.shared.policed); err != nil {
+	parts, err := r.sharedParts()
+	if err != nil {
 		return err
 	}
-	r.shared.parts = parts
+	for _, part := range parts {
+		if err := r.cfg.Conn.answerPacked(msg, proto.NodeActor(node), part); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// sharedParts are the answer to a sync as of now. They are made while changes are
+// told on: the view has all up to the counter, and what it has beyond is told
+// again.
+func (r *Relay) sharedParts() ([][]byte, error) {
+	r.shared.making.Lock()
+	defer r.shared.making.Unlock()
+	r.shared.mu.Lock()
+	parts, counter, policed, view := r.shared.parts, r.shared.counter, r.shared.policed, r.cfg.Events.View()
+	r.shared.mu.Unlock()
+	if parts != nil {
+		return parts, nil
+	}
+	s := syncing{
+		want: proto.Want{Counter: counter, Full: true, Seq: view.Seq()},
+		send: func(part proto.Want) error { parts = append(parts, proto.Pack(part)); return nil },
+	}
+	if err := s.everythingShared(view, policed); err != nil {
+		return nil, err
+	}
+	r.shared.mu.Lock()
+	defer r.shared.mu.Unlock()
+	if r.shared.counter == counter {
+		r.shared.parts = parts
+	}
+	return parts, nil
 }
 
 // everythingShared has the nodes first: what leads to endpoints.

@@ -278,3 +278,56 @@ func TestNetworkPolicyTellsNodesWhomPoliciesSpeakOf(t *testing.T) {
 		}
 	})
 }
+
+// TestS8ANodeThatAsksOverAndOverWaitsForItsTurn, others do not, and what it has
+// asked last is answered.
+func TestS8ANodeThatAsksOverAndOverWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, startServer(t, ServerConfig{}))
+		link, greedy, _ := w.listener("n1")
+		_, modest, _ := w.listener("n2")
+		w.service("web")
+		synctest.Wait()
+		sent := func() uint64 { synctest.Wait(); return w.control.nc.Stats().OutMsgs }
+		before, began := sent(), time.Now()
+		inbox := link.conn.nc.NewInbox()
+		for range 1000 {
+			if err := link.conn.nc.PublishRequest(proto.NodeShared("n1"), inbox, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := sent() - before; n != 1 {
+			t.Errorf("a thousand questions had %d answers at once", n)
+		}
+		if _, err := modest.Sync(t.Context()); err != nil || time.Since(began) >= turnEvery {
+			t.Errorf("another node was answered after %s, %v", time.Since(began), err)
+		}
+		if all, err := greedy.Sync(t.Context()); err != nil || len(all.Pods) == 0 || time.Since(began) != turnEvery {
+			t.Errorf("the last question was answered after %s with %d objects, %v", time.Since(began), len(all.Pods), err)
+		}
+		time.Sleep(2 * turnEvery)
+		if n := sent() - before; n != 3 {
+			t.Errorf("%d answers in all", n)
+		}
+		if n := len(w.relay.shared.turns.asked); n != 0 {
+			t.Errorf("%d nodes are still noted", n)
+		}
+	})
+}
+
+// TestS8ASyncKeepsNoChangeWaiting: changes are told while its answer is made.
+func TestS8ASyncKeepsNoChangeWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, startServer(t, ServerConfig{}))
+		_, _, heard := w.listener("n1")
+		synctest.Wait()
+		drained(heard)
+		w.relay.shared.making.Lock() // as while an answer is made
+		w.service("web")
+		synctest.Wait()
+		if told := heardKeys(heard); told != "services web" {
+			t.Errorf("told of %q", told)
+		}
+		w.relay.shared.making.Unlock()
+	})
+}
