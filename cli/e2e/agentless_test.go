@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,6 +85,9 @@ func TestS5KillingTheAgentLeavesTrafficFlowing(t *testing.T) {
 	}
 	if err := flows(); err != nil {
 		t.Fatal(err)
+	}
+	if log, err := os.ReadFile(filepath.Join(c.dir, "segno.log")); err != nil || bytes.Contains(log, []byte("level=WARN")) || bytes.Contains(log, []byte("level=ERROR")) {
+		t.Errorf("a healthy start says %s, %v", log, err)
 	}
 	before := c.containers(defaultEngine)
 
