@@ -19,6 +19,7 @@ import (
 // The names are fixed, so that a test finds what one that was killed has left.
 const (
 	spacePrefix  = "segno-e2e-"
+	enginePrefix = "e2e-"
 	wireName     = "wire"
 	visitorImage = "segno-e2e/visitor:1"
 )
@@ -87,7 +88,7 @@ func spaceFile(space string) string { return "/run/netns/" + space }
 func (w *wire) machine(name, address string) *machine {
 	w.Helper()
 	m := &machine{wire: w, name: name, address: address}
-	engineOff(w.T, "e2e-"+name) // it may have lived in the namespace
+	engineOff(w.T, name) // it may live in the namespace
 	m.space = w.namespace(name)
 	w.ip("-n", w.space, "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", m.space)
 	w.ip("-n", w.space, "link", "set", name, "master", wireName, "up")
@@ -114,23 +115,26 @@ func (w *wire) nodes(names ...string) (out []*machine) {
 
 func (m *machine) startEngine() {
 	m.Helper()
-	name := "e2e-" + m.name
-	m.Cleanup(func() { engineOff(m.T, name) })
-	cmd := exec.Command(engineScript(), name)
-	cmd.Env = append(os.Environ(), "SEGNO_YES=1", "ENGINE_NETNS="+m.space)
-	cmd.WaitDelay = time.Second // the engine holds its output
-	if out, err := cmd.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		m.Fatalf("engine of machine %s: %v\n%s", m.name, err, out)
-	}
-	m.engine = "unix:///run/segno-engine/" + name + "/docker.sock"
+	m.Cleanup(func() { engineOff(m.T, m.name) })
+	engine(m.T, m.name, enginePrefix+m.name)
+	m.engine = "unix:///run/segno-engine/" + enginePrefix + m.name + "/docker.sock"
 }
 
-func engineScript() string { return filepath.Join("..", "..", "setup", "engine.sh") }
-
-func engineOff(t *testing.T, name string) {
+// engine runs the script on the engine of a machine.
+func engine(t *testing.T, machine string, args ...string) {
 	t.Helper()
-	if _, err := os.Stat("/run/segno-engine/" + name); err == nil {
-		command(t, engineScript(), "--delete", name)
+	cmd := exec.Command(filepath.Join("..", "..", "setup", "engine.sh"), args...)
+	cmd.Env = append(os.Environ(), "SEGNO_YES=1", "ENGINE_NETNS="+spacePrefix+machine) // which it then leaves to us
+	cmd.WaitDelay = time.Second                                                        // the engine holds its output
+	if out, err := cmd.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		t.Fatalf("engine of machine %s: %v\n%s", machine, err, out)
+	}
+}
+
+func engineOff(t *testing.T, machine string) {
+	t.Helper()
+	if _, err := os.Stat("/run/segno-engine/" + enginePrefix + machine); err == nil {
+		engine(t, machine, "--delete", enginePrefix+machine)
 	}
 }
 
