@@ -51,6 +51,7 @@ type Agent struct {
 	wired   sync.Once              // closes cabled
 	noted   corev1.ConditionStatus // the node's readiness that people were told of
 	served  services.Status        // that people were told of
+	lax     string                 // why policies do not hold, that people were told of
 	reached ingress.Status         // the same of ingress
 }
 

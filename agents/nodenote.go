@@ -10,7 +10,8 @@ import (
 )
 
 // noteNode tells people when the node starts, when it becomes ready or not, and
-// how it serves Services and Ingresses.
+// how it serves Services and Ingresses; and that it does not hold pods to
+// NetworkPolicies.
 func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	ready := readiness(status)
 	a.mu.Lock()
@@ -20,6 +21,9 @@ func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	a.served = served
 	reached, known := a.health.entry, a.reached
 	a.reached = reached
+	lax, why := a.health.lax()
+	laxBefore := a.lax
+	a.lax = lax
 	a.mu.Unlock()
 	if before == "" {
 		a.noteOfNode(uid, "Starting", "Starting kubelet.")
@@ -36,6 +40,9 @@ func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	}
 	if reached != known && reached != ingress.Idle() {
 		a.noteOfNode(uid, "Ingress"+reached.Reason, reached.Message)
+	}
+	if lax != "" && lax != laxBefore {
+		a.noteOfNode(uid, lax, why)
 	}
 }
 

@@ -72,3 +72,16 @@ func (h *health) policyCondition() (corev1.ConditionStatus, string, string) {
 	}
 	return corev1.ConditionTrue, h.policies.Reason, h.policies.Message
 }
+
+// lax is why policies do not hold on the node; "" is that they do, or that nobody
+// tries.
+func (h *health) lax() (reason, message string) {
+	if h.policies.Reason == "" {
+		return "", ""
+	}
+	status, reason, message := h.policyCondition()
+	if status == corev1.ConditionTrue {
+		return "", ""
+	}
+	return reason, message
+}

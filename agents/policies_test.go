@@ -37,6 +37,9 @@ func TestNetworkPolicyConditionOfANode(t *testing.T) {
 				}
 			}
 		}
+		if lax, _ := h.lax(); (lax != "") != (c.status == corev1.ConditionFalse) {
+			t.Errorf("%s: people are told of %q", c.what, lax)
+		}
 		if status != c.status || reason != c.reason {
 			t.Errorf("%s: %s %s, want %s %s", c.what, status, reason, c.status, c.reason)
 		}
