@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"segno/agents/ingress"
 	"segno/agents/services"
 	"segno/events/kinds"
 	"segno/proto"
@@ -63,8 +62,8 @@ type Config struct {
 	Pods PodLinks
 	// Services says how nodes with real containers serve Services and names.
 	Services services.Options
-	// Ingress says how the node with real containers lets clients in; nil lets none in.
-	Ingress *ingress.Options
+	// Ingress says how the node with real containers lets clients in.
+	Ingress Entry
 	// Keep says what becomes of old epochs of the log.
 	Keep Keeping
 	// NodeGrace is how long a node may be silent; default 40 s.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"segno/agents/ingress"
 	"segno/agents/runtime/docker"
 	"segno/agents/services"
 	"segno/bus"
@@ -27,7 +26,7 @@ type JoinConfig struct {
 	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
 	Pods       PodLinks
 	Services   services.Options // how it serves Services and names
-	Ingress    *ingress.Options // how it lets clients in; nil lets none in
+	Ingress    Entry            // how it lets clients in
 	Log        *slog.Logger     // nil is silent
 	// Ready is told who the node is, and of which cluster; nil is nobody.
 	Ready func(node proto.NodeName, cluster string)
@@ -83,7 +82,11 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	}
 	defer conn.Close()
 	cfg.Services = joinedRanges(cfg.Services, credential.Credential)
-	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, cfg.Ingress, cfg.Log)
+	entry, err := recallEntry(cfg.DataDir, cfg.Ingress, false)
+	if err != nil {
+		return err
+	}
+	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, entry, cfg.Log)
 	if err != nil {
 		return err
 	}

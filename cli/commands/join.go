@@ -103,7 +103,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 			if cfg.Services, err = served.options(); err != nil {
 				return err
 			}
-			if cfg.Ingress, err = entry.options(); err != nil {
+			if cfg.Ingress, err = entry.entry(); err != nil {
 				return err
 			}
 			if cfg.DataDir, err = filepath.Abs(dir); err != nil {

@@ -142,7 +142,7 @@ func (o *upOptions) config(name string) (cluster.Config, error) {
 	if err != nil {
 		return cluster.Config{}, err
 	}
-	entry, err := o.ingress.options()
+	entry, err := o.ingress.entry()
 	if err != nil {
 		return cluster.Config{}, err
 	}
