@@ -277,7 +277,7 @@ func other(name string) string { return map[string]string{"n1": "n2", "n2": "n1"
 func TestS5AnAddressIsFoundAtOneNodeAndMovesWhenThatFails(t *testing.T) {
 	l := newLAN(t)
 	c := &catalog.Catalog{}
-	tell(t, c, node("n1", "192.0.2.0/24"), node("n2", "192.0.2.0/24"), service("web", vip, vip6))
+	tell(t, c, node("n1", ""), node("n2", ""), service("web", vip, vip6))
 	theirs := service("theirs", foreign, foreign6)
 	theirs.Status.Conditions = nil
 	tell(t, c, theirs)
