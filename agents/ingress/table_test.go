@@ -207,7 +207,11 @@ func TestS9WhoseARequestIs(t *testing.T) {
 // TestS9ADeepPathCostsNothing: a path of many elements is compared as deep as the
 // table is, and no deeper.
 func TestS9ADeepPathCostsNothing(t *testing.T) {
-	table := NewTable([]*networkingv1.Ingress{entry("web", 0, "a.example.com/x/y web")}, segnoClass)
+	lines := []string{"a.example.com/x/y web"}
+	for n := range 50 {
+		lines = append(lines, fmt.Sprintf("a.example.com/other/%d web", n))
+	}
+	table := NewTable([]*networkingv1.Ingress{entry("web", 0, lines...)}, segnoClass)
 	deep := "/x/y" + strings.Repeat("/z", 30_000)
 	took := testing.Benchmark(func(b *testing.B) {
 		for b.Loop() {
