@@ -10,6 +10,7 @@ import (
 
 	nft "github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -70,8 +71,15 @@ func (t tables) half(v6 bool) half {
 	return h
 }
 
+const (
+	// atOnce elements fit the 64 KiB that one attribute may have.
+	atOnce = 500
+	// roomForMany is a buffer for a transaction with the ranges of very many nodes.
+	roomForMany = 16 << 20
+)
+
 func connect() (*nft.Conn, error) {
-	conn, err := nft.New()
+	conn, err := nft.New(nft.WithSockOptions(func(c *netlink.Conn) error { return c.SetWriteBuffer(roomForMany) }))
 	if err != nil {
 		return nil, fmt.Errorf("open a socket to nftables (the kernel needs CONFIG_NF_TABLES, this process CAP_NET_ADMIN): %w", err)
 	}
@@ -144,8 +152,10 @@ func (h half) base(conn *nft.Conn, own, inside []netip.Prefix, leave bool) error
 		return err
 	}
 	conn.FlushSet(h.inside)
-	if err := conn.SetAddElements(h.inside, intervals(inside)); err != nil {
-		return fmt.Errorf("write set %s: %w", setInside, err)
+	for some := range slices.Chunk(intervals(inside), atOnce) {
+		if err := conn.SetAddElements(h.inside, some); err != nil {
+			return fmt.Errorf("write set %s: %w", setInside, err)
+		}
 	}
 	early := nft.ChainPriorityRef(*nft.ChainPriorityNATDest - 5)
 	for _, c := range []*nft.Chain{
