@@ -17,6 +17,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"segno/agents/proxy/flows"
 	"segno/agents/runtime"
 )
 
@@ -74,7 +75,8 @@ func digest(text string, length int) string {
 // Bridge cables the pods of a node to a bridge whose addresses, the first of
 // each CIDR, are their gateways, and leads to the pods of other nodes.
 type Bridge struct {
-	cfg Config
+	cfg   Config
+	flows flows.Kernel
 
 	mu    sync.Mutex // held while links are made: a name is looked up, then taken
 	pool  *pool
@@ -106,7 +108,7 @@ func NewBridge(cfg Config) (*Bridge, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Bridge{cfg: cfg}, nil
+	return &Bridge{cfg: cfg, flows: flows.Kernel{Logger: cfg.Logger}}, nil
 }
 
 // Setup makes the bridge, or takes over the one that is there, and removes
@@ -385,7 +387,7 @@ func (b *Bridge) Release(_ context.Context, uid string) error {
 func (b *Bridge) Remove() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := errors.Join(b.tables().remove(), tables{b.PolicyTables()}.remove()); err != nil {
+	if err := errors.Join(b.tables().remove(), tables{name: b.PolicyTables()}.remove()); err != nil {
 		b.cfg.Logger.Warn("the tables of a former node may be left", "error", err)
 	}
 	link, err := netlink.LinkByName(b.cfg.Name)

@@ -1,14 +1,11 @@
 package network
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 
 	nft "github.com/google/nftables"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,7 +51,7 @@ func (t tables) change(pod []netip.Addr, want func(h half, address netip.Addr) (
 	if err != nil {
 		return err
 	}
-	var flows []netip.Addr
+	var former []netip.Addr // whom clients of UDP may still mean
 	for _, address := range pod {
 		h := t.half(address.Is6())
 		on, all, err := want(h, address)
@@ -67,14 +64,14 @@ func (t tables) change(pod []netip.Addr, want func(h half, address netip.Addr) (
 				return fmt.Errorf("host ports of the pod %s: %w", address, err)
 			}
 			if udp {
-				flows = append(flows, address)
+				former = append(former, address)
 			}
 		}
 	}
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("write the host ports of the pod %v: %w", pod, err)
 	}
-	return endFlows(flows)
+	return t.flows.EndOf(former)
 }
 
 // exchange removes the elements that lead to pods of which is said so, and adds
@@ -159,22 +156,6 @@ func (t tables) keepOnly(pods map[netip.Addr]bool) error {
 		return fmt.Errorf("remove the host ports of former pods: %w", err)
 	}
 	return nil
-}
-
-// endFlows ends what the kernel remembers of UDP to these pods: a client that
-// goes on sending would go on to a pod that is no more.
-func endFlows(pods []netip.Addr) error {
-	var errs []error
-	for _, pod := range pods {
-		filter := &netlink.ConntrackFilter{}
-		if err := filter.AddIP(netlink.ConntrackReplySrcIP, net.IP(pod.AsSlice())); err != nil {
-			return fmt.Errorf("find the flows of pod %s: %w", pod, err)
-		}
-		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(familyOf(pod)), filter); err != nil {
-			errs = append(errs, fmt.Errorf("end the flows of pod %s: %w", pod, err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func portBytes(p uint16) []byte { return []byte{byte(p >> 8), byte(p), 0, 0} }

@@ -12,6 +12,8 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"segno/agents/proxy/flows"
 )
 
 // The names in a node's tables, one for IPv4 and one for IPv6:
@@ -31,9 +33,12 @@ const (
 )
 
 // tables are this node's own in nftables. Nothing else is touched.
-type tables struct{ name string }
+type tables struct {
+	name  string
+	flows *flows.Kernel // that lead to host ports
+}
 
-func (b *Bridge) tables() tables { return tables{tablePrefix + b.cfg.Name} }
+func (b *Bridge) tables() tables { return tables{tablePrefix + b.cfg.Name, &b.flows} }
 
 // PolicyTables is the name of the tables that hold this node's pods to
 // NetworkPolicies (agents/policy). They are removed with the bridge.

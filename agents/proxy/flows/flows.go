@@ -1,10 +1,11 @@
 // Package flows makes the kernel forget where flows of UDP went.
 //
-// What comes in: what Services were and are. What goes out: entries deleted from
-// the kernel's table of connections, so that their clients meet a backend that
-// there is. What never happens here: the end of a connection of TCP.
+// What comes in: what Services were and are, and pods whose ports of the node went.
+// What goes out: entries deleted from the kernel's table of connections, so that
+// their clients meet a backend that there is. What never happens here: the end of
+// a connection of TCP; a failure because the kernel keeps its table to itself.
 //
-// All of it is in this file.
+// Start with this file; kernel.go reaches the table.
 package flows
 
 import (
@@ -78,7 +79,7 @@ func backendsOf(f *proxy.Frontend) map[netip.AddrPort]struct{} {
 
 // End makes the kernel forget flows that lead nowhere: UDP has no end, and
 // who goes on sending would never meet another backend.
-func End(services []proxy.Rules) error {
+func (k *Kernel) End(services []proxy.Rules) error {
 	var want [2]flows
 	for i := range services {
 		for j := range services[i].Frontends {
@@ -96,11 +97,11 @@ func End(services []proxy.Rules) error {
 			want[at][netip.AddrPortFrom(f.Dial.Address, f.Dial.Port)] = backendsOf(f)
 		}
 	}
-	for i, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+	for i, family := range families {
 		if want[i] == nil {
 			continue
 		}
-		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, want[i]); err != nil {
+		if err := k.forget(family, want[i]); err != nil {
 			return fmt.Errorf("end UDP flows to backends that are gone: %w", err)
 		}
 	}
@@ -123,4 +124,38 @@ func (f flows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	answers, _ := netip.AddrFromSlice(flow.Reverse.SrcIP)
 	_, there := may[netip.AddrPortFrom(answers.Unmap(), flow.Reverse.SrcPort)]
 	return !there
+}
+
+// answerers are pods whose flows of UDP the kernel must forget, whoever was dialled.
+type answerers map[netip.Addr]struct{}
+
+// EndOf makes the kernel forget flows of UDP that these pods answer.
+func (k *Kernel) EndOf(pods []netip.Addr) error {
+	var want [2]answerers
+	for _, pod := range pods {
+		at := 0
+		if pod.Is6() {
+			at = 1
+		}
+		if want[at] == nil {
+			want[at] = answerers{}
+		}
+		want[at][pod] = struct{}{}
+	}
+	for i, family := range families {
+		if want[i] == nil {
+			continue
+		}
+		if err := k.forget(family, want[i]); err != nil {
+			return fmt.Errorf("end UDP flows to pods that are gone: %w", err)
+		}
+	}
+	return nil
+}
+
+// MatchConntrackFlow says whether the kernel must forget a flow.
+func (a answerers) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+	pod, _ := netip.AddrFromSlice(flow.Reverse.SrcIP)
+	_, gone := a[pod.Unmap()]
+	return gone && flow.Forward.Protocol == unix.IPPROTO_UDP
 }

@@ -67,6 +67,7 @@ type Plane struct {
 	cfg    Config
 	kernel ipvs.Client
 	links  *netlink.Handle
+	flows  flows.Kernel
 
 	mu        sync.Mutex
 	link      netlink.Link
@@ -99,7 +100,7 @@ func New(cfg Config) (*Plane, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Plane{cfg: cfg, servers: map[proxy.Dial]*server{}, draining: map[proxy.Dial]struct{}{}, uses: map[netip.Addr]int{}}
+	p := &Plane{cfg: cfg, flows: flows.Kernel{Logger: cfg.Logger}, servers: map[proxy.Dial]*server{}, draining: map[proxy.Dial]struct{}{}, uses: map[netip.Addr]int{}}
 	if err := p.open(); err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func (p *Plane) Sync(ctx context.Context, state proxy.State) (proxy.Failures, er
 		return nil, err
 	}
 	p.told = told
-	return failures, flows.End(state.Services)
+	return failures, p.flows.End(state.Services)
 }
 
 // prune retires what is ours and not wanted.
@@ -233,7 +234,7 @@ func (p *Plane) Set(ctx context.Context, changed []proxy.Rules) (proxy.Failures,
 			p.told[changed[i].Service] = changed[i]
 		}
 	}
-	return failures, flows.End(touched)
+	return failures, p.flows.End(touched)
 }
 
 // retireOthers retires the virtual servers that a Service had and has no more,

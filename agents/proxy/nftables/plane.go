@@ -32,6 +32,7 @@ type Config struct {
 type Plane struct {
 	cfg     Config
 	conn    *nft.Conn
+	flows   flows.Kernel
 	layouts [2]layout
 
 	mu       sync.Mutex
@@ -55,7 +56,7 @@ func New(cfg Config) (*Plane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a socket to nftables: %w", err)
 	}
-	p := &Plane{cfg: cfg, conn: conn, classes: map[class]struct{}{}, refused: map[types.NamespacedName]struct{}{}}
+	p := &Plane{cfg: cfg, conn: conn, flows: flows.Kernel{Logger: cfg.Logger}, classes: map[class]struct{}{}, refused: map[types.NamespacedName]struct{}{}}
 	for i, f := range families(cfg.Table) {
 		p.layouts[i] = newLayout(f, cfg.Guard)
 	}
@@ -106,7 +107,7 @@ func (p *Plane) endFlows(services []proxy.Rules) error {
 	if p.cfg.Guard {
 		return nil
 	}
-	return flows.End(services)
+	return p.flows.End(services)
 }
 
 // drop deletes a table, there or not.
