@@ -47,6 +47,7 @@ type Agent struct {
 
 	mu      sync.Mutex
 	node    *corev1.Node // as the control plane last answered; nil before
+	former  *corev1.Node // as it was before this agent, where nothing was kept of it
 	health  health
 	wired   sync.Once              // closes cabled
 	noted   corev1.ConditionStatus // the node's readiness that people were told of

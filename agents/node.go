@@ -149,6 +149,9 @@ func (a *Agent) recall(ctx context.Context) error {
 			a.cfg.Logger.Error("what this node was before cannot be read", "error", err)
 			continue
 		}
+		a.mu.Lock()
+		a.former = node
+		a.mu.Unlock()
 		a.setUpNetworkOf(ctx, node)
 	}
 	return nil

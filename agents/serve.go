@@ -44,11 +44,15 @@ func (a *Agent) proxied() proxy.Node {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := proxy.Node{Name: string(a.cfg.Node)}
-	if a.node == nil {
+	node := a.node
+	if node == nil {
+		node = a.former // its pods are there before it has registered
+	}
+	if node == nil {
 		return n
 	}
-	n.Zone = a.node.Labels[corev1.LabelTopologyZone]
-	for _, text := range podCIDRs(a.node) {
+	n.Zone = node.Labels[corev1.LabelTopologyZone]
+	for _, text := range podCIDRs(node) {
 		if prefix, err := netip.ParsePrefix(text); err == nil {
 			n.Pods = append(n.Pods, prefix)
 		}
