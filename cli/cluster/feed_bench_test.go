@@ -53,14 +53,14 @@ func changeToAllNodes(b *testing.B, services int) {
 		}
 	})
 	<-ready
-	f := &feedBench{B: b, ctx: ctx, c: c, known: make(chan heard, 10*benchNodes), told: make(chan heard, 10*benchNodes)}
+	f := &feedBench{B: b, c: c, known: make(chan heard, 10*benchNodes), told: make(chan heard, 10*benchNodes)}
 	before := inUse()
 	f.fill(services)
 	filled := inUse()
 	f.service("probe")
 	f.slice = f.create("probe", "10.244.0.9")
 	for i, n := range c.nodes {
-		running.Go(func() { f.follow(i, n) })
+		running.Go(func() { f.follow(ctx, i, n) })
 		plane := proxy.Plane(nothing{})
 		if i == 0 {
 			plane = newSecluded(b)
@@ -90,7 +90,6 @@ func changeToAllNodes(b *testing.B, services int) {
 // feedBench is a cluster that is measured.
 type feedBench struct {
 	*testing.B
-	ctx   context.Context
 	c     *Cluster
 	slice *discoveryv1.EndpointSlice
 	known chan heard // by catalogs
@@ -107,7 +106,7 @@ type heard struct {
 }
 
 // follow says what a node's catalog has.
-func (f *feedBench) follow(i int, n *node) {
+func (f *feedBench) follow(ctx context.Context, i int, n *node) {
 	follower := n.catalog.Follow()
 	defer follower.Close()
 	for last := ""; ; {
@@ -115,11 +114,11 @@ func (f *feedBench) follow(i int, n *node) {
 			last = now
 			select {
 			case f.known <- heard{i, time.Now(), now}:
-			case <-f.ctx.Done():
+			case <-ctx.Done():
 				return
 			}
 		}
-		if _, err := follower.Next(f.ctx); err != nil {
+		if _, err := follower.Next(ctx); err != nil {
 			return
 		}
 	}
@@ -153,7 +152,7 @@ func (f *feedBench) create(service string, addresses ...string) *discoveryv1.End
 }
 
 func (f *feedBench) submit(action events.Action) {
-	if _, err := f.c.Submit(f.ctx, events.Command{Actor: "user:bench", Action: action}); err != nil {
+	if _, err := f.c.Submit(f.Context(), events.Command{Actor: "user:bench", Action: action}); err != nil {
 		f.Error(err)
 	}
 }
@@ -183,7 +182,7 @@ func (f *feedBench) fill(services int) {
 	for _, n := range f.c.nodes {
 		follower := n.catalog.Follow()
 		for len(n.catalog.Names()) < services {
-			if _, err := follower.Next(f.ctx); err != nil {
+			if _, err := follower.Next(f.Context()); err != nil {
 				f.Fatal(err)
 			}
 		}

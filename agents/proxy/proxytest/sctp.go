@@ -148,11 +148,11 @@ func (p *pod) listenSCTP(t testing.TB, ip string) {
 func (s *space) askSCTP(to string, within time.Duration) (by string, err error) {
 	address := netip.MustParseAddrPort(to)
 	err = s.do(func() error {
-		any := netip.IPv4Unspecified()
+		from := netip.IPv4Unspecified()
 		if address.Addr().Is6() {
-			any = netip.IPv6Unspecified()
+			from = netip.IPv6Unspecified()
 		}
-		fd, err := socketSCTP(any, 0)
+		fd, err := socketSCTP(from, 0)
 		if err != nil {
 			return err
 		}
