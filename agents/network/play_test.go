@@ -3,6 +3,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -119,7 +120,7 @@ func bulk(address string) string {
 
 func try(address string) string {
 	conn, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
-	if err, is := err.(net.Error); is && err.Timeout() {
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
 		return "nothing"
 	}
 	if err != nil {
