@@ -2,20 +2,14 @@ package network
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"segno/agents/proxy/flows"
 	"segno/agents/runtime"
@@ -38,38 +32,6 @@ type Config struct {
 	// Port is VXLAN's, of UDP; 0 is DefaultPort. All nodes need the same.
 	Port   int
 	Logger *slog.Logger
-}
-
-const (
-	defaultName = "sg0"
-	defaultMTU  = 1500
-	longestName = 15
-	cablePrefix = "sgv"
-
-	bridgePrefix = "sg-"
-	bridgeDigits = 10
-)
-
-// NameFor is a bridge name of a node's own: nodes of two clusters may have one name.
-func NameFor(cluster, node string) string {
-	return bridgePrefix + digest(cluster+"/"+node, bridgeDigits)
-}
-
-// hardwareOfBridge is a locally administered address, and the same for a bridge that
-// is made anew. Without one of its own a bridge has the least of its links', and
-// with each pod that came or went, the others could for seconds not reach their
-// gateway where they knew it.
-func hardwareOfBridge(name string) net.HardwareAddr {
-	sum := sha256.Sum256([]byte(name))
-	return append(net.HardwareAddr{0x0a}, sum[:5]...)
-}
-
-// cableName is the host's end of a pod's link: a restarted agent finds it.
-func cableName(uid string) string { return cablePrefix + digest(uid, 12) }
-
-func digest(text string, length int) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])[:length]
 }
 
 // Bridge cables the pods of a node to a bridge whose addresses, the first of
@@ -142,45 +104,6 @@ func (b *Bridge) Setup(_ context.Context, cidrs []netip.Prefix, held map[string]
 	return nil
 }
 
-// address readies the bridge for packets of these networks.
-func (b *Bridge) address(bridge netlink.Link, cidrs []netip.Prefix) error {
-	for _, cidr := range cidrs {
-		if err := checkOverlap(bridge, cidr); err != nil {
-			return err
-		}
-	}
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		gateway := netip.Prefix{}
-		for _, cidr := range cidrs {
-			if familyOf(cidr.Addr()) == family {
-				gateway = netip.PrefixFrom(gatewayOf(cidr), cidr.Bits())
-			}
-		}
-		if err := setAddress(bridge, family, gateway); err != nil {
-			return fmt.Errorf("give bridge %s the address %s: %w", b.cfg.Name, gateway, err)
-		}
-	}
-	if slices.ContainsFunc(cidrs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
-		// Until it is sure of its link-local address, seconds after its first pod
-		// came, it would look for no neighbour.
-		if err := write("/proc/sys/net/ipv6/conf/"+b.cfg.Name+"/accept_dad", "0"); err != nil {
-			return err
-		}
-	}
-	if err := netlink.LinkSetUp(bridge); err != nil {
-		return fmt.Errorf("bring up bridge %s: %w", b.cfg.Name, err)
-	}
-	for _, cidr := range cidrs {
-		if err := forward(cidr.Addr().Is6()); err != nil {
-			b.cfg.Logger.Warn("pods reach only their own node", "error", err)
-		}
-		if err := showBridged(cidr.Addr().Is6()); err != nil {
-			b.cfg.Logger.Warn("pods that come by a Service are seen by those beside them with the node's address", "error", err)
-		}
-	}
-	return nil
-}
-
 // adopt takes over the links and ports of pods that are held, and removes those
 // of others.
 func (b *Bridge) adopt(bridge netlink.Link, pool *pool, held map[string]netip.Addr) error {
@@ -200,115 +123,6 @@ func (b *Bridge) adopt(bridge netlink.Link, pool *pool, held map[string]netip.Ad
 	}
 	if err != nil {
 		b.cfg.Logger.Warn("pods may have no host ports", "error", err)
-	}
-	return nil
-}
-
-func (b *Bridge) ensureBridge() (netlink.Link, error) {
-	link, err := netlink.LinkByName(b.cfg.Name)
-	if err == nil {
-		if link.Type() != "bridge" {
-			return nil, fmt.Errorf("bridge %s: there is a %s of that name", b.cfg.Name, link.Type())
-		}
-		if owner := ownerOf(link); owner != b.cfg.Cluster {
-			return nil, fmt.Errorf("bridge %s: it is cluster %q's", b.cfg.Name, owner)
-		}
-		if link.Attrs().MTU != b.mtu { // pods that run keep theirs; the kernel tells them of the difference
-			if err := netlink.LinkSetMTU(link, b.mtu); err != nil {
-				return nil, fmt.Errorf("set the MTU of bridge %s to %d: %w", b.cfg.Name, b.mtu, err)
-			}
-		}
-		// As it is, but for good: one that nobody has set follows the pods' links.
-		if err := netlink.LinkSetHardwareAddr(link, link.Attrs().HardwareAddr); err != nil {
-			return nil, fmt.Errorf("keep the hardware address of bridge %s: %w", b.cfg.Name, err)
-		}
-		return link, nil
-	}
-	if !errors.As(err, &netlink.LinkNotFoundError{}) {
-		return nil, fmt.Errorf("look for bridge %s: %w", b.cfg.Name, err)
-	}
-	attributes := netlink.NewLinkAttrs()
-	attributes.Name, attributes.MTU, attributes.HardwareAddr = b.cfg.Name, b.mtu, hardwareOfBridge(b.cfg.Name)
-	made := &netlink.Bridge{LinkAttrs: attributes}
-	if err := netlink.LinkAdd(made); err != nil {
-		return nil, fmt.Errorf("make bridge %s: %w", b.cfg.Name, err)
-	}
-	if b.cfg.Cluster != "" {
-		if err := netlink.LinkSetAlias(made, aliasPrefix+b.cfg.Cluster); err != nil {
-			return nil, errors.Join(fmt.Errorf("say whose bridge %s is: %w", b.cfg.Name, err), netlink.LinkDel(made))
-		}
-	}
-	return netlink.LinkByName(b.cfg.Name)
-}
-
-// checkOverlap finds what would make the kernel send pods' packets elsewhere:
-// another cluster on the machine, or a network that was there before. Routes
-// come and go; only those of the interfaces' own addresses count here.
-func checkOverlap(bridge netlink.Link, cidr netip.Prefix) error {
-	holders, err := Holders("")
-	if err != nil {
-		return err
-	}
-	for _, h := range holders {
-		if h.Interface != bridge.Attrs().Name && !h.Route && h.In(cidr) {
-			return fmt.Errorf("pod CIDR %s: this machine has %s", cidr, h)
-		}
-	}
-	return nil
-}
-
-// setAddress makes the address the only one of its family on the link; none is
-// an invalid one.
-func setAddress(link netlink.Link, family int, address netip.Prefix) error {
-	old, err := netlink.AddrList(link, family)
-	if err != nil {
-		return err
-	}
-	found := false
-	for i := range old {
-		is, ok := prefixOf(old[i].IPNet)
-		switch {
-		case ok && is == address:
-			found = true
-		case ok && !is.Addr().IsLinkLocalUnicast():
-			if err := netlink.AddrDel(link, &old[i]); err != nil {
-				return err
-			}
-		}
-	}
-	if found || !address.IsValid() {
-		return nil
-	}
-	return netlink.AddrAdd(link, addressOf(address))
-}
-
-// addressOf is good at once: nobody else gives out addresses of the range.
-func addressOf(address netip.Prefix) *netlink.Addr {
-	out := &netlink.Addr{IPNet: ipNet(address)}
-	if address.Addr().Is6() {
-		out.Flags = unix.IFA_F_NODAD
-	}
-	return out
-}
-
-// removeOrphans deletes links on our bridge whose pod holds no address.
-func (b *Bridge) removeOrphans(bridge netlink.Link, held map[string]netip.Addr) error {
-	wanted := map[string]bool{}
-	for uid := range held {
-		wanted[cableName(uid)] = true
-	}
-	links, err := netlink.LinkList()
-	if err != nil {
-		return fmt.Errorf("list interfaces: %w", err)
-	}
-	for _, link := range links {
-		at := link.Attrs()
-		if at.MasterIndex != bridge.Attrs().Index || !strings.HasPrefix(at.Name, cablePrefix) || wanted[at.Name] {
-			continue
-		}
-		if err := remove(link); err != nil {
-			return fmt.Errorf("an orphan: %w", err)
-		}
 	}
 	return nil
 }
@@ -405,17 +219,4 @@ func (b *Bridge) Remove() error {
 	}
 	b.pool, b.rules = nil, false
 	return nil
-}
-
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
-	address, ok := netip.AddrFromSlice(n.IP)
-	if !ok {
-		return netip.Prefix{}, false
-	}
-	ones, _ := n.Mask.Size()
-	return netip.PrefixFrom(address.Unmap(), ones), true
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

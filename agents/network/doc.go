@@ -12,7 +12,8 @@
 // sandboxes.
 //
 // Start with pool.go, the addresses; bridge.go cables pods to a bridge,
-// simulated.go and hostonly.go stand in where there is nothing to cable.
+// which bridgelink.go makes; simulated.go and hostonly.go stand in where there is
+// nothing to cable.
 // peers.go plans the way to other nodes, routes.go and tunnel.go make it;
 // tables.go masquerades, hostport.go publishes; holder.go says what a machine's
 // networks are used for already, answer.go makes addresses the node's own, gateway.go says

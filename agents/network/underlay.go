@@ -73,6 +73,9 @@ func Underlay(address netip.Addr) (link netlink.Link, found bool, err error) {
 	return nil, false, nil
 }
 
+// defaultMTU is that of most links.
+const defaultMTU = 1500
+
 // workOutMTU asks the link of the node's address.
 func (b *Bridge) workOutMTU() (int, error) {
 	if b.cfg.MTU > 0 {
