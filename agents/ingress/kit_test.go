@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -69,7 +70,12 @@ func (k *kit) run() {
 	ctx, cancel := context.WithCancel(k.Context())
 	done := make(chan error, 1)
 	go func() { done <- k.ingress.Run(ctx) }()
-	k.Cleanup(func() { cancel(); <-done })
+	k.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			k.Errorf("ingress ended by itself: %v", err)
+		}
+	})
 }
 
 func (k *kit) listen(ctx context.Context, network, address string) (net.Listener, error) {
