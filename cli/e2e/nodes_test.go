@@ -42,16 +42,22 @@ func TestS8RealNodesByHostRoutes(t *testing.T) {
 	f.part("S8APartition", (*fleet).partition)
 }
 
-// fleet starts a cluster of these machines.
+// fleet starts a cluster of these machines; all have the flags.
 func (w *wire) fleet(flags []string, nodes ...*machine) *fleet {
+	w.Helper()
+	return w.fleetOf(flags, flags, nodes...)
+}
+
+// fleetOf gives flags to the control plane, and to the nodes that join.
+func (w *wire) fleetOf(plane, joining []string, nodes ...*machine) *fleet {
 	w.Helper()
 	f := &fleet{wire: w, all: nodes, outside: w.machine("outside", "192.0.2.200")}
 	var names []string
-	f.cluster = nodes[0].up(append(flags, "--node-monitor-grace-period", "12s")...)
+	f.cluster = nodes[0].up(append(plane, "--node-monitor-grace-period", "12s")...)
 	for _, m := range nodes {
 		names = append(names, m.name)
 		if m != nodes[0] {
-			m.joins(f.cluster, flags...)
+			m.joins(f.cluster, joining...)
 		}
 	}
 	f.settle(names...)
@@ -106,11 +112,17 @@ func (f *fleet) address(m *machine) string {
 	return f.segno("get", "pod", "at-"+m.name, "-o", "jsonpath={.status.podIP}")
 }
 
-// visitor runs one in the pod on a node; the engine starts it, as the control plane
-// may be out of reach. It answers a line for each that was asked.
+// visitor runs one in the pod on a node that says whom it sees.
 func (f *fleet) visitor(m *machine, args ...string) []string {
 	f.Helper()
-	id := docker(f.T, m.engine, "ps", "-q", "--filter", "label=segno.pod=at-"+m.name, "--filter", "label=segno.container=echo")
+	return f.visitorIn(m, "at-"+m.name, args...)
+}
+
+// visitorIn runs one in a pod; the engine starts it, as the control plane may be out
+// of reach. It answers a line for each that was asked.
+func (f *fleet) visitorIn(m *machine, pod string, args ...string) []string {
+	f.Helper()
+	id := docker(f.T, m.engine, "ps", "-q", "--filter", "label=segno.pod="+pod, "--filter", "label=segno.container=echo")
 	return strings.Split(docker(f.T, m.engine, append([]string{"exec", id, "/visitor"}, args...)...), "\n")
 }
 
