@@ -101,9 +101,6 @@ func (a *Agent) assemble() (err error) {
 	}
 	a.info = readFacts(&a.cfg)
 	a.health = startingHealth(&a.info)
-	if a.entry.ingress != nil {
-		a.health.entry = ingress.Idle()
-	}
 	var held pod.Isolate
 	if a.policies != nil {
 		held = isolate{a.policies}
@@ -118,7 +115,13 @@ func (a *Agent) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.remember()
+	if err = a.remember(); err != nil {
+		return err
+	}
+	if a.cfg.Ingress != nil && a.entry.chosen.Load() {
+		a.health.entry = ingress.Idle()
+	}
+	return nil
 }
 
 // Run keeps the node until ctx ends, once. Its containers go on without it.
@@ -154,7 +157,7 @@ func (a *Agent) run(ctx context.Context) error {
 	if a.serving != nil {
 		group.Go(func() error { return a.serve(ctx) })
 	}
-	if a.entry.ingress != nil {
+	if a.cfg.Ingress != nil {
 		group.Go(func() error { return a.enter(ctx) })
 	}
 	if a.cfg.Listener != nil {

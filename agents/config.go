@@ -46,7 +46,8 @@ type Config struct {
 	Catalog *catalog.Catalog
 	// Services says how this node serves what is in the Catalog; nil does not.
 	Services *services.Options
-	// Ingress says how clients from outside are let in; nil lets none in.
+	// Ingress says how clients from outside are let in while the Node object has the
+	// label ingressrule.Label; nil never lets any in.
 	Ingress *ingress.Options
 	// DNS is what pods are told of names; unset leaves that to the engine.
 	DNS resolv.Cluster

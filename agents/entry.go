@@ -3,6 +3,7 @@ package agents
 import (
 	"context"
 	"net/netip"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -13,36 +14,95 @@ import (
 
 var secrets = proto.Resource{Name: "secrets"}
 
-// entry lets clients in from outside, with the certificates that this node was
-// told of.
+// entry lets clients in from outside while the control plane's Node object says
+// that this node is to, with the certificates that the node was told of.
 type entry struct {
-	ingress *ingress.Ingress // nil where none runs
+	chosen  atomic.Bool
+	turned  chan struct{} // chosen changed
 	secrets ingress.Secrets
 }
 
-func (a *Agent) assembleEntry() (err error) {
-	if a.cfg.Ingress == nil {
-		return nil
+// choose takes what the Node object says. A node that runs ingress no more forgets
+// the certificates at once: it is told of them again when it does.
+func (e *entry) choose(chosen bool) {
+	if e.chosen.Swap(chosen) == chosen {
+		return
 	}
+	if !chosen {
+		e.secrets.Replace(nil)
+	}
+	notify(e.turned)
+}
+
+func (a *Agent) newIngress() (*ingress.Ingress, error) {
 	options := *a.cfg.Ingress
 	if len(options.Addresses) == 0 {
 		options.Addresses = []netip.Addr{a.cfg.Address}
 	}
-	a.entry.ingress, err = ingress.New(ingress.Config{
+	return ingress.New(ingress.Config{
 		Options: options, Catalog: a.cfg.Catalog, Secrets: &a.entry.secrets, Node: a.proxied, Logger: a.cfg.Logger,
 		Told: func(status ingress.Status) { a.changeHealth(func(h *health) { h.entry = status }) },
 	})
+}
+
+// assembleEntry finds at once what would keep ingress from running later.
+func (a *Agent) assembleEntry() error {
+	a.entry.turned = make(chan struct{}, 1)
+	if a.cfg.Ingress == nil {
+		return nil
+	}
+	_, err := a.newIngress()
 	return err
 }
 
-// enter waits until it is known what is to be served.
+// enter runs ingress whenever this node is to, once it is known what is to be
+// served.
 func (a *Agent) enter(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-a.shared.known:
 	}
-	return a.entry.ingress.Run(ctx)
+	for {
+		if a.entry.chosen.Load() {
+			if err := a.enterWhileChosen(ctx); err != nil {
+				return err
+			}
+			a.changeHealth(func(h *health) { h.entry = ingress.Status{} })
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.entry.turned:
+		}
+	}
+}
+
+// enterWhileChosen ends without an error when this node is not to run ingress any
+// more: its ports are closed then.
+func (a *Agent) enterWhileChosen(ctx context.Context) error {
+	in, err := a.newIngress()
+	if err != nil {
+		return err
+	}
+	running, end := context.WithCancel(ctx)
+	defer end()
+	done := make(chan error, 1)
+	go func() { done <- in.Run(running) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-a.entry.turned:
+		}
+		if a.entry.chosen.Load() {
+			continue
+		}
+		end()
+		<-done                 // for this reason
+		notify(a.entry.turned) // it may have been chosen again meanwhile
+		return ctx.Err()
+	}
 }
 
 // takeSecret takes a Secret as it now is, or its end. It is kept nowhere else.

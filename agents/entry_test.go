@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,8 +46,29 @@ func freePort(t *testing.T) uint16 {
 	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
-// TestS9AnAgentServesIngresses: with a certificate that it was told of, which is
-// on no disk, also after the control plane went away.
+// choose has the control plane say whether the node is to run ingress, and what else
+// it is to know.
+func (p *plane) choose(chosen bool, more ...proto.WantPod) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.node.Labels, ingressrule.Label)
+	if chosen {
+		p.node.Labels[ingressrule.Label] = "true"
+	}
+	body, err := p.node.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	told := append([]proto.WantPod{{Key: proto.Resource{Name: "nodes"}.Key("", p.node.Name), UID: string(p.node.UID), Body: body}}, more...)
+	clear(p.pods)
+	for _, object := range told {
+		p.pods[object.Key.String()] = object
+	}
+	p.relay(told...)
+}
+
+// TestS9AnAgentServesIngresses while its node is chosen for that: with a certificate
+// that it was told of, which is on no disk, also after the control plane went away.
 func TestS9AnAgentServesIngresses(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -85,29 +107,33 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 		}),
 	}}
 	link := newPlane()
-	link.pods["secret"] = want(proto.Resource{Name: "secrets"}, &corev1.Secret{
+	certificate := want(proto.Resource{Name: "secrets"}, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-tls"}, Type: corev1.SecretTypeTLS,
 		Data: map[string][]byte{
 			corev1.TLSCertKey: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), corev1.TLSPrivateKeyKey: pemKey,
 		},
 	})
 	dir, plain, secure := t.TempDir(), freePort(t), freePort(t)
-	agent, err := agents.New(agents.Config{
-		Node: "n1", Link: link, Shared: p, StateDir: dir, Runtime: simulated.New(simulated.Config{}), Network: network.NewSimulated(),
-		Ingress: &ingress.Options{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, HTTP: plain, HTTPS: secure},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- agent.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
+	start := func() (stop func()) {
+		agent, err := agents.New(agents.Config{
+			Node: "n1", Link: link, Shared: p, StateDir: dir, Runtime: simulated.New(simulated.Config{}), Network: network.NewSimulated(),
+			Ingress: &ingress.Options{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, HTTP: plain, HTTPS: secure},
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- agent.Run(ctx) }()
+		return sync.OnceFunc(func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
+	}
+	stop := start()
+	defer func() { stop() }()
 	eventually := func(what string, ask func() error) {
 		t.Helper()
 		var err error
@@ -117,6 +143,31 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 			}
 		}
 		t.Fatalf("%s: %v", what, err)
+	}
+	says := func(status corev1.ConditionStatus, reason string) func() error {
+		return func() error {
+			link.mu.Lock()
+			defer link.mu.Unlock()
+			is := corev1.NodeCondition{}
+			for _, c := range link.nodeSeen.Conditions {
+				if c.Type == ingressrule.Condition {
+					is = c
+				}
+			}
+			if is.Status != status || is.Reason != reason || len(link.nodeSeen.Conditions) == 0 {
+				return fmt.Errorf("conditions %+v", link.nodeSeen.Conditions)
+			}
+			return nil
+		}
+	}
+	closed := func() error {
+		for _, port := range []uint16{plain, secure} {
+			if conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+				_ = conn.Close()
+				return fmt.Errorf("port %d is open", port)
+			}
+		}
+		return nil
 	}
 	shown := func() error {
 		conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", secure), &tls.Config{ServerName: "a.example.com", InsecureSkipVerify: true})
@@ -129,6 +180,29 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 		}
 		return nil
 	}
+	withoutIt := func() error { // but with one of the node's own
+		err := shown()
+		if err == nil {
+			t.Error("the certificate was kept")
+		}
+		if err == nil || strings.Contains(err.Error(), "shown certificate") {
+			return nil
+		}
+		return err
+	}
+	eventually("a node that is not chosen", func() error {
+		link.mu.Lock()
+		defer link.mu.Unlock()
+		if link.node == nil || link.node.Annotations[ingressrule.Addresses] != "127.0.0.1" {
+			return fmt.Errorf("registered as %+v", link.node)
+		}
+		return nil
+	})
+	eventually("no condition", says("", ""))
+	if err := closed(); err != nil {
+		t.Error(err)
+	}
+	link.choose(true, certificate)
 	eventually("the certificate", shown)
 	eventually("an answer", func() error {
 		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", plain))
@@ -141,16 +215,14 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 		}
 		return nil
 	})
-	eventually("the condition", func() error {
-		link.mu.Lock()
-		defer link.mu.Unlock()
-		for _, c := range link.nodeSeen.Conditions {
-			if c.Type == ingressrule.Condition && c.Status == corev1.ConditionTrue && c.Reason == "Serving" {
-				return nil
-			}
-		}
-		return fmt.Errorf("conditions %+v", link.nodeSeen.Conditions)
-	})
+	eventually("the condition", says(corev1.ConditionTrue, "Serving"))
+	link.choose(false)
+	eventually("the condition of a node that is not chosen any more", says("", ""))
+	eventually("closed ports", closed)
+	link.choose(true)
+	eventually("ports that are open again", withoutIt)
+	link.choose(true, certificate)
+	eventually("the certificate again", shown)
 	p.mu.Lock()
 	p.down = true
 	p.mu.Unlock()
@@ -158,6 +230,10 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 	link.down = true
 	link.mu.Unlock()
 	eventually("the certificate without a control plane", shown)
+	stop()
+	eventually("closed ports", closed)
+	stop = start()
+	eventually("ports of an agent that finds no control plane", withoutIt)
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"segno/agents/network"
+	"segno/events/ingressrule"
 	"segno/proto"
 )
 
@@ -84,7 +85,7 @@ func (a *Agent) report() {
 }
 
 // setNode takes the Node object as the control plane has it; its pod CIDR
-// readies the network.
+// readies the network, and a label of it says whether ingress runs here.
 func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 	if node.Name != string(a.cfg.Node) {
 		return fmt.Errorf("register node %s: the answer is about node %s", a.cfg.Node, node.Name)
@@ -93,9 +94,10 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 	first, before := a.node == nil || a.node.UID != node.UID, a.node
 	a.node = node
 	a.mu.Unlock()
+	a.entry.choose(ingressrule.Chosen(node))
 	if data, err := node.Marshal(); err != nil {
 		return fmt.Errorf("encode node %s: %w", a.cfg.Node, err)
-	} else if before == nil || before.UID != node.UID || cidrsOf(before) != cidrsOf(node) {
+	} else if before == nil || before.UID != node.UID || cidrsOf(before) != cidrsOf(node) || ingressrule.Chosen(before) != ingressrule.Chosen(node) {
 		if err := a.self.Put("node", data); err != nil {
 			a.cfg.Logger.Error("the Node object is not durable on this node", "error", err)
 		}
@@ -111,7 +113,7 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 	return nil
 }
 
-// rememberNode starts with the pod CIDR of an earlier agent.
+// rememberNode starts with the pod CIDR of an earlier agent, and with its ingress.
 func (a *Agent) rememberNode() error {
 	records, err := a.self.All()
 	if err != nil {
@@ -123,6 +125,7 @@ func (a *Agent) rememberNode() error {
 	node := &corev1.Node{}
 	if data, kept := records.Whole["node"]; kept && node.Unmarshal(data) == nil && node.Name == string(a.cfg.Node) {
 		a.node = node
+		a.entry.choose(ingressrule.Chosen(node))
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	if served != told && served.Reason != "" {
 		a.noteOfNode(uid, served.Reason, served.Message)
 	}
-	if reached != known && reached != ingress.Idle() {
+	if reached != known && reached.Reason != "" && reached != ingress.Idle() {
 		a.noteOfNode(uid, "Ingress"+reached.Reason, reached.Message)
 	}
 	if lax != "" && lax != laxBefore {

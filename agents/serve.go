@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"segno/agents/announce"
 	"segno/agents/proxy"
 	"segno/agents/services"
+	"segno/events/ingressrule"
 	"segno/proto"
 )
 
@@ -77,24 +79,30 @@ func (a *Agent) heardOf() {
 	a.answered.Store(&now)
 }
 
-// annotations of the Node object; it names the networks on which this node can
-// announce addresses.
+// annotations of the Node object: the networks on which this node can announce
+// addresses, and where Ingresses are to be served, when that was said.
 func (a *Agent) annotations() map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, a.cfg.Annotations)
+	if a.cfg.Ingress != nil && len(a.cfg.Ingress.Addresses) > 0 {
+		out[ingressrule.Addresses] = joined(a.cfg.Ingress.Addresses)
+	}
 	if a.serving == nil {
-		return a.cfg.Annotations
+		return out
 	}
 	networks, err := announce.Networks(a.proxied().Pods...)
 	if err != nil {
 		a.cfg.Logger.Warn("load balancer addresses are not announced by this node", "error", err)
 	}
-	texts := make([]string, len(networks))
-	for i, network := range networks {
-		texts[i] = network.String()
-	}
-	out := maps.Clone(a.cfg.Annotations)
-	if out == nil {
-		out = map[string]string{}
-	}
-	out[proto.NodeNetworks] = strings.Join(texts, ",")
+	out[proto.NodeNetworks] = joined(networks)
 	return out
+}
+
+// joined are the texts of all, with commas.
+func joined[T fmt.Stringer](all []T) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = one.String()
+	}
+	return strings.Join(texts, ",")
 }

@@ -21,14 +21,15 @@ var (
 	secretResource       = proto.Resource{Name: "secrets"}
 )
 
-// certificates are the Secrets that nodes with ingress are told of: those of the
-// type kubernetes.io/tls that an Ingress names which nodes serve. Only the loop
-// that follows the log uses them.
+// certificates are the Secrets that nodes are told of that were chosen to run
+// ingress: those of the type kubernetes.io/tls that an Ingress names which nodes
+// serve. What a node says of itself does not count. Only the loop that follows the
+// log uses them.
 type certificates struct {
 	classes map[string]bool                       // that nodes serve
 	named   map[proto.ObjectKey][]proto.ObjectKey // by Ingress: its Secrets
 	uses    map[proto.ObjectKey]int               // by Secret: how many Ingresses name it
-	nodes   map[proto.NodeName]bool               // that run ingress
+	nodes   map[proto.NodeName]bool               // that were chosen to run ingress
 }
 
 // newCertificates is who needs what in a view.
@@ -42,7 +43,7 @@ func newCertificates(view events.View) (*certificates, error) {
 		return nil, fmt.Errorf("list the nodes: %w", err)
 	}
 	for _, node := range nodes {
-		if runs, _ := ingressrule.Runs(node); runs {
+		if ingressrule.Chosen(node) {
 			c.nodes[proto.NodeName(node.Name)] = true
 		}
 	}
@@ -84,8 +85,8 @@ func (c *certificates) name(key proto.ObjectKey, ingress *networkingv1.Ingress) 
 	}
 }
 
-// changeCertificates tells the nodes that run ingress of certificates, after a
-// change of what decides on that.
+// changeCertificates tells the nodes that are to run ingress of certificates, after
+// a change of what decides on that.
 func (r *Relay) changeCertificates(c events.Change) error {
 	if c.After == nil {
 		return nil
@@ -97,7 +98,7 @@ func (r *Relay) changeCertificates(c events.Change) error {
 		}
 		return r.tellCertificates(r.certs.nodes, c.Seq, c.After.Key)
 	case nodeResource:
-		return r.runsIngress(c)
+		return r.chooseNode(c)
 	case ingressResource, ingressClassResource:
 		if c.Before != nil && c.Before.Deleted == c.After.Deleted && bytes.Equal(c.Before.Spec, c.After.Spec) {
 			return nil // its status
@@ -140,8 +141,8 @@ func (r *Relay) recount(c events.Change) error {
 	return nil
 }
 
-// runsIngress looks whether a node has begun to run ingress, or ended.
-func (r *Relay) runsIngress(c events.Change) error {
+// chooseNode looks whether a node was chosen to run ingress, or is not any more.
+func (r *Relay) chooseNode(c events.Change) error {
 	name := proto.NodeName(c.After.Key.Name)
 	if c.After.Deleted {
 		delete(r.certs.nodes, name)
@@ -155,14 +156,13 @@ func (r *Relay) runsIngress(c events.Change) error {
 	if !ok {
 		return nil
 	}
-	runs, _ := ingressrule.Runs(node)
-	before := r.certs.nodes[name]
-	if runs == before {
+	chosen := ingressrule.Chosen(node)
+	if chosen == r.certs.nodes[name] {
 		return nil
 	}
-	if !runs {
+	if !chosen {
 		delete(r.certs.nodes, name)
-		return nil // what it knew was in its memory
+		return nil // it knows by its Node object, and forgets what it knew
 	}
 	r.certs.nodes[name] = true
 	return r.tellCertificates(map[proto.NodeName]bool{name: true}, c.Seq, slices.Collect(maps.Keys(r.certs.uses))...)
@@ -243,9 +243,9 @@ func (s *syncing) entries(view events.View) error {
 	return nil
 }
 
-// certificatesOf adds the certificates, for a node that runs ingress.
+// certificatesOf adds the certificates, for a node that is to run ingress.
 func (s *syncing) certificatesOf(view events.View, node *corev1.Node) error {
-	if runs, _ := ingressrule.Runs(node); !runs {
+	if !ingressrule.Chosen(node) {
 		return nil
 	}
 	all := certificates{}

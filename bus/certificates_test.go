@@ -52,11 +52,24 @@ func (w *world) class(name, controller string) proto.ObjectKey {
 	return key
 }
 
-// entryNode is a node that says that it runs ingress.
+// entryNode is a node that says that it runs ingress, and that it was chosen to.
 func entryNode(name string) *corev1.Node {
 	node := newNode(name)
+	node.Labels[ingressrule.Label] = "true"
 	node.Status.Conditions = append(node.Status.Conditions, corev1.NodeCondition{Type: ingressrule.Condition, Status: corev1.ConditionTrue, Reason: "Serving"})
 	return node
+}
+
+// choose gives a node the label with which it runs ingress; "" takes it.
+func (w *world) choose(name, value string) {
+	w.t.Helper()
+	node := events.Copy(w.nodeObject(name))
+	node.ResourceVersion = ""
+	delete(node.Labels, ingressrule.Label)
+	if value != "" {
+		node.Labels[ingressrule.Label] = value
+	}
+	w.must(events.Update{Key: nodeResource.Key("", name), Object: node})
 }
 
 // secretsIn are the Secrets that a node was told of.
@@ -85,9 +98,9 @@ func secretsIn(t *testing.T, told ...proto.Want) string {
 	return strings.Join(out, " ")
 }
 
-// TestS9CertificatesGoToNodesThatRunIngress: and only those that an Ingress
-// names which they serve.
-func TestS9CertificatesGoToNodesThatRunIngress(t *testing.T) {
+// TestS9CertificatesGoToNodesThatWereChosen to run ingress, whatever nodes say of
+// themselves; and only those that an Ingress names which they serve.
+func TestS9CertificatesGoToNodesThatWereChosen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, startServer(t, ServerConfig{}))
 		entry, plain := w.joinedNode("n1"), w.joinedNode("n2")
@@ -111,11 +124,27 @@ func TestS9CertificatesGoToNodesThatRunIngress(t *testing.T) {
 				t.Errorf("%s: told %q, want %q", what, got, want)
 			}
 		}
-		step("the node begins to run ingress", "-missing -opaque shop-tls=c", func() {
-			if _, err := entry.Register(t.Context(), entryNode("n1")); err != nil {
-				t.Fatal(err)
-			}
-		})
+		for name, link := range map[string]*Link{"n1": entry, "n2": plain} {
+			step(name+" says that it runs ingress", "", func() {
+				have, err := link.Register(t.Context(), entryNode(name))
+				if err != nil || ingressrule.Chosen(have) {
+					t.Fatalf("chose itself: %v, %v", have, err)
+				}
+				status, err := (&corev1.Node{ObjectMeta: entryNode(name).ObjectMeta, Status: entryNode(name).Status}).Marshal()
+				if err != nil {
+					t.Fatal(err)
+				}
+				report := proto.Report{Items: []proto.ReportItem{{Key: nodeResource.Key("", name), UID: string(have.UID), Status: status}}}
+				if reply, err := link.Report(t.Context(), report); err != nil || reply.Errors[0] != "" {
+					t.Fatal(reply, err)
+				}
+			})
+		}
+		if all, err := plain.Sync(t.Context()); err != nil || secretsIn(t, all) != "" {
+			t.Errorf("a node that was not chosen is told of %q, %v", secretsIn(t, all), err)
+		}
+		step("it is not to run ingress", "", func() { w.choose("n1", "false") })
+		step("it is chosen", "-missing -opaque shop-tls=c", func() { w.choose("n1", "true") })
 		step("another certificate", "shop-tls=new", func() {
 			w.must(events.Update{Key: shop, Object: &corev1.Secret{
 				ObjectMeta: metav1.ObjectMeta{Name: "shop-tls", Namespace: "default"}, Type: corev1.SecretTypeTLS,
@@ -135,8 +164,7 @@ func TestS9CertificatesGoToNodesThatRunIngress(t *testing.T) {
 			}})
 		})
 		step("its certificate ends", "-shop-tls", func() { w.must(events.Delete{Key: shop}) })
-		w.secret("shop-tls", corev1.SecretTypeTLS)
-		synctest.Wait()
+		step("it is there again", "shop-tls=c", func() { w.secret("shop-tls", corev1.SecretTypeTLS) })
 		for link, want := range map[*Link]string{entry: "shop-tls=c", plain: ""} {
 			all, err := link.Sync(t.Context())
 			if err != nil {
@@ -146,9 +174,16 @@ func TestS9CertificatesGoToNodesThatRunIngress(t *testing.T) {
 				t.Errorf("a sync tells %s of %q, want %q", link.node, got, want)
 			}
 		}
-		step("the class goes", "shop-tls=c -shop-tls", func() { w.must(events.Delete{Key: ingressClassResource.Key("", "segno")}) })
+		step("it is chosen no more", "", func() { w.choose("n1", "") })
+		step("another certificate while it is not", "", func() { w.secret("missing2", corev1.SecretTypeTLS); w.ingress("fourth", "segno", "missing2") })
+		if all, err := entry.Sync(t.Context()); err != nil || secretsIn(t, all) != "" {
+			t.Errorf("a node that is chosen no more is told of %q, %v", secretsIn(t, all), err)
+		}
+		w.must(events.Delete{Key: ingressResource.Key("default", "fourth")})
+		step("it is chosen again", "shop-tls=c", func() { w.choose("n1", "true") })
+		step("the class goes", "-shop-tls", func() { w.must(events.Delete{Key: ingressClassResource.Key("", "segno")}) })
 		if got := secretsIn(t, drained(others)...); got != "" {
-			t.Errorf("a node without ingress was told of %s", got)
+			t.Errorf("a node that was not chosen was told of %s", got)
 		}
 	})
 }

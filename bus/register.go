@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -27,8 +26,6 @@ const (
 	LeaseNamespace = corev1.NamespaceNodeLease
 	// leaseSeconds is what a heartbeat is good for, as in Kubernetes.
 	leaseSeconds = 40
-	// restricted labels are for people to put on nodes, not for nodes.
-	restricted = "node-restriction.kubernetes.io/"
 )
 
 var leaseResource = proto.Resource{Group: "coordination.k8s.io", Name: "leases"}
@@ -79,7 +76,7 @@ func (in *Intake) Registered(node proto.NodeName) bool {
 // the key that it is known by.
 func (in *Intake) own(node proto.NodeName, given *corev1.Node) {
 	given.ObjectMeta = metav1.ObjectMeta{Name: given.Name, Labels: given.Labels, Annotations: given.Annotations}
-	maps.DeleteFunc(given.Labels, func(label, _ string) bool { return strings.HasPrefix(label, restricted) })
+	maps.DeleteFunc(given.Labels, func(label, _ string) bool { return events.RestrictedLabel(label) })
 	delete(given.Annotations, NodeKeyAnnotation)
 	given.Spec = corev1.NodeSpec{Taints: given.Spec.Taints, ProviderID: given.Spec.ProviderID}
 	if in.cfg.Identities == nil {

@@ -33,8 +33,8 @@ type RelayConfig struct {
 }
 
 // Relay tells each node what concerns it, as it becomes durable: its own Node
-// object, the pods that are bound to it, and, if it runs ingress, certificates
-// (certificates.go); and all nodes at once what each has to know (shared.go). One subscription to the log serves all nodes. Messages
+// object, the pods that are bound to it, and, if it was chosen to run ingress,
+// certificates (certificates.go); and all nodes at once what each has to know (shared.go). One subscription to the log serves all nodes. Messages
 // are counted: a node that misses one asks for everything (Sync), and so does
 // one that connects anew.
 type Relay struct {

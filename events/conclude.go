@@ -18,6 +18,9 @@ type change struct {
 // conclude makes the decision of a change: an event for each section whose
 // bytes differ, none when nothing does.
 func (d *decider) conclude(verb string, c change) (Decision, error) {
+	if err := d.restrict(c); err != nil {
+		return Decision{}, err
+	}
 	list, err := d.eventsOf(c)
 	if err != nil {
 		return Decision{}, err

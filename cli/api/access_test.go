@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -128,5 +129,36 @@ func TestN5NodesTouchTheirOwn(t *testing.T) {
 		if got := c.do(test.method, test.path, test.body, headers...); (got.code == http.StatusOK) != test.allowed || (got.code == http.StatusForbidden) == test.allowed {
 			t.Errorf("%s %s: %d %s", test.method, test.path, got.code, got.body)
 		}
+	}
+}
+
+// TestS9NodesDoNotChooseThemselves for what people choose nodes for, by labels below
+// node-restriction.kubernetes.io.
+func TestS9NodesDoNotChooseThemselves(t *testing.T) {
+	c := client{t, apitest.New(t, nil)}
+	made := c.Create(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{"node-restriction.kubernetes.io/team": "a"}}}).(*corev1.Node)
+	const path = "/api/v1/nodes/n1"
+	merge, apply := "Content-Type: application/merge-patch+json", "Content-Type: application/apply-patch+yaml"
+	whole := `{"apiVersion":"v1","kind":"Node","metadata":{"name":"n1","labels":{"node-restriction.kubernetes.io/ingress":"true"}}}`
+	for _, test := range []struct {
+		method, path, body, kind string
+		code                     int
+	}{
+		{"PATCH", path, `{"metadata":{"labels":{"node-restriction.kubernetes.io/ingress":"true"}}}`, merge, 403},
+		{"PATCH", path, `{"metadata":{"labels":{"node-restriction.kubernetes.io/team":null}}}`, merge, 403},
+		{"PATCH", path + "?fieldManager=x&force=true", whole, apply, 403},
+		{"PUT", path, strings.TrimSuffix(whole, "}") + `,"spec":{"podCIDR":"` + made.Spec.PodCIDR + `"}}`, "Content-Type: application/json", 403},
+		{"PATCH", path + "/status", `{"metadata":{"labels":{"node-restriction.kubernetes.io/ingress":"true"}},"status":{"phase":"Running"}}`, merge, 200},
+		{"PATCH", path + "/status?fieldManager=x&force=true", whole, apply, 200},
+		{"PATCH", path, `{"metadata":{"labels":{"disk":"ssd"}}}`, merge, 200},
+	} {
+		if got := c.do(test.method, test.path, test.body, asNode, test.kind); got.code != test.code {
+			t.Errorf("%s %s %s: %d %s", test.method, test.path, test.body, got.code, got.body)
+		}
+	}
+	var node corev1.Node
+	c.into(c.get(path), 200, &node)
+	if len(node.Labels) != 2 || node.Labels["node-restriction.kubernetes.io/team"] != "a" || node.Labels["disk"] != "ssd" {
+		t.Errorf("labels are %v", node.Labels)
 	}
 }

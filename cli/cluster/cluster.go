@@ -51,6 +51,7 @@ type Cluster struct {
 	why       string // the runtime is not Docker, or Docker does not answer
 	kept      string // flags of an earlier start that count
 	links     string // and those of this machine's network
+	entry     Entry  // of this machine's node
 	ready     readiness
 	intake    *bus.Intake // set before the nodes run
 }
@@ -166,6 +167,9 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 		return err
 	}
 	if err := c.keepLoadBalancerPool(ctx); err != nil {
+		return err
+	}
+	if err := c.chooseEntry(ctx); err != nil {
 		return err
 	}
 	if err := c.runControl(ctx, top); err != nil {

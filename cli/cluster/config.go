@@ -62,7 +62,7 @@ type Config struct {
 	Pods PodLinks
 	// Services says how nodes with real containers serve Services and names.
 	Services services.Options
-	// Ingress says how the node with real containers lets clients in.
+	// Ingress says whether and where the node with real containers lets clients in.
 	Ingress Entry
 	// Keep says what becomes of old epochs of the log.
 	Keep Keeping

@@ -26,7 +26,7 @@ type JoinConfig struct {
 	DockerHost string         // default the one of before, DOCKER_HOST or Docker's own
 	Pods       PodLinks
 	Services   services.Options // how it serves Services and names
-	Ingress    Entry            // how it lets clients in
+	Ingress    Entry            // where it lets clients in, once it is chosen for that
 	Log        *slog.Logger     // nil is silent
 	// Ready is told who the node is, and of which cluster; nil is nobody.
 	Ready func(node proto.NodeName, cluster string)
@@ -82,11 +82,11 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	}
 	defer conn.Close()
 	cfg.Services = joinedRanges(cfg.Services, credential.Credential)
-	entry, err := recallEntry(cfg.DataDir, cfg.Ingress, false)
+	entry, err := recallEntry(cfg.DataDir, cfg.Ingress)
 	if err != nil {
 		return err
 	}
-	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, entry, cfg.Log)
+	agent, err := n.agent(conn, cfg.Pods.NodeAddress(), cfg.Services, entry.options(), cfg.Log)
 	if err != nil {
 		return err
 	}

@@ -204,13 +204,7 @@ func (c *Cluster) connectNode(ctx context.Context, n *node) (*agents.Agent, erro
 		return nil, err
 	}
 	context.AfterFunc(ctx, conn.Close)
-	var entry *ingress.Options
-	if n.dir != "" {
-		if entry, err = recallEntry(n.dir, c.cfg.Ingress, true); err != nil {
-			return nil, err
-		}
-	}
-	return n.agent(conn, c.cfg.Pods.NodeAddress(), c.cfg.Services, entry, c.log)
+	return n.agent(conn, c.cfg.Pods.NodeAddress(), c.cfg.Services, c.entry.options(), c.log)
 }
 
 // nodeCredential is kept with the node's other state; a simulated node has none.

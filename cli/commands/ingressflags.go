@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"segno/cli/cluster"
+	"segno/events/ingressrule"
 )
 
 // ingressFlags say how a node lets clients in from outside.
@@ -18,12 +19,17 @@ type ingressFlags struct {
 	http, https uint16
 }
 
-func (f *ingressFlags) add(cmd *cobra.Command, usually bool) {
+func (f *ingressFlags) add(cmd *cobra.Command) {
 	f.flags = cmd.Flags()
-	f.flags.BoolVar(&f.on, "ingress", usually, "Serve Ingresses on this node: its ports are opened with the first one; as before when it is not given")
 	f.flags.StringSliceVar(&f.addresses, "ingress-address", nil, "Addresses at which Ingresses are served, such as 127.0.0.1 (default as before, at first the node's)")
 	f.flags.Uint16Var(&f.http, "ingress-http-port", 0, "Port at which Ingresses are served (default as before, at first 80)")
 	f.flags.Uint16Var(&f.https, "ingress-https-port", 0, "Port at which Ingresses are served with TLS (default as before, at first 443)")
+}
+
+// addChoice is for a cluster's own node: whether others run ingress a label of
+// theirs says.
+func (f *ingressFlags) addChoice(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.on, "ingress", true, "Serve Ingresses on this node: it gets the label "+ingressrule.Label+"=true, or loses it; as before when it is not given")
 }
 
 func (f *ingressFlags) entry() (out cluster.Entry, err error) {

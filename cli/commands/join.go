@@ -125,7 +125,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	pods.register(cmd)
 	served.add(cmd)
-	entry.add(cmd, false)
+	entry.add(cmd)
 	flags.BoolVarP(&verbose, "verbose", "v", false, "Log what happens inside")
 	return cmd
 }

@@ -82,7 +82,8 @@ func newUp(streams genericiooptions.IOStreams) *cobra.Command {
 	flags.BoolVar(&o.detach, "detach", false, "Run in the background")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "Log what happens inside")
 	o.services.add(cmd)
-	o.ingress.add(cmd, true)
+	o.ingress.add(cmd)
+	o.ingress.addChoice(cmd)
 	o.flags = flags
 	completeChoices(cmd, "runtime", "auto", "docker", "simulated")
 	return cmd

@@ -6,24 +6,34 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"segno/events"
 	"segno/events/kinds"
 )
 
-// Condition is that of a node that runs ingress: True while it is reached. A node
-// without it runs none.
+// Label is that of the nodes that an administrator chose to run ingress: its value
+// is "true". No node can give it to itself. They are told of certificates.
+const Label = events.Restricted + "ingress"
+
+// Condition is that of a node that runs ingress: True while it is reached. It is
+// the node's own word, and good for nothing without the label.
 const Condition corev1.NodeConditionType = "Ingress"
+
+// Addresses is the annotation that lists, with commas, the addresses at which a
+// node was asked to serve Ingresses; without it they are the node's own.
+const Addresses = "ingress.segno.io/addresses"
 
 // Redirect is the annotation by which an Ingress asks, with "true", that plain
 // requests are sent to HTTPS.
 const Redirect = "ingress.segno.io/ssl-redirect"
 
-// Runs tells whether a node runs ingress, and whether it is reached there now.
-func Runs(node *corev1.Node) (runs, reached bool) {
-	at := slices.IndexFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == Condition })
-	if at < 0 {
-		return false, false
-	}
-	return true, node.Status.Conditions[at].Status == corev1.ConditionTrue
+// Chosen tells whether a node is to run ingress.
+func Chosen(node *corev1.Node) bool { return node.Labels[Label] == "true" }
+
+// Reached tells whether a node is to run ingress, and says that it is reached.
+func Reached(node *corev1.Node) bool {
+	return Chosen(node) && slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == Condition && c.Status == corev1.ConditionTrue
+	})
 }
 
 // Ours tells whether nodes serve the Ingresses of a class.

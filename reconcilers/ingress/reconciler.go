@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,8 +30,8 @@ func New() Reconciler { return Reconciler{} }
 // Name is "ingress".
 func (Reconciler) Name() string { return "ingress" }
 
-// Watches says what matters: Ingresses and their classes, where nodes that run
-// ingress are reached, and what Ingresses name.
+// Watches says what matters: Ingresses and their classes, where the nodes that were
+// chosen to run ingress are reached, and what Ingresses name.
 func (Reconciler) Watches() []reconcilers.Watch {
 	return []reconcilers.Watch{
 		{Resource: reconcilers.Ingresses},
@@ -135,28 +136,43 @@ func addresses(view events.View) ([]networkingv1.IngressLoadBalancerIngress, err
 	return out, nil
 }
 
-// reachedAt are the addresses of a Ready node at which Ingresses are reached: its
+// reachedAt are the addresses at which Ingresses are reached of a Ready node that
+// was chosen for that: those that it was asked to serve them at, or else its
 // external ones, or else its internal ones.
 func reachedAt(node *corev1.Node) []netip.Addr {
-	if node == nil || node.DeletionTimestamp != nil {
+	if node == nil || node.DeletionTimestamp != nil || !ingressrule.Reached(node) {
 		return nil
 	}
 	ready := slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
 		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 	})
-	if _, reached := ingressrule.Runs(node); !ready || !reached {
+	if !ready {
 		return nil
 	}
+	if asked := usable(strings.Split(node.Annotations[ingressrule.Addresses], ",")...); len(asked) > 0 {
+		return asked
+	}
 	for _, kind := range []corev1.NodeAddressType{corev1.NodeExternalIP, corev1.NodeInternalIP} {
-		var of []netip.Addr
+		var texts []string
 		for _, a := range node.Status.Addresses {
-			if address, err := netip.ParseAddr(a.Address); err == nil && a.Type == kind {
-				of = append(of, address.Unmap())
+			if a.Type == kind {
+				texts = append(texts, a.Address)
 			}
 		}
-		if len(of) > 0 {
+		if of := usable(texts...); len(of) > 0 {
 			return of
 		}
 	}
 	return nil
+}
+
+// usable are the addresses that clients can be told.
+func usable(texts ...string) (out []netip.Addr) {
+	for _, text := range texts {
+		address, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err == nil && address.Zone() == "" && !address.IsUnspecified() {
+			out = append(out, address.Unmap())
+		}
+	}
+	return out
 }
