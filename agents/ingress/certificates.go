@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -138,14 +139,32 @@ func selfSigned(now time.Time) (*tls.Certificate, error) {
 type shown struct {
 	now      atomic.Pointer[certificates]
 	fallback *tls.Certificate
+	told     chan struct{} // closed once now is what the node was told of
+	once     sync.Once
 }
 
-// get is tls.Config.GetCertificate.
+func (s *shown) begin() { s.once.Do(func() { close(s.told) }) }
+
+// get is tls.Config.GetCertificate. Nobody is shown another certificate than that
+// of his host because the agent has only just started.
 func (s *shown) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if now := s.now.Load(); now != nil {
-		if found := now.of(hello.ServerName); found != nil {
-			return found, nil
-		}
+	if found := s.of(hello.ServerName); found != nil {
+		return found, nil
+	}
+	select {
+	case <-s.told:
+	case <-hello.Context().Done():
+		return nil, hello.Context().Err()
+	}
+	if found := s.of(hello.ServerName); found != nil {
+		return found, nil
 	}
 	return s.fallback, nil
+}
+
+func (s *shown) of(host string) *tls.Certificate {
+	if now := s.now.Load(); now != nil {
+		return now.of(host)
+	}
+	return nil
 }

@@ -26,6 +26,9 @@ const (
 	again = 5 * time.Second
 	// settle is how long changes are gathered: a table is made for many at once.
 	settle = 20 * time.Millisecond
+	// patience is how long clients of a host without a certificate wait at the start
+	// for what the control plane tells of Secrets: they are on no disk.
+	patience = 5 * time.Second
 )
 
 // Options are a person's. The zero value is what most want.
@@ -110,7 +113,7 @@ func New(cfg Config) (*Ingress, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.shown.fallback = fallback
+	in.shown.fallback, in.shown.told = fallback, make(chan struct{})
 	in.doors = &doors{listen: cfg.Listen, handler: in.handler, log: cfg.Logger, patience: headerPatience, whole: clientPatience, tls: &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: in.shown.get,
 	}}
@@ -126,6 +129,8 @@ func (in *Ingress) Run(ctx context.Context) error {
 	defer in.doors.leave()
 	follower := in.cfg.Catalog.Follow()
 	defer follower.Close()
+	waited := time.AfterFunc(patience, in.cfg.Secrets.giveUp)
+	defer waited.Stop()
 	for {
 		moved, secrets := in.update()
 		failed := in.keepDoors(ctx)
@@ -181,12 +186,17 @@ func (in *Ingress) look(follower *catalog.Follower) {
 // update makes routes and certificates of what is known now.
 func (in *Ingress) update() (moved, secrets <-chan struct{}) {
 	ingresses, classes, moved := in.cfg.Catalog.Ingresses()
-	known, secrets := in.cfg.Secrets.All()
+	known, told, secrets := in.cfg.Secrets.All()
 	node := in.cfg.Node()
 	table := NewTable(ingresses, classes)
 	in.handler.update(table, func(p *pool, backend Backend) { p.look(in.cfg.Catalog, backend, node) })
 	in.certificates = newCertificates(served(ingresses, classes), known, in.certificates)
 	in.shown.now.Store(in.certificates)
+	if !told { // what lacks may be on its way
+		in.complain(table.problems)
+		return moved, secrets
+	}
+	in.shown.begin()
 	in.complain(slices.Concat(table.problems, in.certificates.problems))
 	return moved, secrets
 }

@@ -67,6 +67,13 @@ func newKit(t *testing.T) *kit {
 
 func (k *kit) run() {
 	k.Helper()
+	k.secrets.Replace(nil)
+	k.runUntold()
+}
+
+// runUntold is of a node that has not heard from the control plane yet.
+func (k *kit) runUntold() {
+	k.Helper()
 	ctx, cancel := context.WithCancel(k.Context())
 	done := make(chan error, 1)
 	go func() { done <- k.ingress.Run(ctx) }()
@@ -238,10 +245,14 @@ func certificate(t *testing.T, number int64, hosts ...string) (chain, key []byte
 }
 
 func (k *kit) secret(name string, chain, key []byte) {
-	k.secrets.Set(types.NamespacedName{Namespace: "shop", Name: name}, &corev1.Secret{
+	k.secrets.Set(types.NamespacedName{Namespace: "shop", Name: name}, secretOf(name, chain, key))
+}
+
+func secretOf(name string, chain, key []byte) *corev1.Secret {
+	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Type: corev1.SecretTypeTLS,
 		Data: map[string][]byte{corev1.TLSCertKey: chain, corev1.TLSPrivateKeyKey: key},
-	})
+	}
 }
 
 // withTLS says where an Ingress has its certificates: "secret host host".

@@ -13,6 +13,7 @@ import (
 type Secrets struct {
 	mu    sync.Mutex
 	all   map[types.NamespacedName]*corev1.Secret
+	told  bool          // what there is: what is not in all does not exist
 	moved chan struct{} // closed when they change; nil while nobody waits
 }
 
@@ -20,6 +21,7 @@ type Secrets struct {
 func (s *Secrets) Replace(all []*corev1.Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.told = true
 	s.all = make(map[types.NamespacedName]*corev1.Secret, len(all))
 	for _, secret := range all {
 		s.all[types.NamespacedName{Namespace: secret.Namespace, Name: secret.Name}] = secret
@@ -42,14 +44,25 @@ func (s *Secrets) Set(name types.NamespacedName, secret *corev1.Secret) {
 	s.tell()
 }
 
-// All answers the Secrets, and what is closed when they are others.
-func (s *Secrets) All() (map[types.NamespacedName]*corev1.Secret, <-chan struct{}) {
+// giveUp takes what there is for all that there is: nobody has told in time.
+func (s *Secrets) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.told {
+		s.told = true
+		s.tell()
+	}
+}
+
+// All answers the Secrets, whether the node was told of them at all, and what is
+// closed when they are others.
+func (s *Secrets) All() (all map[types.NamespacedName]*corev1.Secret, told bool, moved <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.moved == nil {
 		s.moved = make(chan struct{})
 	}
-	return maps.Clone(s.all), s.moved
+	return maps.Clone(s.all), s.told, s.moved
 }
 
 func (s *Secrets) tell() {

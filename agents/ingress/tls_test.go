@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // shownTo is the number of the certificate that a client is shown, and for whom it is.
@@ -60,6 +62,32 @@ func TestS9ClientsAreShownTheCertificateOfTheirHost(t *testing.T) {
 	}
 	k.secret("missing", chain, key)
 	k.eventually("a Secret that comes later", "1 ", func() string { return k.shownTo("e.example.com") })
+}
+
+// TestS9ClientsWaitForCertificatesAtTheStart: who comes before the node was told of
+// Secrets is shown the right certificate, and when nobody tells, the node's own.
+func TestS9ClientsWaitForCertificatesAtTheStart(t *testing.T) {
+	chain, key := certificate(t, 1, "a.example.com")
+	for want, tell := range map[string]func(k *kit){
+		"1 a.example.com":              func(k *kit) { k.secrets.Replace([]*corev1.Secret{secretOf("web", chain, key)}) },
+		"no-certificate.segno.invalid": func(k *kit) { k.secrets.giveUp() },
+	} {
+		k := newKit(t)
+		k.entry(withTLS(entry("web", 0, "a.example.com/ web"), "web a.example.com"))
+		k.runUntold()
+		k.eventually("the port is open", "127.0.0.1", func() string { return k.where("192.0.2.7:443") })
+		shown := make(chan string)
+		go func() { shown <- k.shownTo("a.example.com") }()
+		select {
+		case got := <-shown:
+			t.Fatalf("before Secrets are known, a client is shown %s", got)
+		case <-time.After(100 * time.Millisecond): // as long as nothing is told, it is
+		}
+		tell(k)
+		if got := <-shown; got != want {
+			t.Errorf("a client that waited is shown %s, want %s", got, want)
+		}
+	}
 }
 
 // TestS9ANewCertificateDropsNobody: while certificates change, no request of many
