@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -42,7 +43,7 @@ func (f *fleet) enters() {
 	if said := f.gets443(second, "/"); strings.Contains(said, "web-") {
 		f.Errorf("without an agent, the client is told %s", said)
 	}
-	f.start()
+	f.startsAgain(second)
 	f.serves(second, first)
 
 	f.segno("delete", "ingress", "shop")
@@ -51,6 +52,28 @@ func (f *fleet) enters() {
 			strings.Contains(f.gets443(second, "/"), "Failed to connect")
 	})
 	f.segno("delete", "secret", "shop")
+}
+
+// startsAgain: until the first node's agent serves, clients are refused, and not shown
+// another certificate.
+func (f *fleet) startsAgain(trusted string) {
+	f.Helper()
+	var told []string
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+			if told = append(told, f.gets443(trusted, "/")); strings.Contains(told[len(told)-1], "web-") {
+				return
+			}
+		}
+	})
+	f.start()
+	asking.Wait()
+	for i, said := range told {
+		if last := i == len(told)-1; strings.Contains(said, "certificate") || last && !strings.Contains(said, "web-") {
+			f.Errorf("when an agent starts again, a client is told %s", said)
+		}
+	}
 }
 
 // serves is all that the Ingress has to do; clients trust the one certificate, and

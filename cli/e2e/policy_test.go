@@ -39,6 +39,7 @@ func (f *fleet) walled() {
 	f.apply("testdata/allow.yaml")
 	f.admitted(client, far)
 	f.apart(client)
+	f.outlasts(two, []guest{client, far}, stranger)
 	f.segno("label", "pod", "-n", "walled", "client", "role=stranger", "--overwrite")
 	f.admitted(far)
 	f.segno("label", "pod", "-n", "walled", "stranger", "role=client", "--overwrite")
@@ -121,12 +122,12 @@ func (f *fleet) apart(who guest) {
 }
 
 // startsClosed: a pod of a namespace where all is denied reaches nobody from its
-// first moment on, as one elsewhere does.
+// first moment on, and nobody it, as they do in another namespace.
 func (f *fleet) startsClosed() {
 	f.Helper()
 	first, second := f.address(f.all[0]), f.address(f.all[1])
 	for namespace, want := range map[string]string{"default": "at-", "walled": "error: "} {
-		f.applyAs("testdata/early.yaml", []string{"-n", namespace}, "NAME", "early", "FIRST", first, "SECOND", second)
+		f.started(namespace, "early", fmt.Sprintf(`ask, tcp, "%s:80", "%s:80"`, first, second))
 		f.segno("wait", "-n", namespace, "pod/early", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
 		for line := range strings.SplitSeq(f.segno("logs", "-n", namespace, "early"), "\n") {
 			if !strings.HasPrefix(line, want) {
@@ -134,5 +135,61 @@ func (f *fleet) startsClosed() {
 			}
 		}
 	}
-	f.segno("delete", "pod", "early")
+	for _, now := range []struct{ namespace, long, want string }{{"walled", "5s", "error: "}, {"default", "30s", "late sees " + second}} {
+		watched := f.watched(guest{f.all[1], "at-two"}, now.long, f.nextAddresses("two"))
+		f.started(now.namespace, "late", `serve, late, "80"`)
+		f.segno("wait", "-n", now.namespace, "pod/late", "--for=condition=Ready", "--timeout=60s")
+		if heard := watched(); !strings.HasPrefix(heard, now.want) {
+			f.Errorf("who watches a pod start in namespace %s hears %q, want %q", now.namespace, heard, now.want)
+		}
+	}
+	f.segno("delete", "pod", "early", "late")
+}
+
+func (f *fleet) started(namespace, name, does string) {
+	f.Helper()
+	f.applyAs("testdata/started.yaml", []string{"-n", namespace}, "NAME", name, "DOES", does)
+}
+
+// watched has a guest look at places from now on, and answers how to learn what he
+// heard first.
+func (f *fleet) watched(who guest, long string, places []string) func() string {
+	f.Helper()
+	var heard []string
+	var watching sync.WaitGroup
+	watching.Go(func() { heard = f.visitorIn(who.at, who.name, append([]string{"watch", long}, places...)...) })
+	return func() string {
+		watching.Wait()
+		return strings.Join(heard, " ")
+	}
+}
+
+// nextAddresses are those that the next pods of a node get.
+func (f *fleet) nextAddresses(node string) (places []string) {
+	f.Helper()
+	var network, last string
+	newest := 0
+	for address := range strings.FieldsSeq(f.segno("get", "pods", "-A", "--field-selector=spec.nodeName="+node, "-o", "jsonpath={.items[*].status.podIP}")) {
+		at := strings.LastIndex(address, ".") + 1
+		network, last = address[:at], address[at:]
+		newest = max(newest, f.number(last))
+	}
+	for next := range 4 {
+		places = append(places, fmt.Sprintf("%s%d:80", network, newest+1+next))
+	}
+	return places
+}
+
+// outlasts: who is kept out stays out while the agent of the servers' node starts
+// again, and the others in.
+func (f *fleet) outlasts(m *machine, in []guest, out guest) {
+	f.Helper()
+	watched := f.watched(out, "6s", f.servers()[2:])
+	m.kill()
+	f.admitted(in...)
+	m.runsAgain(f.cluster)
+	if heard := watched(); !strings.HasPrefix(heard, "error: ") {
+		f.Errorf("while the agent of node %s started again, %s heard %q", m.name, out.name, heard)
+	}
+	f.admitted(in...)
 }

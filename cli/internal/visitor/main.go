@@ -25,6 +25,7 @@ const (
 	usage = `usage:
   visitor serve NAME PORT           says "NAME sees ADDRESS" to who comes to the port, by TCP and UDP
   visitor ask tcp|udp HOST:PORT…    says what it hears at each
+  visitor watch 5s HOST:PORT…       says what it hears first at any of them, by TCP; it asks all the time
   visitor find host|srv NAME…       says what the machine's resolver finds for each
   visitor get page URL…             says what web servers have there, in one line each`
 
@@ -44,6 +45,8 @@ func main() {
 		os.Exit(1)
 	case "ask":
 		each(rest, func(at string) (string, error) { return ask(os.Args[2], at) })
+	case "watch":
+		each([]string{os.Args[2]}, func(long string) (string, error) { return watch(long, rest) })
 	case "find":
 		each(rest, func(name string) (string, error) { return find(os.Args[2], name) })
 	case "get":
@@ -121,6 +124,36 @@ func ask(network, at string) (string, error) {
 	said := make([]byte, 512)
 	n, err := conn.Read(said)
 	return string(said[:n]), err
+}
+
+// watch asks over and over; who does not answer at once is asked again.
+func watch(long string, places []string) (string, error) {
+	const pause = 20 * time.Millisecond
+	limit, err := time.ParseDuration(long)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	heard := make(chan string, len(places))
+	for _, at := range places {
+		go func() {
+			for ctx.Err() == nil {
+				if conn, err := net.DialTimeout("tcp", at, 5*pause); err == nil {
+					said, _ := io.ReadAll(conn) // that it was let in is what counts
+					heard <- string(said)
+					return
+				}
+				time.Sleep(pause)
+			}
+		}()
+	}
+	select {
+	case said := <-heard:
+		return said, nil
+	case <-ctx.Done():
+		return "", fmt.Errorf("nothing within %s", limit)
+	}
 }
 
 func find(what, name string) (string, error) {
