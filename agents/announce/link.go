@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"segno/agents/ability"
+	"segno/agents/dump"
 )
 
 // link is an interface of this machine with neighbours.
@@ -26,7 +27,7 @@ type link struct {
 
 // linksOf lists the interfaces; node is the node's own address.
 func linksOf(node netip.Addr) (out []link, err error) {
-	all, err := netlink.LinkList()
+	all, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
@@ -36,7 +37,7 @@ func linksOf(node netip.Addr) (out []link, err error) {
 			continue
 		}
 		one := link{index: at.Index, name: at.Name, hardware: at.HardwareAddr}
-		addresses, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+		addresses, err := dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
 		if err != nil {
 			return nil, fmt.Errorf("addresses of interface %s: %w", at.Name, err)
 		}

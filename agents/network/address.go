@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"segno/agents/dump"
 )
 
 // checkOverlap finds what would make the kernel send pods' packets elsewhere:
@@ -28,7 +30,7 @@ func checkOverlap(bridge netlink.Link, cidr netip.Prefix) error {
 // setAddress makes the address the only one of its family on the link; none is
 // an invalid one.
 func setAddress(link netlink.Link, family int, address netip.Prefix) error {
-	old, err := netlink.AddrList(link, family)
+	old, err := dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, family) })
 	if err != nil {
 		return err
 	}

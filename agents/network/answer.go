@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"segno/agents/dump"
 )
 
 // answerMark, as the protocol of a local route, says that an address is the
@@ -28,7 +30,9 @@ func Answer(addresses ...netip.Addr) error {
 	ours := &netlink.Route{LinkIndex: lo.Attrs().Index, Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL, Protocol: answerMark}
 	var failed []error
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		have, err := netlink.RouteListFiltered(family, ours, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE|netlink.RT_FILTER_PROTOCOL)
+		have, err := dump.Whole(func() ([]netlink.Route, error) {
+			return netlink.RouteListFiltered(family, ours, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE|netlink.RT_FILTER_PROTOCOL)
+		})
 		if err != nil {
 			return fmt.Errorf("list the addresses that this node answers at: %w", err)
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+
+	"segno/agents/dump"
 )
 
 // ensureBridge answers the bridge in the kernel, made if it is not there.
@@ -93,7 +95,7 @@ func (b *Bridge) removeOrphans(bridge netlink.Link, held map[string]netip.Addr) 
 	for uid := range held {
 		wanted[cableName(uid)] = true
 	}
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list interfaces: %w", err)
 	}

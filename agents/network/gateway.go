@@ -6,12 +6,14 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"segno/agents/dump"
 )
 
 // Gateways are those by which this machine reaches other networks, but for the
 // ways to other nodes' pods that this package made.
 func Gateways() ([]netip.Addr, error) {
-	all, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
+	all, err := dump.Whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+
+	"segno/agents/dump"
 )
 
 // Holder is what has a network on this machine.
@@ -42,7 +44,7 @@ func (h Holder) In(network netip.Prefix) bool {
 
 // Holders are all on this machine but the bridges of the given cluster.
 func Holders(cluster string) ([]Holder, error) {
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
@@ -67,7 +69,7 @@ func Holders(cluster string) ([]Holder, error) {
 // held is what one interface has.
 func held(link netlink.Link) (out []Holder, err error) {
 	name := link.Attrs().Name
-	addresses, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	addresses, err := dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("addresses of interface %s: %w", name, err)
 	}
@@ -76,7 +78,7 @@ func held(link netlink.Link) (out []Holder, err error) {
 			out = append(out, Holder{Prefix: prefix, Interface: name})
 		}
 	}
-	routes, err := netlink.RouteList(link, netlink.FAMILY_ALL)
+	routes, err := dump.Whole(func() ([]netlink.Route, error) { return netlink.RouteList(link, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("routes by interface %s: %w", name, err)
 	}
@@ -115,7 +117,7 @@ func RemoveOf(cluster string) (removed []string, err error) {
 	if cluster == "" {
 		return nil, nil // that would be everything that is nobody's
 	}
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}

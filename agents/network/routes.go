@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"segno/agents/dump"
 )
 
 // routeMark, as the protocol of a route, says that this package made it.
@@ -50,7 +52,7 @@ func (r router) set(want []route) error {
 		wanted[want[i].cidr] = true
 	}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		all, err := netlink.RouteList(nil, family)
+		all, err := dump.Whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, family) })
 		if err != nil {
 			return fmt.Errorf("list routes: %w", err)
 		}

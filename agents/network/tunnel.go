@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"segno/agents/dump"
 )
 
 // tunnel is the VXLAN link of a cluster on this machine. It learns nothing: who
@@ -130,7 +132,7 @@ func (t tunnel) neighbours(hops []hop) map[neighbour]bool {
 func (t tunnel) meet(link netlink.Link, hops []hop) (stale []netlink.Neigh, err error) {
 	want := t.neighbours(hops)
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6, unix.AF_BRIDGE} {
-		have, err := netlink.NeighList(link.Attrs().Index, family)
+		have, err := dump.Whole(func() ([]netlink.Neigh, error) { return netlink.NeighList(link.Attrs().Index, family) })
 		if err != nil {
 			return nil, fmt.Errorf("list the neighbours by %s: %w", link.Attrs().Name, err)
 		}

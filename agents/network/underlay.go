@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"segno/agents/dump"
 )
 
 // Backend is how packets get from node to node.
@@ -55,12 +57,12 @@ func PodMTU(backend Backend, address netip.Addr, link int) (mtu int, fits bool) 
 
 // Underlay is the link that has an address of this machine; false when none has.
 func Underlay(address netip.Addr) (link netlink.Link, found bool, err error) {
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, false, fmt.Errorf("list interfaces: %w", err)
 	}
 	for _, link := range links {
-		addresses, err := netlink.AddrList(link, familyOf(address))
+		addresses, err := dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, familyOf(address)) })
 		if err != nil {
 			return nil, false, fmt.Errorf("addresses of interface %s: %w", link.Attrs().Name, err)
 		}

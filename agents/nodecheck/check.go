@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"segno/agents/dump"
 	"segno/agents/network"
 )
 
@@ -144,7 +145,7 @@ func (cfg Config) bridged() Finding {
 // port says whether VXLAN's port is free: other VXLANs may share it.
 func (cfg Config) port() Finding {
 	check := fmt.Sprintf("UDP port %d", cfg.Port)
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return Finding{check, Failed, err.Error(), "see why interfaces cannot be listed"}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"segno/agents/dump"
 )
 
 // routeMark is the protocol number that our routes have: who made them.
@@ -74,7 +76,9 @@ func locals() (map[netip.Addr]struct{}, error) {
 	out := map[netip.Addr]struct{}{}
 	filter := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Protocol: routeMark, Type: unix.RTN_LOCAL}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+		routes, err := dump.Whole(func() ([]netlink.Route, error) {
+			return netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list local routes: %w", err)
 		}
