@@ -20,7 +20,8 @@ func checkOverlap(bridge netlink.Link, cidr netip.Prefix) error {
 		return err
 	}
 	for _, h := range holders {
-		if h.Interface != bridge.Attrs().Name && !h.Route && h.In(cidr) {
+		own := h.Interface == bridge.Attrs().Name || h.Interface == tunnelName(ownerOf(bridge))
+		if !own && !h.Route && h.In(cidr) {
 			return fmt.Errorf("pod CIDR %s: this machine has %s", cidr, h)
 		}
 	}

@@ -105,6 +105,68 @@ func TestS8WhatLeavesTheClusterHasTheNodesAddress(t *testing.T) {
 	})
 }
 
+// TestS8WhatIsMasqueradedOnTheWayToAnotherNodeHasAnAddressThatItKnows, whatever
+// other addresses the machine has: as of a client who comes by a node port to
+// another node's pod.
+func TestS8WhatIsMasqueradedOnTheWayToAnotherNodeHasAnAddressThatItKnows(t *testing.T) {
+	for _, test := range []struct {
+		backend     Backend
+		from, from6 string
+	}{{VXLAN, "10.77.1.1", "fd77:1::1"}, {HostGW, "192.0.2.1", ""}} {
+		t.Run(string(test.backend), func(t *testing.T) {
+			l := newLAN(t)
+			cfg := Config{Backend: test.backend}
+			ranges := [2]string{"10.77.1.0/24", "10.77.2.0/24"}
+			if test.from6 != "" {
+				ranges = [2]string{"10.77.1.0/24,fd77:1::/64", "10.77.2.0/24,fd77:2::/64"}
+			}
+			n1 := l.node(cfg, "n1", ranges[0], "192.0.2.1/24", "2001:db8::1/64")
+			n2 := l.node(cfg, "n2", ranges[1], "192.0.2.2/24", "2001:db8::2/64")
+			outside := l.host("outside", "192.0.2.9/24", "2001:db8::9/64")
+			n1.give("198.51.100.50/24") // on the same wire, and nobody else's
+			for _, a := range []string{"203.0.113.50/32", "fd77:2:ffff::50/128"} {
+				l.must(n1.links.AddrAdd(n1.link("lo"), addressOf(netip.MustParsePrefix(a))))
+			}
+			meet(n1, n2)
+			two, _ := n2.pod("two")
+			expect(t, "listen", two.tell("listen :80"), "ok")
+			n1.in(func() {
+				rules := exec.Command("nft", "-f", "-")
+				rules.Stdin = strings.NewReader(`
+table ip foreign {
+	chain in { type nat hook prerouting priority dstnat; tcp dport 30080 dnat to 10.77.2.2:80
+	}
+	chain leave { type nat hook postrouting priority srcnat; ct status dnat masquerade
+	}
+}
+table ip6 foreign {
+	chain in { type nat hook prerouting priority dstnat; tcp dport 30080 dnat to [fd77:2::2]:80
+	}
+	chain leave { type nat hook postrouting priority srcnat; ct status dnat masquerade
+	}
+}
+`)
+				if out, err := rules.CombinedOutput(); err != nil {
+					t.Fatalf("nft (setup/packages.sh nftables installs it): %v: %s", err, out)
+				}
+			})
+			expect(t, "by a port of the node", outside.play("dial", "192.0.2.1:30080"), "from "+test.from)
+			if test.from6 != "" {
+				expect(t, "by IPv6", outside.play("dial", "[2001:db8::1]:30080"), "from "+test.from6)
+			}
+			// It is given another range, and goes on with that one.
+			n1.cidrs = []netip.Prefix{netip.MustParsePrefix("10.77.11.0/24")}
+			n1.start(nil)
+			meet(n1, n2)
+			if test.backend == VXLAN {
+				test.from = "10.77.11.1"
+			}
+			expect(t, "from the node itself", n1.play("dial", "10.77.2.2:80"), "from 10.77.11.1")
+			expect(t, "in another range", outside.play("dial", "192.0.2.1:30080"), "from "+test.from)
+		})
+	}
+}
+
 // TestS8AdministratorsCanReadTheTables with the tool that they have.
 func TestS8AdministratorsCanReadTheTables(t *testing.T) {
 	l := newLAN(t)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -165,7 +167,7 @@ func (b *Bridge) used() ([]span, error) {
 	}
 	var out []span
 	for _, h := range holders {
-		if !h.Route && h.Interface != b.cfg.Name {
+		if !h.Route && h.Interface != b.cfg.Name && h.Interface != tunnelName(b.cfg.Cluster) {
 			out = append(out, span{h.Prefix, h.String()})
 		}
 	}
@@ -209,7 +211,7 @@ func (b *Bridge) leadByTunnel(r router, hops []hop) error {
 	if !usable(b.cfg.Address) {
 		return fmt.Errorf("reach the pods of other nodes: this node's address %s is one that they cannot reach; give it with --node-ip", b.cfg.Address)
 	}
-	t := tunnel{cluster: b.cfg.Cluster, address: b.cfg.Address, port: b.cfg.Port, mtu: b.mtu}
+	t := tunnel{cluster: b.cfg.Cluster, address: b.cfg.Address, port: b.cfg.Port, mtu: b.mtu, sources: slices.Collect(maps.Values(r.sources))}
 	var errs []error
 	fit := hops[:0:0]
 	for _, h := range hops {
@@ -223,6 +225,7 @@ func (b *Bridge) leadByTunnel(r router, hops []hop) error {
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
+	errs = append(errs, t.own(link))
 	stale, err := t.meet(link, fit)
 	errs = append(errs, err)
 	r.tunnel = link.Attrs().Index

@@ -22,6 +22,10 @@ type tunnel struct {
 	address netip.Addr // of this node
 	port    int
 	mtu     int
+	// sources are of the pods' range, one of a family: to whom the kernel
+	// masquerades what leaves by the tunnel. Without one it takes whatever address
+	// of the machine it finds first, to which other nodes need not know a way.
+	sources []netip.Addr
 }
 
 const tunnelPrefix = "sgx-"
@@ -99,7 +103,7 @@ func (t tunnel) raise(link netlink.Link) error {
 	if link.Attrs().Flags&net.FlagUp != 0 {
 		return nil
 	}
-	// It needs no address of its own; a kernel without IPv6 has none to give.
+	// It needs none but the sources; a kernel without IPv6 has none to give.
 	const none = 1 // IN6_ADDR_GEN_MODE_NONE
 	if err := netlink.LinkSetIP6AddrGenMode(link, none); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) && !errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("keep tunnel %s from an address of its own: %w", link.Attrs().Name, err)
@@ -108,6 +112,23 @@ func (t tunnel) raise(link netlink.Link) error {
 		return fmt.Errorf("bring up tunnel %s: %w", link.Attrs().Name, err)
 	}
 	return nil
+}
+
+// own gives the tunnel its sources, and takes away those of another range.
+func (t tunnel) own(link netlink.Link) error {
+	var errs []error
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		source := netip.Prefix{}
+		for _, s := range t.sources {
+			if familyOf(s) == family {
+				source = netip.PrefixFrom(s, s.BitLen())
+			}
+		}
+		if err := setAddress(link, family, source); err != nil {
+			errs = append(errs, fmt.Errorf("give tunnel %s the address %s: %w", link.Attrs().Name, source, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // neighbour is an entry of the tunnel's own tables: where a gateway is, or by
