@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"segno/events/ingressrule"
 )
 
 const (
@@ -167,7 +169,23 @@ func (d *doors) status(failed map[door]error) Status {
 	if len(open) == 0 {
 		return Status{Reason: "PortsNotOpen", Message: text}
 	}
-	return Status{Reached: true, Reason: "SomePortsNotOpen", Message: at + ", but " + text}
+	return Status{Reached: true, Reason: partly(failed), Message: at + ", but " + text}
+}
+
+// partly is the reason while only some doors are open.
+func partly(failed map[door]error) string {
+	var plain, secure bool
+	for one := range failed {
+		plain, secure = plain || !one.secure, secure || one.secure
+	}
+	switch {
+	case plain && secure:
+		return ingressrule.SomePortsNotOpen
+	case secure:
+		return ingressrule.HTTPSNotOpen
+	default:
+		return ingressrule.HTTPNotOpen
+	}
 }
 
 // inWords says why a port is not open, and what to do.

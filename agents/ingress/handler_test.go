@@ -8,7 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -365,7 +368,7 @@ func TestS9PortsThatAreTakenAreNamed(t *testing.T) {
 	k.entry(entry("web", 0, "web.example.com/ web"))
 	k.eventually("the other port", "200", func() string { return k.get("https://web.example.com/") })
 	told := k.told()
-	if !told.Reached || told.Reason != "SomePortsNotOpen" || !strings.Contains(told.Message, "port 80 of 192.0.2.7 is taken by another program") {
+	if !told.Reached || told.Reason != "HTTPNotOpen" || !strings.Contains(told.Message, "port 80 of 192.0.2.7 is taken by another program") {
 		t.Errorf("status %+v", told)
 	}
 	_ = other.Close()
@@ -375,6 +378,32 @@ func TestS9PortsThatAreTakenAreNamed(t *testing.T) {
 	k.eventually("the port is free again", "200", func() string { return k.get("http://web.example.com/") })
 	if told := k.told(); told.Reason != "Serving" || told.Message != "Ingresses are served at 192.0.2.7:80, 192.0.2.7:443 (TLS)" {
 		t.Errorf("status %+v", told)
+	}
+}
+
+// TestS9AStatusSaysWhichKindOfPortIsNotOpen, for those who tell clients where to go.
+func TestS9AStatusSaysWhichKindOfPortIsNotOpen(t *testing.T) {
+	var all []door
+	for _, address := range []string{"192.0.2.7", "192.0.2.8"} {
+		for port, secure := range map[uint16]bool{80: false, 443: true} {
+			all = append(all, door{at: netip.AddrPortFrom(netip.MustParseAddr(address), port), secure: secure})
+		}
+	}
+	for want, taken := range map[string]string{
+		"Serving": "", "HTTPNotOpen": "192.0.2.8:80", "HTTPSNotOpen": "192.0.2.7:443 192.0.2.8:443",
+		"SomePortsNotOpen": "192.0.2.7:80 192.0.2.8:443", "PortsNotOpen": "192.0.2.7:80 192.0.2.7:443 192.0.2.8:80 192.0.2.8:443",
+	} {
+		d, failed := doors{all: all, open: map[door]net.Listener{}}, map[door]error{}
+		for _, one := range all {
+			if slices.Contains(strings.Fields(taken), one.at.String()) {
+				failed[one] = syscall.EADDRINUSE
+			} else {
+				d.open[one] = nil
+			}
+		}
+		if told := d.status(failed); told.Reason != want || told.Reached != (want != "PortsNotOpen") {
+			t.Errorf("without %s: %+v, want %s", taken, told, want)
+		}
 	}
 }
 

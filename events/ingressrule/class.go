@@ -26,15 +26,39 @@ const Addresses = "ingress.segno.io/addresses"
 // requests are sent to HTTPS.
 const Redirect = "ingress.segno.io/ssl-redirect"
 
+// The reasons of Condition for a node that is reached, though not at all its ports:
+// clients of the others may meet another program there.
+const (
+	HTTPNotOpen      = "HTTPNotOpen"      // all for HTTPS are
+	HTTPSNotOpen     = "HTTPSNotOpen"     // all for HTTP are
+	SomePortsNotOpen = "SomePortsNotOpen" // of several addresses, of neither kind all
+)
+
 // Chosen tells whether a node is to run ingress.
 func Chosen(node *corev1.Node) bool { return node.Labels[Label] == "true" }
 
-// Reached tells whether a node is to run ingress, and says that it is reached.
-func Reached(node *corev1.Node) bool {
+// Reached tells whether a node is to run ingress, and says that it is reached at
+// the ports that an Ingress needs: for HTTPS if it has certificates, else for HTTP.
+func Reached(node *corev1.Node, secure bool) bool {
 	return Chosen(node) && slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == Condition && c.Status == corev1.ConditionTrue
+		return c.Type == Condition && c.Status == corev1.ConditionTrue && open(c.Reason, secure)
 	})
 }
+
+func open(reason string, secure bool) bool {
+	switch reason {
+	case SomePortsNotOpen:
+		return false
+	case HTTPNotOpen:
+		return secure
+	case HTTPSNotOpen:
+		return !secure
+	}
+	return true
+}
+
+// Secure tells whether an Ingress is for clients that come by HTTPS.
+func Secure(ingress *networkingv1.Ingress) bool { return len(ingress.Spec.TLS) > 0 }
 
 // Ours tells whether nodes serve the Ingresses of a class.
 func Ours(class *networkingv1.IngressClass) bool {

@@ -11,6 +11,7 @@ import (
 
 	"segno/events"
 	"segno/events/ingressrule"
+	"segno/events/kinds"
 	"segno/reconcilers"
 )
 
@@ -20,17 +21,9 @@ const tellAgain = time.Hour
 // component says what is wrong with Ingresses.
 const component = "ingress-controller"
 
-// complain tells people what keeps an Ingress from being served as it is written.
-func complain(view events.View, ingress *networkingv1.Ingress, at time.Time, d *reconcilers.Decision) error {
-	notes, err := backendNotes(view, ingress)
-	if err != nil {
-		return err
-	}
-	certificates, err := certificateNotes(view, ingress, at, d)
-	if err != nil {
-		return err
-	}
-	for _, note := range append(notes, certificates...) {
+// complain tells people what they were not told lately.
+func complain(view events.View, at time.Time, d *reconcilers.Decision, notes []reconcilers.Note) error {
+	for _, note := range notes {
 		told, err := note.Told(view, at.Add(-tellAgain))
 		if err != nil {
 			return err
@@ -40,6 +33,49 @@ func complain(view events.View, ingress *networkingv1.Ingress, at time.Time, d *
 		}
 	}
 	return nil
+}
+
+// classNotes are about an Ingress that nobody serves.
+func classNotes(ingress *networkingv1.Ingress, classes []*networkingv1.IngressClass) []reconcilers.Note {
+	class := kinds.IngressClassOf(ingress)
+	known := slices.ContainsFunc(classes, func(c *networkingv1.IngressClass) bool { return c.Name == class })
+	switch {
+	case ingress.DeletionTimestamp != nil || known:
+		return nil
+	case class == "":
+		return []reconcilers.Note{note(ingress, "NoIngressClass",
+			"it names no IngressClass, and none was the default when it was made: nodes do not serve it; name one as spec.ingressClassName (kubectl get ingressclass)")}
+	default:
+		return []reconcilers.Note{note(ingress, "IngressClassNotFound",
+			"there is no IngressClass %.*s: nodes do not serve it; kubectl get ingressclass shows those that there are", longestShown, class)}
+	}
+}
+
+// longestShown is how much of somebody's text a note repeats.
+const longestShown = 253
+
+// servedNotes are about what keeps an Ingress from being served as it is written.
+func servedNotes(view events.View, ingress *networkingv1.Ingress, at time.Time, d *reconcilers.Decision) ([]reconcilers.Note, error) {
+	backends, err := backendNotes(view, ingress)
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := certificateNotes(view, ingress, at, d)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(backends, certificates, redirectNotes(ingress)), nil
+}
+
+// redirectNotes are about the annotation that means something only as it is known.
+func redirectNotes(ingress *networkingv1.Ingress) []reconcilers.Note {
+	switch asked, given := ingress.Annotations[ingressrule.Redirect]; {
+	case !given, asked == "true", asked == "false":
+		return nil
+	default:
+		return []reconcilers.Note{note(ingress, "InvalidAnnotation", `the annotation %s is %.*q, which is neither "true" nor "false": plain requests are not sent to HTTPS`,
+			ingressrule.Redirect, longestShown, asked)}
+	}
 }
 
 func note(ingress *networkingv1.Ingress, reason, format string, args ...any) reconcilers.Note {

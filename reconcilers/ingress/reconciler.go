@@ -2,9 +2,7 @@ package ingress
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,10 +50,12 @@ func keysOfNode(view events.View, change *reconcilers.Change) ([]reconcilers.Key
 	if change.Gone() {
 		after = nil
 	}
-	if slices.Equal(reachedAt(before), reachedAt(after)) {
-		return nil, nil
+	for _, secure := range []bool{false, true} {
+		if !slices.Equal(reachedAt(before, secure), reachedAt(after, secure)) {
+			return keysOfAll(view, change)
+		}
 	}
-	return keysOfAll(view, change)
+	return nil, nil
 }
 
 // keysOfService leads from a Service to the Ingresses that name it, when it comes,
@@ -93,7 +93,7 @@ func keysOf(view events.View, namespace string, which func(*networkingv1.Ingress
 }
 
 // Reconcile looks at an Ingress. One that nodes do not serve is left to whoever
-// does.
+// does; its author is told if that can be nobody.
 func (Reconciler) Reconcile(view events.View, key reconcilers.Key, at time.Time) (d reconcilers.Decision, err error) {
 	ingress, found, err := events.GetAs[*networkingv1.Ingress](view, key)
 	if err != nil || !found {
@@ -103,76 +103,30 @@ func (Reconciler) Reconcile(view events.View, key reconcilers.Key, at time.Time)
 	if err != nil {
 		return d, fmt.Errorf("list the classes of Ingresses: %w", err)
 	}
-	if !ingressrule.Served(ingress, ingressrule.Classes(classes)) {
-		return d, nil
+	nodes, err := events.ListAs[*corev1.Node](view, events.Query{Resource: reconcilers.Nodes})
+	if err != nil {
+		return d, fmt.Errorf("list the nodes: %w", err)
 	}
-	addresses, err := addresses(view)
+	if !ingressrule.Served(ingress, ingressrule.Classes(classes)) {
+		if ours(ingress.Status.LoadBalancer.Ingress, nodes) {
+			tell(&d, ingress, "AddressesReleased", nil)
+		}
+		return d, complain(view, at, &d, classNotes(ingress, classes))
+	}
+	if is := addresses(nodes, ingressrule.Secure(ingress)); !equality.Semantic.DeepEqual(ingress.Status.LoadBalancer.Ingress, is) {
+		tell(&d, ingress, "AddressesChanged", is)
+	}
+	notes, err := servedNotes(view, ingress, at, &d)
 	if err != nil {
 		return d, err
 	}
-	if !equality.Semantic.DeepEqual(ingress.Status.LoadBalancer.Ingress, addresses) {
-		is := events.Copy(ingress)
-		is.Status.LoadBalancer.Ingress = addresses
-		d.Do("AddressesChanged", events.Update{Key: key, Subresource: events.SubStatus, Object: is})
-	}
-	return d, complain(view, ingress, at, &d)
+	return d, complain(view, at, &d, notes)
 }
 
-// addresses are where Ingresses are reached, each once, in order.
-func addresses(view events.View) ([]networkingv1.IngressLoadBalancerIngress, error) {
-	nodes, err := events.ListAs[*corev1.Node](view, events.Query{Resource: reconcilers.Nodes})
-	if err != nil {
-		return nil, fmt.Errorf("list the nodes: %w", err)
-	}
-	var all []netip.Addr
-	for _, node := range nodes {
-		all = append(all, reachedAt(node)...)
-	}
-	slices.SortFunc(all, netip.Addr.Compare)
-	var out []networkingv1.IngressLoadBalancerIngress
-	for _, address := range slices.Compact(all) {
-		out = append(out, networkingv1.IngressLoadBalancerIngress{IP: address.String()})
-	}
-	return out, nil
-}
-
-// reachedAt are the addresses at which Ingresses are reached of a Ready node that
-// was chosen for that: those that it was asked to serve them at, or else its
-// external ones, or else its internal ones.
-func reachedAt(node *corev1.Node) []netip.Addr {
-	if node == nil || node.DeletionTimestamp != nil || !ingressrule.Reached(node) {
-		return nil
-	}
-	ready := slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
-	if !ready {
-		return nil
-	}
-	if asked := usable(strings.Split(node.Annotations[ingressrule.Addresses], ",")...); len(asked) > 0 {
-		return asked
-	}
-	for _, kind := range []corev1.NodeAddressType{corev1.NodeExternalIP, corev1.NodeInternalIP} {
-		var texts []string
-		for _, a := range node.Status.Addresses {
-			if a.Type == kind {
-				texts = append(texts, a.Address)
-			}
-		}
-		if of := usable(texts...); len(of) > 0 {
-			return of
-		}
-	}
-	return nil
-}
-
-// usable are the addresses that clients can be told.
-func usable(texts ...string) (out []netip.Addr) {
-	for _, text := range texts {
-		address, err := netip.ParseAddr(strings.TrimSpace(text))
-		if err == nil && address.Zone() == "" && !address.IsUnspecified() {
-			out = append(out, address.Unmap())
-		}
-	}
-	return out
+// tell writes where an Ingress is reached.
+func tell(d *reconcilers.Decision, ingress *networkingv1.Ingress, reason string, addresses []networkingv1.IngressLoadBalancerIngress) {
+	told := events.Copy(ingress)
+	told.Status.LoadBalancer.Ingress = addresses
+	key := reconcilers.Ingresses.Key(told.Namespace, told.Name)
+	d.Do(reason, events.Update{Key: key, Subresource: events.SubStatus, Object: told})
 }
