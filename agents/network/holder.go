@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -112,8 +113,10 @@ func bridgeOfOurs(name string) bool {
 }
 
 // RemoveOf deletes the bridges of a cluster with the links on them, its tunnel
-// and its nodes' tables, and answers the links' names: for a cluster that is no more.
-func RemoveOf(cluster string) (removed []string, err error) {
+// and its nodes' tables, and answers the links' names: for a cluster that is no
+// more. With the name of a bridge it is for the end of that node alone: another one
+// of the cluster that is here keeps its own, and the tunnel.
+func RemoveOf(cluster, only string) (removed []string, err error) {
 	if cluster == "" {
 		return nil, nil // that would be everything that is nobody's
 	}
@@ -121,10 +124,14 @@ func RemoveOf(cluster string) (removed []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
+	keeps := func(link netlink.Link) bool {
+		return only != "" && link.Type() == "bridge" && ownerOf(link) == cluster && link.Attrs().Name != only
+	}
+	shared := slices.ContainsFunc(links, keeps)
 	for _, link := range links {
 		name := link.Attrs().Name
 		switch {
-		case ownerOf(link) != cluster:
+		case ownerOf(link) != cluster || keeps(link) || shared && name == tunnelName(cluster):
 			continue
 		case link.Type() == "bridge":
 			b := &Bridge{cfg: Config{Name: name, Logger: slog.New(slog.DiscardHandler)}}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -448,8 +449,18 @@ func TestTwoClustersOnOneMachine(t *testing.T) {
 	if err := taken.Setup(t.Context(), []netip.Prefix{netip.MustParsePrefix("10.246.0.0/24")}, nil); err == nil || !strings.Contains(err.Error(), `cluster "aaaa"'s`) {
 		t.Errorf("another cluster's bridge was taken over: %v", err)
 	}
+	second, err := NewBridge(Config{Name: NameFor("aaaa", "second"), Cluster: "aaaa"})
+	if err == nil {
+		err = second.Setup(t.Context(), []netip.Prefix{netip.MustParsePrefix("10.246.0.0/24")}, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := RemoveOf("aaaa", NameFor("aaaa", "second")); err != nil || !slices.Equal(removed, []string{NameFor("aaaa", "second")}) {
+		t.Errorf("the end of one of two nodes: removed %v, %v", removed, err)
+	}
 	for range 2 {
-		removed, err := RemoveOf("aaaa")
+		removed, err := RemoveOf("aaaa", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -458,7 +469,7 @@ func TestTwoClustersOnOneMachine(t *testing.T) {
 	if got := strings.Join(links(t), " "); got != NameFor("bbbb", "node")+" "+cableName("two") {
 		t.Errorf("left: %s", got)
 	}
-	if removed, err := RemoveOf(""); err != nil || removed != nil {
+	if removed, err := RemoveOf("", ""); err != nil || removed != nil {
 		t.Errorf("nobody's cluster: removed %v, %v", removed, err)
 	}
 }

@@ -71,7 +71,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 		return err
 	}
 	n, trouble, err := newDockerNode(ctx, dockerNode{
-		name: cfg.Name, host: cfg.DockerHost, scope: credential.Fingerprint[:12], dir: cfg.DataDir, pods: cfg.Pods, log: cfg.Log,
+		name: cfg.Name, host: cfg.DockerHost, scope: credential.Fingerprint[:scopeDigits], dir: cfg.DataDir, pods: cfg.Pods, log: cfg.Log,
 	})
 	if err := errors.Join(err, trouble); err != nil {
 		return err

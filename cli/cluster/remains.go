@@ -17,7 +17,7 @@ import (
 	"segno/bus"
 )
 
-// Remains is what a cluster had on this machine beside its data directory, and
+// Remains is what a cluster, or a node that joined one, had on this machine beside its data directory, and
 // what of it could not be removed.
 type Remains struct {
 	Containers int
@@ -26,7 +26,9 @@ type Remains struct {
 }
 
 // scopeOf tells a cluster's containers and bridges from those of others on one machine.
-func scopeOf(authority *x509.Certificate) string { return bus.Fingerprint(authority)[:12] }
+func scopeOf(authority *x509.Certificate) string { return bus.Fingerprint(authority)[:scopeDigits] }
+
+const scopeDigits = 12 // of the authority's fingerprint
 
 // RemoveRemains removes the containers and bridges of a cluster that has
 // stopped for good. What cannot be removed does not hold up the rest.
@@ -36,22 +38,32 @@ func RemoveRemains(ctx context.Context, dataDir string) Remains {
 	if err != nil {
 		out.Problems = append(out.Problems, fmt.Errorf("the cluster's containers and bridges are not looked for: %w", err))
 	}
-	if scope == "" {
-		return out
+	if scope != "" {
+		out.remove(ctx, scope, "", nodeDir(dataDir))
 	}
-	if host, used := keptEngine(nodeDir(dataDir)); used {
-		if out.Containers, err = docker.RemoveScope(ctx, host, scope); err != nil {
+	return out
+}
+
+// remove takes away what a cluster has on this machine, or one node of it when it
+// is named, whose folder is dir.
+func (out *Remains) remove(ctx context.Context, scope, node, dir string) {
+	var err error
+	label, bridge := "label=segno.scope="+scope, ""
+	if node != "" {
+		label, bridge = label+" --filter label=segno.node="+node, network.NameFor(scope, node)
+	}
+	if host, used := keptEngine(dir); used {
+		if out.Containers, err = docker.RemoveScope(ctx, host, scope, node); err != nil {
 			out.Problems = append(out.Problems, fmt.Errorf(
-				"containers of the cluster may be left (%w); remove them later with: docker rm -f $(docker ps -aq --filter label=segno.scope=%s)", err, scope))
+				"containers of the cluster may be left (%w); remove them later with: docker rm -f $(docker ps -aq --filter %s)", err, label))
 		}
 	}
-	if out.Bridges, err = network.RemoveOf(scope); err != nil {
+	if out.Bridges, err = network.RemoveOf(scope, bridge); err != nil {
 		out.Problems = append(out.Problems, fmt.Errorf("a bridge of the cluster may be left: %w", err))
 	}
 	if err := services.Remove(ctx); err != nil {
 		out.Problems = append(out.Problems, fmt.Errorf("what served the cluster's Services may be left: %w", err))
 	}
-	return out
 }
 
 // keptScope reads it from the cluster's authority; "" when it never had one.

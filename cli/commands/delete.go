@@ -25,11 +25,14 @@ func newDelete(f cmdutil.Factory, streams genericiooptions.IOStreams) *cobra.Com
 	target.addFlags(cmd)
 	var yes bool
 	cmd.Flags().BoolVar(&yes, "yes", false, "Delete the cluster without a question")
-	cmd.Short = "Delete objects; with nothing named, the cluster of this machine"
+	cmd.Short = "Delete objects; with nothing named, the cluster or node of this machine"
 	cmd.Example += `
 
   # Stop the cluster that runs on this machine and delete its containers and all its data
-  segno delete --yes`
+  segno delete --yes
+
+  # The same for a machine that has joined one, when segno join has ended there
+  segno delete --yes --data-dir /var/lib/segno-node`
 	objects := cmd.Run
 	cmd.Run = func(cmd *cobra.Command, args []string) {
 		if len(args) > 0 || namesObjects(cmd) {
@@ -52,6 +55,13 @@ func namesObjects(cmd *cobra.Command) bool {
 }
 
 func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, target localTarget, yes bool) error {
+	node, joined, err := target.joined()
+	if err != nil {
+		return err
+	}
+	if joined {
+		return deleteNode(cmd.Context(), streams, node, yes)
+	}
 	run, err := target.find()
 	if err != nil {
 		return err
@@ -77,7 +87,7 @@ func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, targe
 		}
 		defer unlock()
 	}
-	removeRemains(cmd.Context(), streams, run) // its data says what is its
+	removeRemains(cmd.Context(), streams, func(ctx context.Context) cluster.Remains { return cluster.RemoveRemains(ctx, run.DataDir) }) // its data says what is its
 	for _, name := range dataNames {
 		if err := os.RemoveAll(filepath.Join(run.DataDir, name)); err != nil {
 			return fmt.Errorf("delete the cluster's data: %w", err)
@@ -98,10 +108,10 @@ func deleteCluster(cmd *cobra.Command, streams genericiooptions.IOStreams, targe
 const removalPatience = 2 * time.Minute
 
 // removeRemains says what it could not remove: that is no reason to keep the data.
-func removeRemains(ctx context.Context, streams genericiooptions.IOStreams, run contexts.Run) {
+func removeRemains(ctx context.Context, streams genericiooptions.IOStreams, remove func(context.Context) cluster.Remains) {
 	ctx, cancel := context.WithTimeout(ctx, removalPatience)
 	defer cancel()
-	removed := cluster.RemoveRemains(ctx, run.DataDir)
+	removed := remove(ctx)
 	if removed.Containers > 0 {
 		fmt.Fprintf(streams.Out, "Removed its %d containers.\n", removed.Containers)
 	}

@@ -121,7 +121,7 @@ func newJoin(streams genericiooptions.IOStreams) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&token, "token", "", "Join token; needed the first time")
 	flags.StringVar(&name, "name", "", "Name of the node (default the one of before, or the host name)")
-	flags.StringVar(&dir, "data-dir", filepath.Join(contexts.DataDir(), "node"), "Folder of the node's credential and state")
+	flags.StringVar(&dir, "data-dir", joinedDir(), "Folder of the node's credential and state")
 	flags.StringVar(&dockerHost, "docker-host", "", "Address of the Docker engine (default the one of before, or DOCKER_HOST)")
 	pods.register(cmd)
 	served.add(cmd)

@@ -288,20 +288,20 @@ func TestRemoveScopeTakesOneClustersContainers(t *testing.T) {
 	sandbox(dead, "two")
 	other := sandbox(alive, "one")
 	for _, want := range []int{2, 0} {
-		if n, err := docker.RemoveScope(t.Context(), host, dead); err != nil || n != want {
+		if n, err := docker.RemoveScope(t.Context(), host, dead, ""); err != nil || n != want {
 			t.Errorf("removed %d, want %d: %v", n, want, err)
 		}
 	}
 	if left, err := other.List(t.Context()); err != nil || len(left) != 1 {
 		t.Errorf("the other cluster has %v, %v", left, err)
 	}
-	if n, err := docker.RemoveScope(t.Context(), host, alive); err != nil || n != 1 {
+	if n, err := docker.RemoveScope(t.Context(), host, alive, ""); err != nil || n != 1 {
 		t.Errorf("removed %d: %v", n, err)
 	}
-	if _, err := docker.RemoveScope(t.Context(), "unix:///run/no-such-engine.sock", dead); !errors.Is(err, runtime.ErrDown) {
+	if _, err := docker.RemoveScope(t.Context(), "unix:///run/no-such-engine.sock", dead, ""); !errors.Is(err, runtime.ErrDown) {
 		t.Errorf("an engine that is away: %v", err)
 	}
-	if _, err := docker.RemoveScope(t.Context(), host, ""); err == nil {
+	if _, err := docker.RemoveScope(t.Context(), host, "", ""); err == nil {
 		t.Error("everybody's containers were asked for")
 	}
 }

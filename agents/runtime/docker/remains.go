@@ -44,10 +44,10 @@ func (e *Engine) Held(ctx context.Context) ([]string, error) {
 	return slices.Compact(pods), nil
 }
 
-// RemoveScope kills and removes every container of a cluster at an engine,
-// whichever of its nodes it is of, and answers how many: for a cluster that is
-// no more. Those of other clusters are not touched.
-func RemoveScope(ctx context.Context, host, scope string) (int, error) {
+// RemoveScope kills and removes every container of a cluster at an engine, those
+// of one node or, when it is "", of all, and answers how many: for a cluster or a
+// node that is no more. Those of other clusters are not touched.
+func RemoveScope(ctx context.Context, host, scope, node string) (int, error) {
 	if scope == "" {
 		return 0, errors.New("docker.RemoveScope: scope is required")
 	}
@@ -56,7 +56,11 @@ func RemoveScope(ctx context.Context, host, scope string) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = e.Close() }()
-	filters := client.Filters{}.Add("label", labelScope+"="+scope)
+	labels := []string{labelScope + "=" + scope}
+	if node != "" {
+		labels = append(labels, labelNode+"="+node)
+	}
+	filters := client.Filters{}.Add("label", labels...)
 	found, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		return 0, e.fault(ctx, "list the cluster's containers", err)
