@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/agents/announce"
+	"segno/agents/network"
 	"segno/agents/proxy"
 	"segno/agents/services"
 	"segno/events/ingressrule"
@@ -80,7 +82,7 @@ func (a *Agent) heardOf() {
 }
 
 // annotations of the Node object: the networks on which this node can announce
-// addresses, and where Ingresses are to be served, when that was said.
+// addresses, where it is found there, its gateways, and where Ingresses are to be served, when that was said.
 func (a *Agent) annotations() map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, a.cfg.Annotations)
@@ -95,6 +97,17 @@ func (a *Agent) annotations() map[string]string {
 		a.cfg.Logger.Warn("load balancer addresses are not announced by this node", "error", err)
 	}
 	out[proto.NodeNetworks] = joined(networks)
+	hardware, err := announce.Hardware()
+	if err != nil {
+		a.cfg.Logger.Warn("other nodes may take this one for a stranger that has a load balancer address", "error", err)
+	}
+	out[proto.NodeHardware] = joined(hardware)
+	gateways, err := network.Gateways()
+	if err != nil {
+		a.cfg.Logger.Warn("a Service could be given the address of a gateway", "error", err)
+	}
+	slices.SortFunc(gateways, netip.Addr.Compare)
+	out[proto.NodeGateways] = joined(slices.Compact(gateways))
 	return out
 }
 

@@ -122,7 +122,7 @@ func peerOf(node *corev1.Node) *corev1.Node {
 	peer := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: node.Name, UID: node.UID,
-			Labels: only(node.Labels, corev1.LabelNodeExcludeBalancers), Annotations: only(node.Annotations, proto.NodeNetworks),
+			Labels: only(node.Labels, corev1.LabelNodeExcludeBalancers), Annotations: only(node.Annotations, proto.NodeNetworks, proto.NodeGateways, proto.NodeHardware),
 		},
 		Spec:   corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs},
 		Status: corev1.NodeStatus{Addresses: node.Status.Addresses},
@@ -135,13 +135,14 @@ func peerOf(node *corev1.Node) *corev1.Node {
 	return peer
 }
 
-// only is the entry of a key, if there is one.
-func only(of map[string]string, key string) map[string]string {
-	value, has := of[key]
-	if !has {
-		return nil
+// only are the entries of some keys that there are; nil is none.
+func only(of map[string]string, keys ...string) (out map[string]string) {
+	for _, key := range keys {
+		if value, has := of[key]; has {
+			out = merged(out, map[string]string{key: value})
+		}
 	}
-	return map[string]string{key: value}
+	return out
 }
 
 // syncShared answers everything that all nodes know. Many may ask at once, after

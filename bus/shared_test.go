@@ -127,6 +127,9 @@ func TestS8NodesAreToldWhereOthersAreAndNothingElse(t *testing.T) {
 			{"not ready", func() { node.Status.Conditions[0].Status = corev1.ConditionFalse }, 1},
 			{"kept from load balancers", func() { node.Labels[corev1.LabelNodeExcludeBalancers] = "" }, 1},
 			{"its networks", func() { node.Annotations = map[string]string{proto.NodeNetworks: "192.0.2.0/24", "other": "x"} }, 1},
+			{"its gateways", func() { node.Annotations[proto.NodeGateways] = "192.0.2.1" }, 1},
+			{"where it is found", func() { node.Annotations[proto.NodeHardware] = "02:00:00:00:00:01" }, 1},
+			{"another annotation", func() { node.Annotations["other"] = "y" }, 0},
 		} {
 			step.change()
 			if _, err := link.Register(t.Context(), node); err != nil {

@@ -146,8 +146,13 @@ func (k *ObjectKey) DecodeMsgpack(dec *msgpack.Decoder) error {
 
 // NodeServiceProxy is the condition of a node that says how it serves Services,
 // and NodeNetworks the annotation that lists, with commas, the networks that it
-// is on: the nodes decide by them who announces an address.
+// is on: the nodes decide by them who announces an address. NodeGateways lists
+// the machines by which it reaches other networks, whose addresses no Service
+// gets, and NodeHardware the hardware addresses at which it is found: those of
+// nodes are told from those of strangers.
 const (
 	NodeServiceProxy = "ServiceProxy"
 	NodeNetworks     = "segno/networks"
+	NodeGateways     = "segno/gateways"
+	NodeHardware     = "segno/hardware-addresses"
 )

@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents/catalog"
+	"segno/agents/network"
+	"segno/proto"
 )
 
 // Config of an Announcer. Catalog and Node are required.
@@ -51,8 +55,10 @@ type Announcer struct {
 
 	mu     sync.Mutex
 	duties duties
+	trials trials                      // of addresses that are to be duties
 	at     map[netip.Addr]map[int]bool // on which links each duty is, by index
 	own    map[string]bool             // hardware addresses of this machine
+	known  map[string]bool             // hardware addresses of all nodes that there were
 }
 
 // New answers an Announcer that does nothing before Run.
@@ -69,7 +75,7 @@ func New(cfg Config) (*Announcer, error) {
 	return &Announcer{
 		cfg: cfg, in: func(what func() error) error { return what() },
 		roll:  roll{self: cfg.Node, of: map[types.NamespacedName]entry{}},
-		ports: map[place]*port{}, said: map[string]bool{}, duties: duties{},
+		ports: map[place]*port{}, said: map[string]bool{}, duties: duties{}, trials: trials{}, known: map[string]bool{},
 	}, nil
 }
 
@@ -88,12 +94,13 @@ func (a *Announcer) Run(ctx context.Context) error {
 	defer a.closePorts()
 	broken := make(chan *port) // whose link is gone
 	nodes, moved := a.cfg.Catalog.Nodes()
-	a.roll.among = candidates(nodes)
+	a.know(nodes)
 	for lookAt := (time.Time{}); ; {
 		if now := time.Now(); a.take(follower.Take()) || !now.Before(lookAt) {
 			a.look(ctx, &readers, broken)
 			lookAt = now.Add(lookEvery)
 		}
+		a.try(ctx)
 		a.announceDue(ctx)
 		timer := time.NewTimer(time.Until(a.next(lookAt)))
 		select {
@@ -103,7 +110,7 @@ func (a *Announcer) Run(ctx context.Context) error {
 		case <-follower.Changed():
 		case <-moved:
 			nodes, moved = a.cfg.Catalog.Nodes()
-			a.roll.among = candidates(nodes)
+			a.know(nodes)
 			lookAt = time.Time{}
 		case <-timer.C:
 		case p := <-broken:
@@ -127,6 +134,20 @@ func (a *Announcer) wait(ctx context.Context) error {
 	return nil
 }
 
+// know takes the nodes as they are now.
+func (a *Announcer) know(nodes []*corev1.Node) {
+	a.roll.among, a.roll.taken = candidates(nodes), takenBy(nodes)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, node := range nodes { // one that is deleted may still announce, and gives way
+		for text := range strings.SplitSeq(node.Annotations[proto.NodeHardware], ",") {
+			if hardware, err := net.ParseMAC(text); err == nil {
+				a.known[hardware.String()] = true
+			}
+		}
+	}
+}
+
 // take reads Services that changed, and tells whether any can matter.
 func (a *Announcer) take(names []types.NamespacedName) (matters bool) {
 	for _, name := range names {
@@ -142,24 +163,47 @@ func (a *Announcer) look(ctx context.Context, readers *sync.WaitGroup, broken ch
 	mine := a.roll.mine()
 	var links []link
 	if len(everywhere) > 0 {
-		err := a.in(func() (err error) { links, err = linksOf(a.cfg.Address); return err })
+		var gateways []netip.Addr
+		err := a.in(func() (err error) {
+			links, err = linksOf(a.cfg.Address)
+			if err == nil {
+				gateways, err = network.Gateways()
+			}
+			return err
+		})
 		if a.say(err); err != nil {
 			return // with what there is
 		}
+		mine = a.unclaimed(mine, gateways)
 		a.say(a.in(func() error { return quietenAll(links, slices.Collect(maps.Keys(everywhere))) }))
 	}
-	at := map[netip.Addr]map[int]bool{}
+	spots := map[spot]bool{}
 	needed := map[place][]netip.Addr{}
 	byIndex := map[int]link{}
 	for _, address := range mine {
-		at[address] = map[int]bool{}
-		for _, l := range homes(links, address) {
-			at[address][l.index], byIndex[l.index] = true, l
+		on := homes(links, address)
+		if len(on) == 0 {
+			a.say(fmt.Errorf("no interface of this node has a network of the load balancer address %s", address))
+		}
+		for _, l := range on {
+			spots[spot{address, l.index}], byIndex[l.index] = true, l
 			needed[place{l.index, address.Is6()}] = append(needed[place{l.index, address.Is6()}], address)
 		}
 	}
-	a.setDuties(mine, at, links)
+	a.setSpots(spots, links)
 	a.setPorts(ctx, needed, byIndex, readers, broken)
+}
+
+// unclaimed leaves out what nodes have themselves, and gateways, of this node and
+// of others: whoever announced one would cut them off.
+func (a *Announcer) unclaimed(addresses, gateways []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(addresses, func(address netip.Addr) bool {
+		if !a.roll.taken[address] && !slices.Contains(gateways, address) {
+			return false
+		}
+		a.say(fmt.Errorf("a Service has the load balancer address %s, which is a node's own or a gateway's: it is not announced; take it out of the pool", address))
+		return true
+	})
 }
 
 func quietenAll(links []link, addresses []netip.Addr) error {
@@ -172,25 +216,37 @@ func quietenAll(links []link, addresses []netip.Addr) error {
 	return errors.Join(failed...)
 }
 
-func (a *Announcer) setDuties(mine []netip.Addr, at map[netip.Addr]map[int]bool, links []link) {
+func (a *Announcer) setSpots(spots map[spot]bool, links []link) {
 	own := map[string]bool{}
 	for _, l := range links {
 		own[l.hardware.String()] = true
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	taken, left := a.duties.set(mine, time.Now())
-	a.at, a.own = at, own
+	a.own = own
+	a.trials.set(spots, time.Now())
+	a.setDuties()
+}
+
+// setDuties makes duties of the addresses that are free; a.mu is held.
+func (a *Announcer) setDuties() {
+	at := map[netip.Addr]map[int]bool{}
+	for where := range a.trials {
+		if !a.trials.isFree(where) {
+			continue
+		}
+		if at[where.address] == nil {
+			at[where.address] = map[int]bool{}
+		}
+		at[where.address][where.index] = true
+	}
+	a.at = at
+	taken, left := a.duties.set(slices.SortedFunc(maps.Keys(at), netip.Addr.Compare), time.Now())
 	if len(taken) > 0 {
 		a.cfg.Logger.Info("this node announces load balancer addresses", "addresses", texts(taken))
 	}
 	if len(left) > 0 {
 		a.cfg.Logger.Info("this node announces load balancer addresses no more", "addresses", texts(left))
-	}
-	for _, address := range mine {
-		if len(at[address]) == 0 {
-			a.say(fmt.Errorf("no interface of this node has a network of the load balancer address %s", address))
-		}
 	}
 }
 
@@ -240,6 +296,29 @@ func (a *Announcer) closePorts() {
 	}
 }
 
+// try asks for addresses that are not known to be free, and takes those up that
+// turned out to be.
+func (a *Announcer) try(ctx context.Context) {
+	a.mu.Lock()
+	probe, freed := a.trials.due(time.Now())
+	if freed {
+		a.setDuties()
+	}
+	a.mu.Unlock()
+	for _, where := range probe {
+		p := a.ports[place{where.index, where.address.Is6()}]
+		sent := false
+		if p != nil {
+			err := p.probe(ctx, where.address)
+			a.say(err)
+			sent = err == nil
+		}
+		a.mu.Lock()
+		a.trials.probed(where, sent, time.Now())
+		a.mu.Unlock()
+	}
+}
+
 // announceDue says what it is time for.
 func (a *Announcer) announceDue(ctx context.Context) {
 	a.mu.Lock()
@@ -259,8 +338,10 @@ func (a *Announcer) announceDue(ctx context.Context) {
 func (a *Announcer) next(lookAt time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if next := a.duties.next(); !next.IsZero() && next.Before(lookAt) {
-		return next
+	for _, next := range []time.Time{a.duties.next(), a.trials.next()} {
+		if !next.IsZero() && next.Before(lookAt) {
+			lookAt = next
+		}
 	}
 	return lookAt
 }

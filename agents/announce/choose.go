@@ -42,6 +42,23 @@ func candidates(nodes []*corev1.Node) (out []candidate) {
 	return out
 }
 
+// takenBy are the addresses that the nodes have themselves, and their gateways.
+func takenBy(nodes []*corev1.Node) map[netip.Addr]bool {
+	out := map[netip.Addr]bool{}
+	for _, node := range nodes {
+		texts := strings.Split(node.Annotations[proto.NodeGateways], ",")
+		for _, at := range node.Status.Addresses {
+			texts = append(texts, at.Address)
+		}
+		for _, text := range texts {
+			if address, err := netip.ParseAddr(text); err == nil {
+				out[address.Unmap()] = true
+			}
+		}
+	}
+	return out
+}
+
 func is(node *corev1.Node, what corev1.NodeConditionType) bool {
 	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
 		return c.Type == what && c.Status == corev1.ConditionTrue

@@ -7,9 +7,11 @@
 //
 // What never happens here: a choice of an address (reconcilers/loadbalancer), a
 // change of where traffic goes afterwards (agents/proxy), an answer for an address
-// that this node does not announce, or for one that nobody gave a Service.
+// that this node does not announce, or for one that nobody gave a Service, or that
+// a gateway or a machine outside of the cluster has.
 //
 // Every node decides by itself, and alike, who announces an address: choose.go.
-// What a node owes an address is in duty.go, which knows neither clock nor wire;
+// What a node owes an address is in duty.go, and how it finds out before whether
+// the address is free in trial.go, which know neither clock nor wire;
 // announce.go runs it, on ports (port.go) that speak arp.go and ndp.go.
 package announce

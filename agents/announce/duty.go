@@ -106,6 +106,12 @@ const (
 	giveWay
 )
 
+// unheard tells whether no rival was heard of lately: a new one is news.
+func (d duties) unheard(address netip.Addr, now time.Time) bool {
+	is := d[address]
+	return is != nil && now.Sub(is.rival) > silence
+}
+
 // heard decides what to do about another machine that announces the address.
 func (d duties) heard(address netip.Addr, now time.Time, inTouch bool) verdict {
 	is := d[address]

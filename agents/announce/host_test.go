@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -132,6 +133,7 @@ func newLAN(t *testing.T) *lan {
 		at.Name, at.MasterIndex = name, wire.link("wire").Attrs().Index
 		must(t, wire.links.LinkAdd(&netlink.Veth{LinkAttrs: at, PeerName: "eth0", PeerNamespace: netlink.NsFd(m.handle)}))
 		must(t, wire.links.LinkSetUp(wire.link(name)))
+		must(t, m.links.LinkSetHardwareAddr(m.link("eth0"), hardwareOf(name)))
 		must(t, m.links.LinkSetUp(m.link("eth0")))
 		m.give("eth0", fmt.Sprintf("192.0.2.%d/24", i+1), fmt.Sprintf("2001:db8:1::%d/64", i+1))
 		if name != "client" {
@@ -176,7 +178,12 @@ func (l *lan) serve(m *machine, addresses ...string) {
 // ends it.
 func (l *lan) announce(name string, c *catalog.Catalog, inTouch func() bool) (stop func()) {
 	l.t.Helper()
-	a, err := New(Config{Catalog: c, Node: name, Address: netip.MustParseAddr("192.0.2.1"), InTouch: inTouch})
+	return l.announceTo(name, c, inTouch, nil)
+}
+
+func (l *lan) announceTo(name string, c *catalog.Catalog, inTouch func() bool, log *slog.Logger) (stop func()) {
+	l.t.Helper()
+	a, err := New(Config{Catalog: c, Node: name, Address: netip.MustParseAddr("192.0.2.1"), InTouch: inTouch, Logger: log})
 	must(l.t, err)
 	a.in = l.nodes[name].do
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,6 +1,7 @@
 package announce
 
 import (
+	"net"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,9 +22,16 @@ func node(name, networks string) *corev1.Node {
 	if networks == "" {
 		networks = "192.0.2.0/24,2001:db8:1::/64"
 	}
-	n.Annotations = map[string]string{proto.NodeNetworks: networks}
+	n.Annotations = map[string]string{proto.NodeNetworks: networks, proto.NodeHardware: hardwareOf(name).String()}
 	n.Status.Conditions = []corev1.NodeCondition{yes(corev1.NodeReady), yes(proto.NodeServiceProxy)}
 	return n
+}
+
+// hardwareOf is where a machine of the tests is found.
+func hardwareOf(name string) net.HardwareAddr {
+	out := net.HardwareAddr{2, 0, 0, 0, 0, 0}
+	copy(out[2:], name)
+	return out
 }
 
 // service has addresses of the pool.

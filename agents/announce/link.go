@@ -1,6 +1,7 @@
 package announce
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -100,6 +101,21 @@ func Networks(without ...netip.Prefix) ([]netip.Prefix, error) {
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)
 	return slices.Compact(out), nil
+}
+
+// Hardware are the hardware addresses of the interfaces on which this machine has
+// neighbours, in order.
+func Hardware() ([]net.HardwareAddr, error) {
+	links, err := linksOf(netip.Addr{})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]net.HardwareAddr, len(links))
+	for i, l := range links {
+		out[i] = l.hardware
+	}
+	slices.SortFunc(out, func(a, b net.HardwareAddr) int { return bytes.Compare(a, b) })
+	return slices.CompactFunc(out, func(a, b net.HardwareAddr) bool { return bytes.Equal(a, b) }), nil
 }
 
 // quieten keeps the kernel from answering by itself where it takes an address of

@@ -99,16 +99,25 @@ func (a *Announcer) speaksFor(p *port, address netip.Addr) bool {
 func (a *Announcer) contested(p *port, m message) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.own[m.by.String()] || !a.at[m.claims][p.index] {
+	who, where := m.by.String(), spot{m.claims, p.index}
+	if a.own[who] {
 		return false
 	}
-	what := a.duties.heard(m.claims, time.Now(), a.cfg.InTouch())
-	switch what {
-	case defend:
-		a.cfg.Logger.Warn("another machine says that it has a load balancer address that this node announces", "address", m.claims, "machine", m.by, "interface", p.name)
-	case giveWay:
-		a.cfg.Logger.Warn("this node, which does not hear from the control plane, leaves a load balancer address to another machine", "address", m.claims, "machine", m.by)
-	case ignore:
+	if !a.trials.isFree(where) {
+		if !a.known[who] && a.trials.heard(where, time.Now()) {
+			a.cfg.Logger.Warn("another machine, which is no node, has a load balancer address, so this node does not announce it; take the address out of the pool, or from that machine; tried again every few seconds",
+				"address", m.claims, "machine", who, "interface", p.name)
+		}
+		return false
+	}
+	now, inTouch := time.Now(), a.cfg.InTouch()
+	news := a.duties.unheard(m.claims, now)
+	what := a.duties.heard(m.claims, now, inTouch)
+	switch {
+	case what == defend && inTouch && news: // one who is out of touch gives way soon, and says so then
+		a.cfg.Logger.Warn("another machine says that it has a load balancer address that this node announces, and defends", "address", m.claims, "machine", who, "interface", p.name)
+	case what == giveWay:
+		a.cfg.Logger.Warn("this node, which does not hear from the control plane, leaves a load balancer address to another machine", "address", m.claims, "machine", who, "interface", p.name)
 	}
 	return what == defend
 }

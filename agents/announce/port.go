@@ -146,6 +146,16 @@ func (p *port) member(what int, group netip.Addr) error {
 
 var everybody = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
+// probe asks who has the address, and says nothing about where it is.
+func (p *port) probe(ctx context.Context, address netip.Addr) error {
+	if p.v6 {
+		to := solicitedNode(address)
+		return p.write(ctx, groupLink(to), neighbour{from: netip.IPv6Unspecified(), to: to, target: address}.bytes())
+	}
+	m := arp{sender: p.hardware, senderIP: netip.IPv4Unspecified(), target: make(net.HardwareAddr, 6), wanted: address}
+	return p.write(ctx, everybody, m.bytes())
+}
+
 // announce says to all neighbours that the address is here: to those who believe
 // questions, and to those who believe answers.
 func (p *port) announce(ctx context.Context, address netip.Addr) error {

@@ -18,6 +18,7 @@ import (
 type roll struct {
 	self  string
 	among []candidate
+	taken map[netip.Addr]bool            // by nodes and their gateways
 	of    map[types.NamespacedName]entry // Services that have addresses
 }
 

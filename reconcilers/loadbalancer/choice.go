@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"segno/events"
 	"segno/events/kinds"
+	"segno/proto"
 	"segno/reconcilers"
 )
 
@@ -169,7 +171,8 @@ func (s *search) refuse() *lack {
 	return nil
 }
 
-// look finds out which addresses are taken: by other Services, and by nodes.
+// look finds out which addresses are taken: by other Services, by nodes,
+// and by their gateways.
 func (s *search) look() error {
 	if s.taken != nil {
 		return nil
@@ -195,6 +198,13 @@ func (s *search) look() error {
 		for _, a := range node.Status.Addresses {
 			if address, err := netip.ParseAddr(a.Address); err == nil {
 				s.taken[address.Unmap()] = "node " + node.Name
+			}
+		}
+	}
+	for _, node := range nodes {
+		for text := range strings.SplitSeq(node.Annotations[proto.NodeGateways], ",") {
+			if address, err := netip.ParseAddr(text); err == nil && s.taken[address.Unmap()] == "" {
+				s.taken[address.Unmap()] = "gateway of node " + node.Name
 			}
 		}
 	}
