@@ -45,15 +45,19 @@ type Agent struct {
 
 	answered atomic.Pointer[time.Time] // when the control plane last answered; nil is not yet
 
-	mu      sync.Mutex
-	node    *corev1.Node // as the control plane last answered; nil before
-	former  *corev1.Node // as it was before this agent, where nothing was kept of it
-	health  health
-	wired   sync.Once              // closes cabled
-	noted   corev1.ConditionStatus // the node's readiness that people were told of
-	served  services.Status        // that people were told of
-	lax     string                 // why policies do not hold, that people were told of
-	reached ingress.Status         // the same of ingress
+	reporting sync.Mutex // held from reading the node's status until it is in the outbox; taken before mu
+
+	mu         sync.Mutex
+	node       *corev1.Node // as the control plane last answered; nil before
+	registered bool         // by this agent: node is not only what an earlier one kept
+	recalled   bool         // what the node said before this agent is known
+	former     *corev1.Node // as it was before this agent, where nothing was kept of it
+	health     health
+	wired      sync.Once              // closes cabled
+	noted      corev1.ConditionStatus // the node's readiness that people were told of
+	served     services.Status        // that people were told of
+	lax        string                 // why policies do not hold, that people were told of
+	reached    ingress.Status         // the same of ingress
 }
 
 // New answers an agent that knows what an earlier one on the same StateDir
@@ -101,6 +105,7 @@ func (a *Agent) assemble() (err error) {
 	}
 	a.info = readFacts(&a.cfg)
 	a.health = startingHealth(&a.info)
+	a.health.serves = a.serving != nil
 	var held pod.Isolate
 	if a.policies != nil {
 		held = isolate{a.policies}
@@ -119,7 +124,7 @@ func (a *Agent) assemble() (err error) {
 		return err
 	}
 	if a.cfg.Ingress != nil && a.entry.chosen.Load() {
-		a.health.entry = ingress.Idle()
+		a.health.entry, a.health.assumed = ingress.Idle(), true
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"segno/agents/ingress"
+	"segno/events/ingressrule"
 	"segno/proto"
 )
 
@@ -41,7 +42,7 @@ func (a *Agent) newIngress() (*ingress.Ingress, error) {
 	}
 	return ingress.New(ingress.Config{
 		Options: options, Catalog: a.cfg.Catalog, Secrets: &a.entry.secrets, Node: a.proxied, Logger: a.cfg.Logger,
-		Told: func(status ingress.Status) { a.changeHealth(func(h *health) { h.entry = status }) },
+		Told: func(status ingress.Status) { a.changeHealth(func(h *health) { h.entry, h.assumed = status, false }) },
 	})
 }
 
@@ -68,7 +69,10 @@ func (a *Agent) enter(ctx context.Context) error {
 			if err := a.enterWhileChosen(ctx); err != nil {
 				return err
 			}
-			a.changeHealth(func(h *health) { h.entry = ingress.Status{} })
+			a.changeHealth(func(h *health) {
+				h.entry, h.assumed = ingress.Status{}, false
+				delete(h.former.said, ingressrule.Condition)
+			})
 		}
 		select {
 		case <-ctx.Done():

@@ -25,6 +25,9 @@ type health struct {
 	services services.Status // empty where none are served
 	policies policy.Status   // empty where they are not tried
 	entry    ingress.Status  // empty where no ingress runs
+	serves   bool            // services will say something
+	assumed  bool            // entry is not what ingress itself said
+	former   former
 	since    map[corev1.NodeConditionType]condition
 }
 
@@ -56,6 +59,14 @@ func (h *health) conditions() []corev1.NodeCondition {
 			LastHeartbeatTime: metav1.NewTime(now), LastTransitionTime: metav1.NewTime(h.since[kind].at),
 		})
 	}
+	again := func(kind corev1.NodeConditionType) bool {
+		was, said := h.former.of(kind, now)
+		if said {
+			h.since[kind] = condition{was.Status, was.LastTransitionTime.Time}
+			out = append(out, was)
+		}
+		return said
+	}
 	pressure := func(kind corev1.NodeConditionType, is bool, no, yes, sentence string) {
 		if is {
 			set(kind, corev1.ConditionTrue, yes, "the node has too little "+sentence)
@@ -80,12 +91,16 @@ func (h *health) conditions() []corev1.NodeCondition {
 			status = corev1.ConditionTrue
 		}
 		set(proto.NodeServiceProxy, status, h.services.Reason, h.services.Message)
+	} else {
+		again(proto.NodeServiceProxy)
 	}
-	if h.policies.Reason != "" {
+	if h.policiesKnown() {
 		status, reason, message := h.policyCondition()
 		set(nodeNetworkPolicy, status, reason, message)
+	} else {
+		again(nodeNetworkPolicy)
 	}
-	if h.entry.Reason != "" {
+	if said := again(ingressrule.Condition); !said && h.entry.Reason != "" {
 		status := corev1.ConditionFalse
 		if h.entry.Reached {
 			status = corev1.ConditionTrue
@@ -109,6 +124,7 @@ func (a *Agent) changeHealth(change func(*health)) bool {
 	a.mu.Lock()
 	before := a.health.summary()
 	change(&a.health)
+	a.health.former.forget(&a.health)
 	changed := before != a.health.summary()
 	a.mu.Unlock()
 	if changed {
@@ -123,10 +139,11 @@ type summary struct {
 	services              services.Status
 	policies              policy.Status
 	entry                 ingress.Status
+	assumed               bool
 }
 
 func (h *health) summary() summary {
-	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services, h.policies, h.entry}
+	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services, h.policies, h.entry, h.assumed}
 }
 
 func (a *Agent) healthNow() summary {

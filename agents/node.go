@@ -66,12 +66,15 @@ func (a *Agent) status() corev1.NodeStatus {
 	}
 }
 
-// report tells the node's status.
+// report tells the node's status. Several may at once: one after the other, or an
+// older status would be told after a newer one and stay.
 func (a *Agent) report() {
+	a.reporting.Lock()
+	defer a.reporting.Unlock()
 	a.mu.Lock()
-	node := a.node
+	node, registered := a.node, a.registered
 	a.mu.Unlock()
-	if node == nil {
+	if !registered {
 		return // registration carries it
 	}
 	status := a.status()
@@ -91,8 +94,8 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 		return fmt.Errorf("register node %s: the answer is about node %s", a.cfg.Node, node.Name)
 	}
 	a.mu.Lock()
-	first, before := a.node == nil || a.node.UID != node.UID, a.node
-	a.node = node
+	first, before := !a.registered || a.node.UID != node.UID, a.node
+	a.node, a.registered = node, true
 	a.mu.Unlock()
 	a.entry.choose(ingressrule.Chosen(node))
 	if data, err := node.Marshal(); err != nil {
@@ -126,36 +129,6 @@ func (a *Agent) rememberNode() error {
 	if data, kept := records.Whole["node"]; kept && node.Unmarshal(data) == nil && node.Name == string(a.cfg.Node) {
 		a.node = node
 		a.entry.choose(ingressrule.Chosen(node))
-	}
-	return nil
-}
-
-// recall learns what this node was before, where nothing is kept of it: its
-// network is then up when it registers, and it need not say that it is not ready.
-func (a *Agent) recall(ctx context.Context) error {
-	a.mu.Lock()
-	known := a.node != nil
-	a.mu.Unlock()
-	if known {
-		return nil
-	}
-	all, err := a.cfg.Link.Sync(ctx)
-	if err != nil {
-		return fmt.Errorf("sync: %w", err)
-	}
-	for i := range all.Pods {
-		p, node := &all.Pods[i], &corev1.Node{}
-		if p.Key.Resource != nodes || p.Gone {
-			continue
-		}
-		if err := node.Unmarshal(p.Body); err != nil {
-			a.cfg.Logger.Error("what this node was before cannot be read", "error", err)
-			continue
-		}
-		a.mu.Lock()
-		a.former = node
-		a.mu.Unlock()
-		a.setUpNetworkOf(ctx, node)
 	}
 	return nil
 }

@@ -60,6 +60,12 @@ func (i isolate) Attach(ctx context.Context, object *corev1.Pod, addresses []net
 
 func (i isolate) Detach(uid string) { i.policies.Detach(types.UID(uid)) }
 
+// policiesKnown says whether it is known how policies hold: that depends on how
+// Services are served.
+func (h *health) policiesKnown() bool {
+	return h.policies.Reason != "" && (!h.policies.Enforced || !h.serves || h.services.Reason != "")
+}
+
 // policyCondition is what the node says of its policies; a proxy in user space
 // dials in the node's name, which every pod of the node has to let in.
 func (h *health) policyCondition() (corev1.ConditionStatus, string, string) {
@@ -76,7 +82,7 @@ func (h *health) policyCondition() (corev1.ConditionStatus, string, string) {
 // lax is why policies do not hold on the node; "" is that they do, or that nobody
 // tries.
 func (h *health) lax() (reason, message string) {
-	if h.policies.Reason == "" {
+	if !h.policiesKnown() {
 		return "", ""
 	}
 	status, reason, message := h.policyCondition()
