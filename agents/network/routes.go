@@ -106,10 +106,18 @@ func (r router) ensure(want *route, is *netlink.Route) error {
 	return nil
 }
 
+// CanLead says why a backend does not bring packets to pods by their node's address.
+func CanLead(backend Backend, pods netip.Prefix, node netip.Addr) error {
+	if backend == HostGW && node.Is6() != pods.Addr().Is6() {
+		return fmt.Errorf("host-gw cannot lead %s by the address %s of another family; --backend=vxlan can", pods, node)
+	}
+	return nil
+}
+
 // direct is the route to a node on one segment with this one.
 func direct(h hop) (route, error) {
-	if h.address.Is6() != h.cidr.Addr().Is6() {
-		return route{}, fmt.Errorf("node %s: host-gw cannot lead %s by the address %s of another family; --backend=vxlan can", h.peer, h.cidr, h.address)
+	if err := CanLead(HostGW, h.cidr, h.address); err != nil {
+		return route{}, fmt.Errorf("node %s: %w", h.peer, err)
 	}
 	link, err := segment(h.address)
 	if err != nil {

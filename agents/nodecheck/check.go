@@ -13,6 +13,7 @@ import (
 
 	"segno/agents/dump"
 	"segno/agents/network"
+	"segno/events/kinds"
 )
 
 // Result is how a check ended.
@@ -165,7 +166,10 @@ func (cfg Config) port() Finding {
 	return Finding{check, OK, "free", ""}
 }
 
-// ranges finds networks of this machine that pods or Services would hide.
+const anotherRange = "segno up takes another range by itself; if this machine is to join a cluster, name the cluster's with --pod-network-cidr and check again"
+
+// ranges finds networks of this machine that pods or Services would hide, and such
+// as hide each other or are not led to.
 func (cfg Config) ranges() (out []Finding) {
 	holders, err := network.Holders("")
 	if err != nil {
@@ -174,7 +178,19 @@ func (cfg Config) ranges() (out []Finding) {
 	for _, pods := range cfg.Pods {
 		f := clash("pod range "+pods.String(), pods, holders, "choose another range at the cluster's first start with --pod-network-cidr, or another network for that interface")
 		if f.Result == Failed && !cfg.Asked {
-			f.Result, f.Do = Warning, "segno up takes another range by itself; if this machine is to join a cluster, name the cluster's with --pod-network-cidr and check again"
+			f.Result, f.Do = Warning, anotherRange
+		}
+		out = append(out, f)
+	}
+	for _, pods := range cfg.Pods {
+		if err := network.CanLead(cfg.Backend, pods, cfg.Address); err != nil {
+			out = append(out, Finding{"ways to " + pods.String(), Failed, err.Error(), "take --backend=vxlan on all nodes, or an address of the pods' family with --node-ip on all nodes"})
+		}
+	}
+	if err := kinds.NetworksApart(cfg.Services, cfg.Pods); err != nil {
+		f := Finding{"ranges", Failed, err.Error(), "choose others at the cluster's first start, with --pod-network-cidr or --service-cidr: segno up refuses these"}
+		if !cfg.Asked {
+			f.Result, f.Do = Warning, anotherRange
 		}
 		out = append(out, f)
 	}
@@ -210,5 +226,5 @@ func (cfg Config) peer(address netip.Addr) Finding {
 	if address.Is6() != cfg.Address.Is6() {
 		return Finding{check, Failed, fmt.Sprintf("its address is of another family than this node's, %s", cfg.Address), "give addresses of one family with --node-ip on all nodes"}
 	}
-	return Finding{check, OK, "a route leads there", ""}
+	return Finding{check, OK, "a route leads there; not tried whether it answers", ""}
 }

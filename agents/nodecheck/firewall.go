@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	nft "github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -23,13 +24,36 @@ func (cfg Config) firewall() (out []Finding) {
 	if cfg.Backend == network.VXLAN {
 		check := fmt.Sprintf("firewall: UDP port %d", cfg.Port)
 		out = append(out, verdictOn(check, packet{hook: nft.ChainHookInput, in: link.Attrs().Name, protocol: unix.IPPROTO_UDP, port: uint16(cfg.Port)},
-			fmt.Sprintf("let it in from the other nodes, as with: iptables -I INPUT -p udp --dport %d -j ACCEPT (or: nft insert rule FAMILY TABLE CHAIN udp dport %d accept)", cfg.Port, cfg.Port)))
+			remedy{"let it in from the other nodes, as with", fmt.Sprintf("iptables -I INPUT -p udp --dport %d -j ACCEPT", cfg.Port), []string{fmt.Sprintf("udp dport %d accept", cfg.Port)}}))
 	}
 	return append(out, verdictOn("firewall: forwarding", packet{hook: nft.ChainHookForward, in: "sgx-check", out: "sg-check"},
-		"let packets of pods through: iptables -I FORWARD -i sg+ -j ACCEPT; iptables -I FORWARD -o sg+ -j ACCEPT (Docker makes this policy unless it runs with --iptables=false)"))
+		remedy{"let packets of pods through", "iptables -I FORWARD -i sg+ -j ACCEPT; iptables -I FORWARD -o sg+ -j ACCEPT (Docker makes this policy unless it runs with --iptables=false)",
+			[]string{`iifname "sg*" accept`, `oifname "sg*" accept`}}))
 }
 
-func verdictOn(check string, p packet, do string) Finding {
+// remedy is what a person is to do about a chain: by iptables where that made it,
+// else by rules of nft before the chain's own.
+type remedy struct {
+	what, iptables string
+	rules          []string
+}
+
+func (r remedy) against(c *nft.Chain) string {
+	if c.Table.Name == "filter" && c.Table.Family == nft.TableFamilyIPv4 && (c.Name == "INPUT" || c.Name == "FORWARD") {
+		return r.what + ": " + r.iptables
+	}
+	family := "ip"
+	if c.Table.Family == nft.TableFamilyINet {
+		family = "inet"
+	}
+	var lines []string
+	for _, rule := range r.rules {
+		lines = append(lines, fmt.Sprintf("nft 'insert rule %s %s %s %s'", family, c.Table.Name, c.Name, rule))
+	}
+	return r.what + ": " + strings.Join(lines, "; ") + " (and wherever the table is written down, such as /etc/nftables.conf)"
+}
+
+func verdictOn(check string, p packet, do remedy) Finding {
 	conn, err := nft.New()
 	if err != nil {
 		return Finding{check, Warning, fmt.Sprintf("the rules cannot be read: %v", err), ""}
@@ -48,7 +72,7 @@ func verdictOn(check string, p packet, do string) Finding {
 			v = drops
 		}
 		if v == drops {
-			return Finding{check, Failed, fmt.Sprintf("chain %s of the table %s drops it", c.Name, c.Table.Name), do}
+			return Finding{check, Failed, fmt.Sprintf("chain %s of the table %s drops it", c.Name, c.Table.Name), do.against(c)}
 		}
 	}
 	return Finding{check, OK, "no rule is sure to drop it", ""}

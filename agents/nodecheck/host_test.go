@@ -100,6 +100,14 @@ func TestS8NodeCheckNamesWhatIsWrong(t *testing.T) {
 		{name: "pods' range is taken", before: "ip address add 10.244.7.1/24 dev eth0", change: func(c *Config) { c.Asked = true }, want: "failed pod range 10.244.0.0/16: this machine has 10.244.7.1/24 on interface eth0"},
 		{name: "the usual range is taken", before: "ip address add 10.244.7.1/24 dev eth0", want: "warning pod range 10.244.0.0/16: this machine has 10.244.7.1/24 on interface eth0"},
 		{name: "Services' range is taken", before: "ip route add 10.96.3.0/24 dev eth0", want: "failed service range 10.96.0.0/16: this machine has the route to 10.96.3.0/24 by interface eth0"},
+		{name: "ranges within each other", change: func(c *Config) {
+			c.Asked, c.Services = true, []netip.Prefix{netip.MustParsePrefix("10.244.0.0/24")}
+		}, want: "failed ranges: the addresses of Services 10.244.0.0/24 (--service-cidr) and of pods 10.244.0.0/16 (--pod-network-cidr) overlap"},
+		{name: "the usual range within Services'", change: func(c *Config) { c.Services = []netip.Prefix{netip.MustParsePrefix("10.244.0.0/24")} }, want: "warning ranges: the addresses of Services"},
+		{name: "ways of another family", change: func(c *Config) {
+			c.Backend, c.Pods = network.HostGW, append(c.Pods, netip.MustParsePrefix("fd01::/48"))
+		}, want: "failed ways to fd01::/48: host-gw cannot lead fd01::/48 by the address 192.0.2.1 of another family; --backend=vxlan can"},
+		{name: "VXLAN for another family", change: func(c *Config) { c.Pods = append(c.Pods, netip.MustParsePrefix("fd01::/48")) }, fine: true},
 		{name: "no such address", change: func(c *Config) { c.Address = netip.MustParseAddr("192.0.2.77") }, want: "failed node address: no interface has 192.0.2.77"},
 		{name: "loopback", change: func(c *Config) { c.Address = netip.MustParseAddr("127.0.0.1") }, want: "failed node address: 127.0.0.1 is this machine's only to itself"},
 		{name: "a small MTU", before: "ip link set eth0 mtu 1300", want: "failed node address: 192.0.2.1 on eth0, MTU 1300; pods get 1280"},
@@ -122,6 +130,32 @@ func TestS8NodeCheckNamesWhatIsWrong(t *testing.T) {
 			}
 			if Ready(got) != (c.fine || strings.HasPrefix(c.want, "warning")) {
 				t.Errorf("ready: %t", Ready(got))
+			}
+		})
+	}
+}
+
+// TestS8NodeCheckSaysWhatHelps: what it says lets packets through that chain when a
+// person does it.
+func TestS8NodeCheckSaysWhatHelps(t *testing.T) {
+	for name, before := range map[string]string{
+		"forwarding": "nft add table inet f; nft add chain inet f way '{type filter hook forward priority 0; policy drop;}'",
+		"port":       "nft add table ip f; nft add chain ip f in '{type filter hook input priority 0; policy drop;}'",
+		"iptables":   "iptables-nft -P FORWARD DROP; iptables-nft -P INPUT DROP",
+	} {
+		t.Run(name, func(t *testing.T) {
+			enter(t)
+			run(t, before)
+			helped := 0
+			for _, f := range Run(usual()) {
+				if _, does, found := strings.Cut(f.Do, ": "); found && f.Result == Failed {
+					does, _, _ = strings.Cut(does, " (")
+					run(t, strings.ReplaceAll(does, "iptables ", "iptables-nft "))
+					helped++
+				}
+			}
+			if said := complaints(Run(usual())); said != "" || helped == 0 {
+				t.Errorf("after %d things that were to help: %s", helped, said)
 			}
 		})
 	}

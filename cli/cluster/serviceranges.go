@@ -91,17 +91,7 @@ func (c Config) checkRanges() error {
 	if err != nil {
 		return err
 	}
-	return apart(services, pods)
-}
-
-// apart refuses networks of Services and of pods that overlap.
-func apart(services, pods []netip.Prefix) error {
-	for _, network := range services {
-		if i := slices.IndexFunc(pods, network.Overlaps); i >= 0 {
-			return fmt.Errorf("the addresses of Services %s (--service-cidr) and of pods %s (--pod-network-cidr) overlap: choose others", network, pods[i])
-		}
-	}
-	return nil
+	return kinds.NetworksApart(services, pods)
 }
 
 // noteServiceRanges adds to what is made at a start that the ranges are written
@@ -156,7 +146,7 @@ func (c serviceChoice) decide() (kinds.ServiceRanges, error) {
 	case len(c.networks) > 0:
 		out.Networks = c.networks
 	}
-	if err := apart(out.Networks, c.pods); err != nil {
+	if err := kinds.NetworksApart(out.Networks, c.pods); err != nil {
 		return out, err
 	}
 	for _, network := range out.Networks {

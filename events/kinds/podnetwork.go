@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -106,4 +107,14 @@ func (all networks) at(n int) netip.Prefix {
 	binary.BigEndian.PutUint32(head, binary.BigEndian.Uint32(head)+uint32(n)<<shift)
 	address, _ := netip.AddrFromSlice(bytes)
 	return netip.PrefixFrom(address, all.first.Bits())
+}
+
+// NetworksApart refuses networks of Services and of pods that overlap.
+func NetworksApart(services, pods []netip.Prefix) error {
+	for _, network := range services {
+		if i := slices.IndexFunc(pods, network.Overlaps); i >= 0 {
+			return fmt.Errorf("the addresses of Services %s (--service-cidr) and of pods %s (--pod-network-cidr) overlap: choose others", network, pods[i])
+		}
+	}
+	return nil
 }
