@@ -50,22 +50,22 @@ func (p *Plane) changeEach(ctx context.Context, services []proxy.Rules) (proxy.F
 
 // change brings the kernel from what these Services were to what they are.
 func (p *Plane) change(changed []proxy.Rules) error {
-	have, want, classes, pins := elements{}, elements{}, map[class]struct{}{}, map[netip.Addr]int{}
+	have, want, classes, shared := elements{}, elements{}, map[class]struct{}{}, map[element]int{}
 	b := &batch{conn: p.conn}
 	for i := range changed {
 		before := p.told[changed[i].Service]
 		have.add(&before, map[class]struct{}{}, p.cfg.Guard)
 		want.add(&changed[i], classes, p.cfg.Guard)
-		count(pins, &before, p.pods, -1)
-		count(pins, &changed[i], p.pods, 1)
+		p.count(shared, &before, -1)
+		p.count(shared, &changed[i], 1)
 		p.chains(b, &before, &changed[i])
 	}
-	for a, more := range pins {
-		if p.hairpins[a] > 0 {
-			have[hairpin(a)] = ""
+	for e, more := range shared {
+		if p.shared[e] > 0 {
+			have[e] = ""
 		}
-		if p.hairpins[a]+more > 0 {
-			want[hairpin(a)] = ""
+		if p.shared[e]+more > 0 {
+			want[e] = ""
 		}
 	}
 	for c := range classes {
@@ -79,12 +79,12 @@ func (p *Plane) change(changed []proxy.Rules) error {
 	if b.flush(); b.err != nil {
 		return fmt.Errorf("change %d Services in the tables %s: %w", len(changed), p.cfg.Table, b.err)
 	}
-	p.changed(changed, classes, pins)
+	p.changed(changed, classes, shared)
 	return nil
 }
 
 // changed notes what the kernel has now.
-func (p *Plane) changed(changed []proxy.Rules, classes map[class]struct{}, pins map[netip.Addr]int) {
+func (p *Plane) changed(changed []proxy.Rules, classes map[class]struct{}, shared map[element]int) {
 	for i := range changed {
 		delete(p.refused, changed[i].Service)
 		if len(changed[i].Frontends) == 0 {
@@ -96,9 +96,9 @@ func (p *Plane) changed(changed []proxy.Rules, classes map[class]struct{}, pins 
 	for c := range classes {
 		p.classes[c] = struct{}{}
 	}
-	for a, more := range pins {
-		if p.hairpins[a] += more; p.hairpins[a] == 0 {
-			delete(p.hairpins, a)
+	for e, more := range shared {
+		if p.shared[e] += more; p.shared[e] == 0 {
+			delete(p.shared, e)
 		}
 	}
 }
@@ -129,14 +129,20 @@ func (p *Plane) chains(b *batch, before, after *proxy.Rules) {
 	}
 }
 
-// count counts the frontends that lead to each backend on this node.
-func count(pins map[netip.Addr]int, rules *proxy.Rules, pods []netip.Prefix, by int) {
+// count counts the frontends that lead to each backend on this node, and those
+// of each cluster IP. With a guard the addresses are the node's own, which
+// refuses by itself.
+func (p *Plane) count(shared map[element]int, rules *proxy.Rules, by int) {
 	for i := range rules.Frontends {
-		for _, b := range rules.Frontends[i].Inside.Backends {
+		f := &rules.Frontends[i]
+		for _, b := range f.Inside.Backends {
 			a := b.Address.Addr()
-			if b.Local || slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Contains(a) }) {
-				pins[a] += by
+			if b.Local || slices.ContainsFunc(p.pods, func(p netip.Prefix) bool { return p.Contains(a) }) {
+				shared[hairpin(a)] += by
 			}
+		}
+		if f.Kind == proxy.ClusterIP && !p.cfg.Guard {
+			shared[element{uint8(of(f.Dial.Address)), clusterIPs, string(bytesOf(f.Dial.Address))}] += by
 		}
 	}
 }

@@ -17,11 +17,12 @@ const (
 	backends              // frontend, index → backend
 	inside                // frontend, class: for clients on this node, where it differs
 	frontends             // frontend, class
+	clusterIPs            // whose other ports are refused
 	sets
 )
 
 func (s set) String() string {
-	return [...]string{"hairpins", "masqueraded", "backends", "inside", "frontends"}[s]
+	return [...]string{"hairpins", "masqueraded", "backends", "inside", "frontends", "cluster-ips"}[s]
 }
 
 // element is a place in a set of a family.
@@ -74,7 +75,7 @@ func backendBytes(b proxy.Backend) []byte {
 	return append(bytesOf(b.Address.Addr()), port(b.Address.Port())...)
 }
 
-// add puts in what a Service needs, save hairpins, which Services share. It
+// add puts in what a Service needs, save what Services share. It
 // answers the classes in use.
 func (e elements) add(rules *proxy.Rules, classes map[class]struct{}, guard bool) {
 	for i := range rules.Frontends {

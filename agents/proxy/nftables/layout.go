@@ -21,6 +21,7 @@ import (
 //	nat-in, nat-out       sticky: dial → a chain of the frontend's own
 //	                      dial . class in frontends: the chain of the class, which
 //	                      sends to dial . a random index → backends
+//	stray-on, stray-out   refuse what still goes to a cluster IP
 //	nat-back              masquerades whom the answers would miss
 //
 // Clients on this node first look into the set inside.
@@ -35,13 +36,14 @@ const (
 	natInside, natInsideOnly  = "nat-inside", "nat-inside-only"
 	natAll                    = "nat-all"
 	natBackInside             = "nat-back-inside"
+	strayOn, strayOut         = "stray-on", "stray-out"
 	refuse                    = "refuse"
 	setClients, setLimits     = "clients", "limits"
 	setSticky, setStickyInner = "sticky", "sticky-inside"
 	classPrefix               = "class-"
 
 	// layoutMark is a chain that says which layout a table has.
-	layoutMark = "layout-2"
+	layoutMark = "layout-3"
 
 	// mostSticky clients are remembered in each family.
 	mostSticky = 1 << 18
@@ -81,6 +83,7 @@ func newLayout(f family, guard bool) layout {
 		{Name: backends.String(), KeyType: classified, IsMap: true, DataType: to},
 		{Name: inside.String(), KeyType: classified},
 		{Name: frontends.String(), KeyType: classified},
+		{Name: clusterIPs.String(), KeyType: address},
 		{
 			Name: setClients, KeyType: concat(address, address, proto, service, nft.TypeMark),
 			Dynamic: true, HasTimeout: true, Size: mostSticky,
@@ -111,9 +114,12 @@ func (l *layout) base(to *batch, pods []netip.Prefix) error {
 	l.chain(to, nft.Chain{Name: natIn, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPrerouting, Priority: nft.ChainPriorityNATDest})
 	l.chain(to, nft.Chain{Name: natOut, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookOutput, Priority: nft.ChainPriorityNATDest})
 	l.chain(to, nft.Chain{Name: natBack, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPostrouting, Priority: nft.ChainPriorityNATSource})
+	l.chain(to, nft.Chain{Name: strayOn, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookForward, Priority: nft.ChainPriorityFilter})
+	l.chain(to, nft.Chain{Name: strayOut, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookOutput, Priority: nft.ChainPriorityFilter})
 	l.refuse(to)
 	l.checks(to, pods)
 	l.nats(to, pods)
+	l.strays(to)
 	return nil
 }
 
@@ -147,12 +153,8 @@ func (l *layout) refuse(to *batch) {
 }
 
 func (l *layout) checks(to *batch, pods []netip.Prefix) {
-	fresh := []expr.Any{
-		&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, and(0, word(ctNew)),
-		&expr.Cmp{Op: expr.CmpOpEq, Register: reg(0), Data: word(0)}, &expr.Verdict{Kind: expr.VerdictAccept},
-	}
 	for _, chain := range []string{checkIn, checkOut} {
-		l.rule(to, chain, fresh)
+		l.rule(to, chain, established())
 		l.rule(to, chain, l.dial(0), []expr.Any{l.verdict(setLimits, 0)})
 	}
 	for _, p := range pods {
@@ -168,6 +170,14 @@ func (l *layout) checks(to *batch, pods []netip.Prefix) {
 	l.rule(to, checkInside, gotoChain(checkAll))
 	l.rule(to, checkAll, l.is(frontends, dropping), drop)
 	l.rule(to, checkAll, l.is(frontends, rejecting), gotoChain(refuse))
+}
+
+// established lets pass what begins no connection.
+func established() []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, and(0, word(ctNew)),
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg(0), Data: word(0)}, &expr.Verdict{Kind: expr.VerdictAccept},
+	}
 }
 
 // is goes on if the packet's frontend is of a class.

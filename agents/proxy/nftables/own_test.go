@@ -4,6 +4,7 @@ package nftables
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"segno/agents/network"
 	"segno/agents/proxy"
 	"segno/agents/proxy/proxytest"
 )
@@ -111,14 +113,39 @@ func TestS3StepsAndOneSyncLeadToTheSame(t *testing.T) {
 		t.Errorf("after a restart:\n%s\nwant\n%s", got, want)
 	}
 	sync(state())
-	if len(p.told)+len(p.hairpins)+len(p.classes) != 0 {
-		t.Errorf("kept: %v %v %v", p.told, p.hairpins, p.classes)
+	if len(p.told)+len(p.shared)+len(p.classes) != 0 {
+		t.Errorf("kept: %v %v %v", p.told, p.shared, p.classes)
 	}
 	for _, line := range strings.Split(dump(t, p), "\n") {
 		if strings.Contains(line, "|") || strings.HasPrefix(line, classPrefix) || owned(line) {
 			t.Errorf("left: %q", line)
 		}
 	}
+}
+
+// TestS3AClusterIPAtWhichTheNodeAnswersIsNotRefused, as that of DNS.
+func TestS3AClusterIPAtWhichTheNodeAnswersIsNotRefused(t *testing.T) {
+	p := newPlane(t).(*Plane)
+	defer func() { _ = p.Remove(t.Context()) }()
+	if err := network.Answer(netip.MustParseAddr("10.96.0.53")); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = network.Answer() }()
+	f, err := p.Sync(t.Context(), state(rulesOf("dns", "10.96.0.53", "10.244.1.2:80")))
+	must(t, f, err)
+	if !strings.Contains(dump(t, p), "4|cluster-ips|\x0a\x60\x00\x35") {
+		t.Error("it is no cluster IP")
+	}
+	l, err := net.Listen("tcp", "10.96.0.53:9153")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.DialTimeout("tcp", l.Addr().String(), time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
 }
 
 // TestS3WhatOthersDidIsPutRight, in our tables; theirs stay as they are.

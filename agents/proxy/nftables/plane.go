@@ -35,12 +35,12 @@ type Plane struct {
 	flows   flows.Kernel
 	layouts [2]layout
 
-	mu       sync.Mutex
-	told     map[types.NamespacedName]proxy.Rules // as the kernel has them
-	classes  map[class]struct{}                   // whose chains the kernel has
-	hairpins map[netip.Addr]int                   // frontends that lead to each backend on this node
-	pods     []netip.Prefix
-	refused  map[types.NamespacedName]struct{} // Services that the kernel did not take
+	mu      sync.Mutex
+	told    map[types.NamespacedName]proxy.Rules // as the kernel has them
+	classes map[class]struct{}                   // whose chains the kernel has
+	shared  map[element]int                      // how many frontends need what Services share
+	pods    []netip.Prefix
+	refused map[types.NamespacedName]struct{} // Services that the kernel did not take
 }
 
 // New answers a plane in the network namespace of the caller's thread. It fails
@@ -76,7 +76,7 @@ func (p *Plane) Run(ctx context.Context) error {
 func (p *Plane) Remove(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told, p.hairpins, p.classes = nil, nil, map[class]struct{}{}
+	p.told, p.shared, p.classes = nil, nil, map[class]struct{}{}
 	for i := range p.layouts {
 		p.drop(i)
 	}
@@ -157,7 +157,7 @@ func (p *Plane) compare(services []proxy.Rules) error {
 	if err != nil {
 		return err
 	}
-	told, want, classes, pins := map[types.NamespacedName]proxy.Rules{}, elements{}, map[class]struct{}{}, map[netip.Addr]int{}
+	told, want, classes, shared := map[types.NamespacedName]proxy.Rules{}, elements{}, map[class]struct{}{}, map[element]int{}
 	b := &batch{conn: p.conn}
 	for i := range p.layouts {
 		if have.foreign[i] {
@@ -172,7 +172,7 @@ func (p *Plane) compare(services []proxy.Rules) error {
 		rules := &services[i]
 		told[rules.Service] = *rules
 		want.add(rules, classes, p.cfg.Guard)
-		count(pins, rules, p.pods, 1)
+		p.count(shared, rules, 1)
 		for j := range rules.Frontends {
 			ownOf(&rules.Frontends[j], func(o own, fill func(*layout, *batch, string)) {
 				chains[o] = struct{}{}
@@ -181,8 +181,8 @@ func (p *Plane) compare(services []proxy.Rules) error {
 			})
 		}
 	}
-	for a := range pins {
-		want[hairpin(a)] = ""
+	for e := range shared {
+		want[e] = ""
 	}
 	for i := range p.layouts { // with what the classes need, in one transaction
 		if err := p.layouts[i].base(b, podsOf(p.pods, i)); err != nil {
@@ -197,7 +197,7 @@ func (p *Plane) compare(services []proxy.Rules) error {
 	if b.flush(); b.err != nil {
 		return fmt.Errorf("bring the tables %s up to date: %w", p.cfg.Table, b.err)
 	}
-	p.told, p.classes, p.hairpins = told, classes, pins
+	p.told, p.classes, p.shared = told, classes, shared
 	return nil
 }
 
@@ -243,7 +243,7 @@ func (p *Plane) prune(b *batch, have *kernel, classes map[class]struct{}, chains
 
 // anew makes empty tables.
 func (p *Plane) anew() error {
-	p.told, p.classes, p.hairpins = map[types.NamespacedName]proxy.Rules{}, map[class]struct{}{}, map[netip.Addr]int{}
+	p.told, p.classes, p.shared = map[types.NamespacedName]proxy.Rules{}, map[class]struct{}{}, map[element]int{}
 	b := &batch{conn: p.conn}
 	for i := range p.layouts {
 		p.drop(i)

@@ -59,6 +59,7 @@ func Run(t *testing.T, h Harness, only ...string) {
 		{"TestS3EstablishedConnectionsOutliveChanges", draining},
 		{"TestS3EndpointDeath", death},
 		{"TestS3WithoutEndpointsRefusedAtOnce", refused},
+		{"TestS3OtherPortsOfAClusterIPAreRefusedAtOnce", strays},
 		{"TestS3SyncRemovesWhatIsNotWanted", restart},
 		{"TestS3ChangesOfOneServiceLeaveOthersAlone", others},
 		{"TestS3RemoveLeavesNothing", removed},

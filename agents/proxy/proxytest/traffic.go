@@ -169,11 +169,7 @@ func refused(b *bench) {
 	b.sync(b.web().nodePorts())
 	for what, from := range map[string]*space{"outside": b.client, "a pod": b.pods["a"].space, "the node": b.node} {
 		for _, to := range []string{vipTCP, vipTCP6, at(nodeIP, nodePort)} {
-			began := time.Now()
-			_, err := from.dial("", to, patience)
-			if took := time.Since(began); !errors.Is(err, syscall.ECONNREFUSED) || took > time.Second {
-				b.Errorf("from %s to %s: %v after %s, want a refusal at once", what, to, err, took)
-			}
+			b.refuses("from "+what, from, to)
 		}
 		// Who sends from the machine that refuses may be told so by the sending.
 		if by, _, err := from.flow(b, vipUDP).ask(time.Second); !errors.Is(err, syscall.ECONNREFUSED) && !(from == b.node && errors.Is(err, syscall.EPERM)) {
@@ -185,6 +181,37 @@ func refused(b *bench) {
 	b.set(b.web().nodePorts())
 	if _, err := b.client.dial("", vipTCP, patience); !errors.Is(err, syscall.ECONNREFUSED) {
 		b.Errorf("once it is gone: %v", err)
+	}
+}
+
+// strays: a port that the Service does not have, until it has it.
+func strays(b *bench) {
+	s := b.web("a")
+	b.sync(s, b.service("other", "10.96.0.11", "fd00:96::11", "b"))
+	all := map[string]*space{"outside": b.client, "a pod": b.pods["a"].space, "the node": b.node}
+	for what, from := range all {
+		for _, to := range []string{at(vip, 81), at(vip6, 81), at("10.96.0.11", 81)} {
+			b.refuses("from "+what, from, to)
+		}
+		if by, _, err := from.flow(b, at(vip, 54)).ask(time.Second); !errors.Is(err, syscall.ECONNREFUSED) && !(from == b.node && errors.Is(err, syscall.EPERM)) {
+			b.Errorf("UDP from %s: %q, %v, want a refusal", what, by, err)
+		}
+	}
+	s.Spec.Ports[0].Port = 81
+	b.set(s)
+	for what, from := range all {
+		b.spread("the new port from "+what, b.count(from, at(vip, 81), 3), "a")
+		b.refuses("the old port from "+what, from, vipTCP)
+	}
+	b.spread("the other Service", b.count(b.client, "10.96.0.11:80", 3), "b")
+}
+
+// refuses checks that a connection is refused, and at once.
+func (b *bench) refuses(what string, from *space, to string) {
+	b.Helper()
+	began := time.Now()
+	if _, err := from.dial("", to, patience); !errors.Is(err, syscall.ECONNREFUSED) || time.Since(began) > time.Second {
+		b.Errorf("%s to %s: %v after %s, want a refusal at once", what, to, err, time.Since(began))
 	}
 }
 
