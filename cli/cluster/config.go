@@ -132,6 +132,9 @@ func (c Config) complete() (Config, error) {
 	if c.Runtime == RuntimeDocker && c.DataDir == "" {
 		return c, errors.New("the runtime docker needs a data directory: containers outlive this process")
 	}
+	if err := c.Pods.check(); err != nil {
+		return c, err
+	}
 	if c.LoadBalancerPool != "" {
 		if _, err := kinds.ParseAddressPool(c.LoadBalancerPool); err != nil {
 			return c, fmt.Errorf("--load-balancer-pool: %w", err)

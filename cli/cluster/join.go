@@ -36,7 +36,10 @@ func (cfg JoinConfig) complete() (JoinConfig, error) {
 	if cfg.DataDir == "" {
 		return cfg, errors.New("join: a data directory is needed")
 	}
-	var err error
+	err := cfg.Pods.check()
+	if err != nil {
+		return cfg, err
+	}
 	if cfg.Name, err = nameNode(cfg.Name, cfg.DataDir); err != nil {
 		return cfg, err
 	}

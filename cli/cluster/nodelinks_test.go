@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"segno/agents/network"
+	"segno/agents/proxy/ipvs"
 	"segno/agents/services"
 )
 
@@ -42,6 +44,29 @@ func TestN1TheNodesNetworkIsRememberedOverRestarts(t *testing.T) {
 	var mode services.Mode
 	if _, err := recallLinks(dir, &PodLinks{}, &mode); err == nil || !strings.Contains(err.Error(), "pigeons") {
 		t.Errorf("nonsense: %v", err)
+	}
+}
+
+// TestN1ANodeAddressThatTheMachineLacksIsRefused before anything is made, and
+// before a token is spent.
+func TestN1ANodeAddressThatTheMachineLacksIsRefused(t *testing.T) {
+	own, found := network.OwnAddress(ipvs.DefaultLink)
+	tries := map[netip.Addr]string{
+		{}: "", netip.MustParseAddr("127.0.0.1"): "", netip.MustParseAddr("127.0.0.9"): "",
+		netip.MustParseAddr("192.0.2.9"):   "--node-ip 192.0.2.9: no interface has it; give one of this machine's own addresses (ip address)",
+		netip.MustParseAddr("2001:db8::9"): "--node-ip 2001:db8::9: no interface has it; give one of this machine's own addresses (ip address)",
+	}
+	if found {
+		tries[own] = ""
+	}
+	for address, want := range tries {
+		_, up := Config{Pods: PodLinks{Address: address}}.complete()
+		_, join := JoinConfig{DataDir: t.TempDir(), Pods: PodLinks{Address: address}}.complete()
+		for what, err := range map[string]error{"up": up, "join": join} {
+			if got := fmt.Sprint(err); err == nil && want != "" || err != nil && got != want {
+				t.Errorf("%s --node-ip %s: %v, want %q", what, address, err, want)
+			}
+		}
 	}
 }
 

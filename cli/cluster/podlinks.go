@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"net/netip"
 
 	"segno/agents/network"
@@ -27,4 +28,16 @@ func (p PodLinks) NodeAddress() netip.Addr {
 		return first
 	}
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// check finds a node address that this machine does not have. Where that cannot be
+// read, nothing is said.
+func (p PodLinks) check() error {
+	if !p.Address.IsValid() || p.Address.IsLoopback() {
+		return nil
+	}
+	if _, found, err := network.Underlay(p.Address); err == nil && !found {
+		return fmt.Errorf("--node-ip %s: no interface has it; give one of this machine's own addresses (ip address)", p.Address)
+	}
+	return nil
 }
