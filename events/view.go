@@ -19,18 +19,29 @@ type View interface {
 	List(query Query) (Page, error)
 }
 
-// Dated is a View that also knows when a part of an object was last written. A
-// control loop's is one.
+// Dated is a View that also knows when an object was made and a part of it last
+// written. A control loop's is one.
 type Dated interface {
 	// StatusSeq is the transaction that last wrote the object's status; 0 when
 	// there is none.
 	StatusSeq(key proto.ObjectKey) (proto.Seq, error)
+	// CreatedSeq is the transaction that made the object; 0 when there is none. It
+	// is only for an order: a log whose beginning was dropped may not know it.
+	CreatedSeq(key proto.ObjectKey) (proto.Seq, error)
 }
 
 // StatusSeq asks a view that is Dated; any other one answers 0.
 func StatusSeq(v View, key proto.ObjectKey) (proto.Seq, error) {
 	if dated, ok := v.(Dated); ok {
 		return dated.StatusSeq(key)
+	}
+	return 0, nil
+}
+
+// CreatedSeq asks a view that is Dated; any other one answers 0.
+func CreatedSeq(v View, key proto.ObjectKey) (proto.Seq, error) {
+	if dated, ok := v.(Dated); ok {
+		return dated.CreatedSeq(key)
 	}
 	return 0, nil
 }

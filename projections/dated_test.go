@@ -30,12 +30,15 @@ func TestE8AViewKnowsWhenAStatusWasWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want proto.Seq
+			var want, made proto.Seq
 			if len(found) > 0 && !found[0].Record.Deleted {
-				want = found[0].Record.StatusSeq
+				want, made = found[0].Record.StatusSeq, found[0].Record.Created
 			}
 			if got, err := events.StatusSeq(view, key); got != want || err != nil {
 				t.Fatalf("%s as of %s: %s, %v, want %s", key, seq, got, err, want)
+			}
+			if got, err := events.CreatedSeq(view, key); got != made || err != nil {
+				t.Fatalf("%s as of %s: made at %s, %v, want %s", key, seq, got, err, made)
 			}
 			if want > 0 && want < seq {
 				written++

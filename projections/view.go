@@ -64,26 +64,38 @@ func (v view) Get(key proto.ObjectKey) (events.Object, error) {
 
 // StatusSeq implements events.Dated.
 func (v view) StatusSeq(key proto.ObjectKey) (proto.Seq, error) {
+	_, status, err := v.dates(key)
+	return status, err
+}
+
+// CreatedSeq implements events.Dated.
+func (v view) CreatedSeq(key proto.ObjectKey) (proto.Seq, error) {
+	created, _, err := v.dates(key)
+	return created, err
+}
+
+// dates are the transactions that made an object and last wrote its status.
+func (v view) dates(key proto.ObjectKey) (created, status proto.Seq, err error) {
 	if err := v.p.enter(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer v.p.leave()
 	if r, ok := v.p.records.get(key); ok && r.rec.Seq <= v.seq {
 		if !r.live() {
-			return 0, nil
+			return 0, 0, nil
 		}
-		return r.rec.StatusSeq, nil
+		return r.rec.Created, r.rec.StatusSeq, nil
 	}
 	reader, err := v.open()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer reader.close()
 	_, is, ok, err := reader.newest(key, v.seq)
 	if err != nil || !ok || is.flags&flagDeleted != 0 {
-		return 0, v.p.cfg.explain(err)
+		return 0, 0, v.p.cfg.explain(err)
 	}
-	return is.statusSeq, nil
+	return is.created, is.statusSeq, nil
 }
 
 // find answers one object from its versions. Who reads a past moment asks for

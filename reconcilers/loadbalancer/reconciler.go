@@ -8,9 +8,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"segno/events"
 	"segno/events/kinds"
+	"segno/proto"
 	"segno/reconcilers"
 )
 
@@ -88,10 +90,17 @@ func servicesOf(view events.View, which func(*corev1.Service) bool) ([]reconcile
 		return nil, fmt.Errorf("list services: %w", err)
 	}
 	all = slices.DeleteFunc(all, func(s *corev1.Service) bool { return !which(s) })
-	slices.SortStableFunc(all, func(a, b *corev1.Service) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
+	made := map[types.UID]proto.Seq{} // tells those of one second apart
 	keys := make([]reconcilers.Key, len(all))
+	for _, s := range all {
+		if made[s.UID], err = events.CreatedSeq(view, reconcilers.Services.Key(s.Namespace, s.Name)); err != nil {
+			return nil, fmt.Errorf("when %s/%s was made: %w", s.Namespace, s.Name, err)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *corev1.Service) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(made[a.UID], made[b.UID]),
+			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
 	for i, s := range all {
 		keys[i] = reconcilers.Services.Key(s.Namespace, s.Name)
 	}

@@ -48,3 +48,8 @@ func (v whole) List(query events.Query) (events.Page, error) {
 func (v whole) StatusSeq(key proto.ObjectKey) (proto.Seq, error) {
 	return events.StatusSeq(v.of(key.Resource), key)
 }
+
+// CreatedSeq implements events.Dated.
+func (v whole) CreatedSeq(key proto.ObjectKey) (proto.Seq, error) {
+	return events.CreatedSeq(v.of(key.Resource), key)
+}

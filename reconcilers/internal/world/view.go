@@ -46,6 +46,14 @@ func (v *View) StatusSeq(key proto.ObjectKey) (proto.Seq, error) {
 	return 0, nil
 }
 
+// CreatedSeq is the transaction that made an object.
+func (v *View) CreatedSeq(key proto.ObjectKey) (proto.Seq, error) {
+	if rec, ok := v.state.records[key]; ok && !rec.Deleted {
+		return rec.Created, nil
+	}
+	return 0, nil
+}
+
 // List answers the objects that match. It knows no pages.
 func (v *View) List(query events.Query) (events.Page, error) {
 	kind := v.table.Of(query.Resource)
