@@ -16,6 +16,7 @@ import (
 type logger struct {
 	log       *slog.Logger
 	strangers strangers
+	early     atomic.Bool           // not all who may connect are known yet
 	audit     atomic.Pointer[Audit] // is told whom the server refuses
 	mu        sync.Mutex
 	err       error // first fatal line: the server only logs why it did not start
@@ -31,10 +32,14 @@ func (l *logger) Warnf(format string, v ...any) { l.log.Warn("nats: " + fmt.Spri
 // server, and is told of once in a while only.
 func (l *logger) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
+	_, who, refused := strings.Cut(text, natsd.ErrAuthentication.Error())
+	if refused && l.early.Load() {
+		l.log.Debug("a connection is to come again, once it is known who may connect", "who", who)
+		return
+	}
 	if audit := l.audit.Load(); audit != nil {
 		audit.refusedByServer(text)
 	}
-	_, who, refused := strings.Cut(text, natsd.ErrAuthentication.Error())
 	if !refused {
 		l.log.Error("nats: " + text)
 		return

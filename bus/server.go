@@ -36,7 +36,10 @@ type ServerConfig struct {
 	Authority    []byte        // PEM of the CA, shown with the server's certificate to those who know its fingerprint only
 	SyncInterval time.Duration // of the log's files; 1 s
 	Identities   *Identities   // who may connect; a new, empty registry
-	Log          *slog.Logger
+	// Late says that Identities are added after the start. Whoever is refused until
+	// Acquainted is called may be one of them, and is not told of.
+	Late bool
+	Log  *slog.Logger
 }
 
 // Server is an embedded nats-server with JetStream.
@@ -60,6 +63,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		s.identities = NewIdentities()
 	}
 	s.logger = &logger{log: orDefault(cfg.Log)}
+	s.logger.early.Store(cfg.Late)
 	own, err := NewCredential("system:bus")
 	if err != nil {
 		return nil, err
@@ -206,6 +210,10 @@ func (s *Server) Addr() net.Addr {
 	}
 	return nil
 }
+
+// Acquainted says that Identities are all there are: from now on it is told who is
+// refused.
+func (s *Server) Acquainted() { s.logger.early.Store(false) }
 
 // Identities is the registry of those who may connect.
 func (s *Server) Identities() *Identities { return s.identities }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -112,5 +113,32 @@ func TestN5StrangersAreToldOfNowAndThen(t *testing.T) {
 	}
 	if len(s.told) > mostStrangers {
 		t.Errorf("%d are remembered", len(s.told))
+	}
+}
+
+// TestN5WhoComesBeforeItIsKnownIsNoStranger: the nodes of a control plane that
+// starts again come before it has read who they are.
+func TestN5WhoComesBeforeItIsKnownIsNoStranger(t *testing.T) {
+	var there lines
+	server := startServer(t, ServerConfig{Listen: "127.0.0.1:0", Late: true, Log: there.logger()})
+	credential, err := NewCredential("node:n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	knocks := func() {
+		t.Helper()
+		conn, err := Connect(t.Context(), ConnectConfig{URL: "nats://" + server.Addr().String(), Name: "n1", Actor: credential.Actor, Seed: credential.Seed})
+		if !errors.Is(err, ErrShutOut) {
+			t.Fatalf("got in (%v): %v", conn != nil, err)
+		}
+	}
+	knocks()
+	if n := there.count("level=WARN") + there.count("level=ERROR"); n > 0 {
+		t.Errorf("told of %d strangers before they are known", n)
+	}
+	server.Acquainted()
+	knocks()
+	if n := there.count("a connection is refused"); n != 1 {
+		t.Errorf("told of %d strangers", n)
 	}
 }

@@ -163,6 +163,7 @@ func (c *Cluster) serve(ctx context.Context, base floors, top *errgroup.Group) e
 	if err := c.loadIdentities(); err != nil {
 		return err
 	}
+	c.server.Acquainted()
 	if err := c.choosePodNetwork(ctx); err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (c *Cluster) openDoors() error {
 		Name: c.cfg.Name, StoreDir: filepath.Join(c.cfg.DataDir, "log"), Listen: c.busPort.Addr().String(),
 		Elsewhere: anyPort(c.busListen()),
 		TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		Authority: c.authority.PEM(), Log: c.log,
+		Authority: c.authority.PEM(), Late: true, Log: c.log,
 	})
 	return err
 }
