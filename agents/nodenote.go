@@ -26,30 +26,30 @@ func (a *Agent) noteNode(uid string, status corev1.NodeStatus) {
 	a.lax = lax
 	a.mu.Unlock()
 	if before == "" {
-		a.noteOfNode(uid, "Starting", "Starting kubelet.")
+		a.noteOfNode(uid, false, "Starting", "Starting kubelet.")
 	}
 	switch {
 	case ready == before:
 	case ready == corev1.ConditionTrue:
-		a.noteOfNode(uid, "NodeReady", "Node "+string(a.cfg.Node)+" status is now: NodeReady")
+		a.noteOfNode(uid, false, "NodeReady", "Node "+string(a.cfg.Node)+" status is now: NodeReady")
 	case before != "":
-		a.noteOfNode(uid, "NodeNotReady", "Node "+string(a.cfg.Node)+" status is now: NodeNotReady")
+		a.noteOfNode(uid, false, "NodeNotReady", "Node "+string(a.cfg.Node)+" status is now: NodeNotReady")
 	}
 	if served != told && served.Reason != "" {
-		a.noteOfNode(uid, served.Reason, served.Message)
+		a.noteOfNode(uid, served.Troubled(), served.Reason, served.Message)
 	}
 	if reached != known && reached.Reason != "" && reached != ingress.Idle() {
-		a.noteOfNode(uid, "Ingress"+reached.Reason, reached.Message)
+		a.noteOfNode(uid, !reached.Reached, "Ingress"+reached.Reason, reached.Message)
 	}
 	if lax != "" && lax != laxBefore {
-		a.noteOfNode(uid, lax, why)
+		a.noteOfNode(uid, true, lax, why)
 	}
 }
 
-func (a *Agent) noteOfNode(uid, reason, message string) {
+func (a *Agent) noteOfNode(uid string, warning bool, reason, message string) {
 	at := time.Now().UnixNano()
 	a.outbox.Note(proto.NodeNote{
-		Key: nodes.Key("", string(a.cfg.Node)), UID: uid, Reason: reason, Message: message, Count: 1, First: at, Last: at,
+		Key: nodes.Key("", string(a.cfg.Node)), UID: uid, Warning: warning, Reason: reason, Message: message, Count: 1, First: at, Last: at,
 	})
 }
 

@@ -152,7 +152,7 @@ func TestS5AModeIsTheBestThatTheMachineCanHave(t *testing.T) {
 		t.Errorf("%+v, %v", auto, err)
 	}
 	_, asked, err := choose(t.Context(), Options{Mode: IPVS}, slog.New(slog.DiscardHandler))
-	if lacking && (err == nil || !strings.Contains(err.Error(), "--proxy-mode=ipvs")) || !lacking && asked.Reason != "IPVS" {
+	if lacking && (err == nil || !strings.Contains(err.Error(), "--proxy-mode=ipvs: ") || lacking && !strings.Contains(err.Error(), "(modprobe ip_vs), or take --proxy-mode=auto")) || !lacking && asked.Reason != "IPVS" {
 		t.Errorf("%+v, %v", asked, err)
 	}
 	for mode, reason := range map[Mode]string{NFTables: "NFTables", Userspace: "Userspace"} {

@@ -63,18 +63,19 @@ type candidate struct {
 	reason string // of a node that has it
 	lacks  string // reason of a node that cannot have it
 	what   string
+	repair string // brings it about, perhaps
 	open   func(Options, *slog.Logger) (proxy.Plane, error)
 }
 
 // candidates, the best first.
 var candidates = []candidate{
-	{IPVS, "IPVS", "IPVSUnavailable", "the kernel's IPVS", func(o Options, log *slog.Logger) (proxy.Plane, error) {
+	{IPVS, "IPVS", "IPVSUnavailable", "the kernel's IPVS", "modprobe ip_vs", func(o Options, log *slog.Logger) (proxy.Plane, error) {
 		return ipvs.New(ipvs.Config{Scheduler: o.Scheduler, Logger: log})
 	}},
-	{NFTables, "NFTables", "NFTablesUnavailable", "the kernel's nftables", func(_ Options, log *slog.Logger) (proxy.Plane, error) {
+	{NFTables, "NFTables", "NFTablesUnavailable", "the kernel's nftables", "modprobe nf_tables nft_chain_nat nft_masq", func(_ Options, log *slog.Logger) (proxy.Plane, error) {
 		return nftables.New(nftables.Config{Logger: log})
 	}},
-	{Userspace, "Userspace", "", "the agent itself, in user space,", func(_ Options, log *slog.Logger) (proxy.Plane, error) {
+	{Userspace, "Userspace", "", "the agent itself, in user space,", "free its ports", func(_ Options, log *slog.Logger) (proxy.Plane, error) {
 		return userspace.New(userspace.Config{Logger: log})
 	}},
 }
@@ -91,7 +92,7 @@ func choose(ctx context.Context, options Options, log *slog.Logger) (proxy.Plane
 		wanted := chosen == nil && (mode == c.mode || mode == Auto || mode == "")
 		switch {
 		case wanted && err != nil && mode == c.mode:
-			return nil, status, fmt.Errorf("--proxy-mode=%s: %w", mode, err)
+			return nil, status, fmt.Errorf("--proxy-mode=%s: %w; it is tried again and again: load what lacks (%s), or take --proxy-mode=auto", mode, err, c.repair)
 		case wanted && err != nil:
 			lacks = append(lacks, err.Error())
 			status.Reason = c.lacks // the last one before the one that is taken

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -65,6 +66,14 @@ type Status struct {
 	Served          bool
 	Reason, Message string
 }
+
+// Troubled tells whether a person is to look at it: Services are not served, or not
+// in the best way. That another node of the machine serves them is no trouble.
+func (s Status) Troubled() bool {
+	return !s.Served && s.Reason != anotherServes || strings.HasSuffix(s.Reason, "Unavailable")
+}
+
+const anotherServes = "AnotherNodeServes"
 
 // unless is what is said when the plane does not do what it is told.
 func (s Status) unless(err error) Status {
@@ -154,7 +163,7 @@ func (s *Services) Run(ctx context.Context) error {
 func (s *Services) serve(ctx context.Context) error {
 	release, err := claim()
 	if errors.Is(err, errClaimed) {
-		s.tell(Status{Reason: "AnotherNodeServes", Message: err.Error()})
+		s.tell(Status{Reason: anotherServes, Message: err.Error()})
 	}
 	if err != nil {
 		return err

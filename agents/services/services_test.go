@@ -1,6 +1,7 @@
 package services
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -42,5 +43,20 @@ func TestS5AddressesOfOtherNodes(t *testing.T) {
 	got := addressesOf([]*corev1.Node{node("n1", "192.0.2.1"), node("n2", "192.0.2.2", "n2"), node("n3", "2001:db8::3")}, "n1")
 	if fmt.Sprint(got) != "[192.0.2.2 2001:db8::3]" {
 		t.Errorf("%v", got)
+	}
+}
+
+func TestS5TroubleIsWhatAPersonIsToLookAt(t *testing.T) {
+	for status, want := range map[Status]bool{
+		{Served: true, Reason: "IPVS"}:                false,
+		{Served: true, Reason: "Userspace"}:           false,
+		{Served: true, Reason: "IPVSUnavailable"}:     true,
+		{Served: true, Reason: "NFTablesUnavailable"}: true,
+		{Reason: "AnotherNodeServes"}:                 false,
+		failed(errors.New("no")):                      true,
+	} {
+		if got := status.Troubled(); got != want {
+			t.Errorf("%+v: %t", status, got)
+		}
 	}
 }
