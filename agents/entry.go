@@ -23,16 +23,26 @@ type entry struct {
 	secrets ingress.Secrets
 }
 
-// choose takes what the Node object says. A node that runs ingress no more forgets
-// the certificates at once: it is told of them again when it does.
-func (e *entry) choose(chosen bool) {
+// choose takes what the Node object says, and tells whether that is news. A node
+// that runs ingress no more forgets the certificates at once: it is told of them
+// again when it does.
+func (e *entry) choose(chosen bool) (news bool) {
 	if e.chosen.Swap(chosen) == chosen {
-		return
+		return false
 	}
 	if !chosen {
-		e.secrets.Replace(nil)
+		e.secrets.Forget()
 	}
 	notify(e.turned)
+	return true
+}
+
+// takeCertificates takes all Secrets that there are for this node: none, which says
+// nothing, before it is to run ingress.
+func (e *entry) takeCertificates(all []*corev1.Secret) {
+	if e.chosen.Load() {
+		e.secrets.Replace(all)
+	}
 }
 
 func (a *Agent) newIngress() (*ingress.Ingress, error) {

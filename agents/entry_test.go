@@ -8,8 +8,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -51,6 +53,11 @@ func freePort(t *testing.T) uint16 {
 func (p *plane) choose(chosen bool, more ...proto.WantPod) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.relay(p.chosen(chosen, more...)...)
+}
+
+// chosen is what the node is to know, beginning with itself; a sync tells it.
+func (p *plane) chosen(chosen bool, more ...proto.WantPod) []proto.WantPod {
 	delete(p.node.Labels, ingressrule.Label)
 	if chosen {
 		p.node.Labels[ingressrule.Label] = "true"
@@ -64,7 +71,27 @@ func (p *plane) choose(chosen bool, more ...proto.WantPod) {
 	for _, object := range told {
 		p.pods[object.Key.String()] = object
 	}
-	p.relay(told...)
+	return told
+}
+
+// journal is what an agent logs.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(line)
+}
+
+// has tells whether something was said, and forgets all.
+func (j *journal) has(what string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	defer j.text.Reset()
+	return strings.Contains(j.text.String(), what)
 }
 
 // TestS9AnAgentServesIngresses while its node is chosen for that: with a certificate
@@ -114,9 +141,11 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 		},
 	})
 	dir, plain, secure := t.TempDir(), freePort(t), freePort(t)
+	var log journal
 	start := func() (stop func()) {
 		agent, err := agents.New(agents.Config{
-			Node: "n1", Link: link, Shared: p, StateDir: dir, Runtime: simulated.New(simulated.Config{}), Network: network.NewSimulated(),
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Node:   "n1", Link: link, Shared: p, StateDir: dir, Runtime: simulated.New(simulated.Config{}), Network: network.NewSimulated(),
 			Ingress: &ingress.Options{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, HTTP: plain, HTTPS: secure},
 		})
 		if err != nil {
@@ -196,14 +225,23 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 		if link.node == nil || link.node.Annotations[ingressrule.Addresses] != "127.0.0.1" {
 			return fmt.Errorf("registered as %+v", link.node)
 		}
+		if link.syncs == 0 {
+			return errors.New("it did not ask what it is to know")
+		}
 		return nil
 	})
 	eventually("no condition", says("", ""))
 	if err := closed(); err != nil {
 		t.Error(err)
 	}
-	link.choose(true, certificate)
+	link.mu.Lock()
+	link.relay(link.chosen(true, certificate)[0]) // it is for the node to ask what certificates there are
+	link.mu.Unlock()
 	eventually("the certificate", shown)
+	const lacks = "there is no such Secret"
+	if log.has(lacks) {
+		t.Error("before the node was told of Secrets, it says that one lacks")
+	}
 	eventually("an answer", func() error {
 		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", plain))
 		if err != nil {
@@ -221,6 +259,12 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 	eventually("closed ports", closed)
 	link.choose(true)
 	eventually("ports that are open again", withoutIt)
+	eventually("what lacks is said", func() error {
+		if !log.has(lacks) {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 	link.choose(true, certificate)
 	eventually("the certificate again", shown)
 	p.mu.Lock()
@@ -234,6 +278,9 @@ func TestS9AnAgentServesIngresses(t *testing.T) {
 	eventually("closed ports", closed)
 	stop = start()
 	eventually("ports of an agent that finds no control plane", withoutIt)
+	if log.has(lacks) {
+		t.Error("an agent that finds no control plane says that a Secret lacks")
+	}
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

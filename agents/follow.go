@@ -129,7 +129,7 @@ func (a *Agent) applyAll(ctx context.Context, all proto.Want) {
 		}
 	}
 	a.pods.WantAll(wants, unread...)
-	a.entry.secrets.Replace(certificates)
+	a.entry.takeCertificates(certificates)
 }
 
 // applyOne does not fail: what is wrong with one object must not keep others

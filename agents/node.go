@@ -97,7 +97,9 @@ func (a *Agent) setNode(ctx context.Context, node *corev1.Node) error {
 	first, before := !a.registered || a.node.UID != node.UID, a.node
 	a.node, a.registered = node, true
 	a.mu.Unlock()
-	a.entry.choose(ingressrule.Chosen(node))
+	if chosen := ingressrule.Chosen(node); a.entry.choose(chosen) && chosen {
+		notify(a.behind) // all certificates that there are for it
+	}
 	if data, err := node.Marshal(); err != nil {
 		return fmt.Errorf("encode node %s: %w", a.cfg.Node, err)
 	} else if before == nil || before.UID != node.UID || cidrsOf(before) != cidrsOf(node) || ingressrule.Chosen(before) != ingressrule.Chosen(node) {

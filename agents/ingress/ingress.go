@@ -80,6 +80,7 @@ type Ingress struct {
 	certificates *certificates
 	shown        shown
 	problems     []string
+	saidLate     bool
 }
 
 // New checks the configuration.
@@ -186,18 +187,24 @@ func (in *Ingress) look(follower *catalog.Follower) {
 // update makes routes and certificates of what is known now.
 func (in *Ingress) update() (moved, secrets <-chan struct{}) {
 	ingresses, classes, moved := in.cfg.Catalog.Ingresses()
-	known, told, secrets := in.cfg.Secrets.All()
+	known, how, secrets := in.cfg.Secrets.known()
 	node := in.cfg.Node()
 	table := NewTable(ingresses, classes)
 	in.handler.update(table, func(p *pool, backend Backend) { p.look(in.cfg.Catalog, backend, node) })
 	in.certificates = newCertificates(served(ingresses, classes), known, in.certificates)
 	in.shown.now.Store(in.certificates)
-	if !told { // what lacks may be on its way
-		in.complain(table.problems)
+	if how != nothing {
+		in.shown.begin()
+	}
+	if how == whatIsAll {
+		in.complain(slices.Concat(table.problems, in.certificates.problems))
 		return moved, secrets
 	}
-	in.shown.begin()
-	in.complain(slices.Concat(table.problems, in.certificates.problems))
+	in.complain(table.problems) // the Secrets that lack may be on their way
+	if how == tooLate && !in.saidLate && len(in.certificates.problems) > 0 {
+		in.saidLate = true
+		in.cfg.Logger.Info("which certificates there are is not known yet: the control plane did not say so since ingress began here; clients of hosts without one are shown a certificate of the node's own until it does")
+	}
 	return moved, secrets
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -46,6 +47,20 @@ type kit struct {
 	at     map[string]string // by port: where it really listens
 	taken  map[string]bool   // ports that cannot be opened
 	status Status
+	log    strings.Builder
+}
+
+// Write is where the log goes.
+func (k *kit) Write(line []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.log.Write(line)
+}
+
+func (k *kit) logged() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.log.String()
 }
 
 func newKit(t *testing.T) *kit {
@@ -54,7 +69,8 @@ func newKit(t *testing.T) *kit {
 	k.ingress, err = New(Config{
 		Options: Options{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.7")}}, Catalog: &k.catalog, Secrets: &k.secrets,
 		Node: func() proxy.Node { return proxy.Node{} }, Listen: k.listen, Dial: k.dial,
-		Told: func(s Status) { k.mu.Lock(); defer k.mu.Unlock(); k.status = s },
+		Logger: slog.New(slog.NewTextHandler(k, nil)),
+		Told:   func(s Status) { k.mu.Lock(); defer k.mu.Unlock(); k.status = s },
 	})
 	if err != nil {
 		t.Fatal(err)

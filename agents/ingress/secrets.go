@@ -13,15 +13,24 @@ import (
 type Secrets struct {
 	mu    sync.Mutex
 	all   map[types.NamespacedName]*corev1.Secret
-	told  bool          // what there is: what is not in all does not exist
+	heard heard
 	moved chan struct{} // closed when they change; nil while nobody waits
 }
+
+// heard is how far a node was told which Secrets there are.
+type heard int
+
+const (
+	nothing   heard = iota // they may be on their way
+	tooLate                // nothing, and who waits for them need not any longer
+	whatIsAll              // what is not among them does not exist
+)
 
 // Replace makes the Secrets exactly these.
 func (s *Secrets) Replace(all []*corev1.Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.told = true
+	s.heard = whatIsAll
 	s.all = make(map[types.NamespacedName]*corev1.Secret, len(all))
 	for _, secret := range all {
 		s.all[types.NamespacedName{Namespace: secret.Namespace, Name: secret.Name}] = secret
@@ -44,25 +53,33 @@ func (s *Secrets) Set(name types.NamespacedName, secret *corev1.Secret) {
 	s.tell()
 }
 
-// giveUp takes what there is for all that there is: nobody has told in time.
+// Forget makes it as if nothing had been told.
+func (s *Secrets) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard, s.all = nothing, nil
+	s.tell()
+}
+
+// giveUp waits no longer: nobody has told in time.
 func (s *Secrets) giveUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.told {
-		s.told = true
+	if s.heard == nothing {
+		s.heard = tooLate
 		s.tell()
 	}
 }
 
-// All answers the Secrets, whether the node was told of them at all, and what is
-// closed when they are others.
-func (s *Secrets) All() (all map[types.NamespacedName]*corev1.Secret, told bool, moved <-chan struct{}) {
+// known answers the Secrets, how far the node was told of them, and what is closed
+// when that is something else.
+func (s *Secrets) known() (all map[types.NamespacedName]*corev1.Secret, how heard, moved <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.moved == nil {
 		s.moved = make(chan struct{})
 	}
-	return maps.Clone(s.all), s.told, s.moved
+	return maps.Clone(s.all), s.heard, s.moved
 }
 
 func (s *Secrets) tell() {

@@ -90,6 +90,29 @@ func TestS9ClientsWaitForCertificatesAtTheStart(t *testing.T) {
 	}
 }
 
+// TestS9ASecretLacksOnlyOnceItIsKnownWhatThereIs: without the control plane the log
+// says that it is not known, once.
+func TestS9ASecretLacksOnlyOnceItIsKnownWhatThereIs(t *testing.T) {
+	const lacks, unknown = "there is no such Secret", "which certificates there are is not known yet"
+	k := newKit(t)
+	k.entry(withTLS(entry("web", 0, "a.example.com/ web"), "missing a.example.com"))
+	k.runUntold()
+	k.eventually("the port is open", "127.0.0.1", func() string { return k.where("192.0.2.7:443") })
+	if said := k.logged(); strings.Contains(said, lacks) || strings.Contains(said, unknown) {
+		t.Errorf("at the start: %s", said)
+	}
+	k.secrets.giveUp()
+	k.eventually("nobody told", unknown, k.logged)
+	k.entry(withTLS(entry("more", 1, "b.example.com/ web"), "missing b.example.com"))
+	k.secret("other", nil, nil)
+	k.eventually("the routes of now", "503", func() string { return k.get("http://b.example.com/") })
+	if said := k.logged(); strings.Contains(said, lacks) || strings.Count(said, unknown) != 1 {
+		t.Errorf("before Secrets are known: %s", said)
+	}
+	k.secrets.Replace(nil)
+	k.eventually("what lacks", lacks, k.logged)
+}
+
 // TestS9ANewCertificateDropsNobody: while certificates change, no request of many
 // clients fails, on connections that stay and on new ones.
 func TestS9ANewCertificateDropsNobody(t *testing.T) {
