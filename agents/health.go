@@ -21,6 +21,7 @@ type health struct {
 	engine   error  // why the container engine does not answer
 	network  error  // why pods cannot have a network
 	cidr     string // that their network is up with; empty while it is not
+	apart    string // which nodes it does not reach; "" is none
 	pressure Pressure
 	services services.Status // empty where none are served
 	policies policy.Status   // empty where they are not tried
@@ -79,7 +80,11 @@ func (h *health) conditions() []corev1.NodeCondition {
 	pressure(corev1.NodePIDPressure, h.pressure.PID, "KubeletHasSufficientPID", "KubeletHasInsufficientPID", "process ids")
 	switch {
 	case h.cidr != "":
-		set(corev1.NodeNetworkUnavailable, corev1.ConditionFalse, "NetworkReady", "pods get addresses of the node's CIDR")
+		message := "pods get addresses of the node's CIDR"
+		if h.apart != "" {
+			message += "; but " + h.apart
+		}
+		set(corev1.NodeNetworkUnavailable, corev1.ConditionFalse, "NetworkReady", message)
 	case errors.Is(h.network, network.ErrHostOnly):
 		set(corev1.NodeNetworkUnavailable, corev1.ConditionTrue, "HostNetworkOnly", h.network.Error())
 	default:
@@ -134,16 +139,16 @@ func (a *Agent) changeHealth(change func(*health)) bool {
 }
 
 type summary struct {
-	engine, network, cidr string
-	pressure              Pressure
-	services              services.Status
-	policies              policy.Status
-	entry                 ingress.Status
-	assumed               bool
+	engine, network, cidr, apart string
+	pressure                     Pressure
+	services                     services.Status
+	policies                     policy.Status
+	entry                        ingress.Status
+	assumed                      bool
 }
 
 func (h *health) summary() summary {
-	return summary{text(h.engine), text(h.network), h.cidr, h.pressure, h.services, h.policies, h.entry, h.assumed}
+	return summary{text(h.engine), text(h.network), h.cidr, h.apart, h.pressure, h.services, h.policies, h.entry, h.assumed}
 }
 
 func (a *Agent) healthNow() summary {

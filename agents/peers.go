@@ -36,6 +36,7 @@ func (a *Agent) route(ctx context.Context, router Router) error {
 	said, told, due := "", []network.Peer(nil), time.Time{}
 	for {
 		nodes, moved := a.shared.catalog.Nodes()
+		a.tellApart(nodes)
 		peers := peersOf(nodes, string(a.cfg.Node), a.cfg.Address)
 		slices.SortFunc(peers, func(a, b network.Peer) int { return strings.Compare(a.Name, b.Name) })
 		if due.After(time.Now()) && slices.EqualFunc(peers, told, network.Peer.Equal) {

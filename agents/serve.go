@@ -81,13 +81,16 @@ func (a *Agent) heardOf() {
 	a.answered.Store(&now)
 }
 
-// annotations of the Node object: the networks on which this node can announce
+// annotations of the Node object: how its pods reach other nodes', the networks on which this node can announce
 // addresses, where it is found there, its gateways, and where Ingresses are to be served, when that was said.
 func (a *Agent) annotations() map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, a.cfg.Annotations)
 	if a.cfg.Ingress != nil && len(a.cfg.Ingress.Addresses) > 0 {
 		out[ingressrule.Addresses] = joined(a.cfg.Ingress.Addresses)
+	}
+	if link := a.link(); link != "" {
+		out[proto.NodeLink] = link
 	}
 	if a.serving == nil {
 		return out

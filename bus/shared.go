@@ -122,7 +122,7 @@ func peerOf(node *corev1.Node) *corev1.Node {
 	peer := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: node.Name, UID: node.UID,
-			Labels: only(node.Labels, corev1.LabelNodeExcludeBalancers), Annotations: only(node.Annotations, proto.NodeNetworks, proto.NodeGateways, proto.NodeHardware),
+			Labels: only(node.Labels, corev1.LabelNodeExcludeBalancers), Annotations: only(node.Annotations, proto.NodeNetworks, proto.NodeGateways, proto.NodeHardware, proto.NodeLink),
 		},
 		Spec:   corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs},
 		Status: corev1.NodeStatus{Addresses: node.Status.Addresses},

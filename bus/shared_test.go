@@ -129,6 +129,7 @@ func TestS8NodesAreToldWhereOthersAreAndNothingElse(t *testing.T) {
 			{"its networks", func() { node.Annotations = map[string]string{proto.NodeNetworks: "192.0.2.0/24", "other": "x"} }, 1},
 			{"its gateways", func() { node.Annotations[proto.NodeGateways] = "192.0.2.1" }, 1},
 			{"where it is found", func() { node.Annotations[proto.NodeHardware] = "02:00:00:00:00:01" }, 1},
+			{"how it is linked", func() { node.Annotations[proto.NodeLink] = "host-gw" }, 1},
 			{"another annotation", func() { node.Annotations["other"] = "y" }, 0},
 		} {
 			step.change()

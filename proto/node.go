@@ -149,10 +149,12 @@ func (k *ObjectKey) DecodeMsgpack(dec *msgpack.Decoder) error {
 // is on: the nodes decide by them who announces an address. NodeGateways lists
 // the machines by which it reaches other networks, whose addresses no Service
 // gets, and NodeHardware the hardware addresses at which it is found: those of
-// nodes are told from those of strangers.
+// nodes are told from those of strangers. NodeLink says how packets of its pods
+// get to other nodes, which is to be the same on all.
 const (
 	NodeServiceProxy = "ServiceProxy"
 	NodeNetworks     = "segno/networks"
 	NodeGateways     = "segno/gateways"
 	NodeHardware     = "segno/hardware-addresses"
+	NodeLink         = "segno/node-link"
 )

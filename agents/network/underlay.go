@@ -31,6 +31,14 @@ func ParseBackend(text string) (Backend, error) {
 	}
 }
 
+// Link says how packets of pods get to other nodes: both ends need the same.
+func (b *Bridge) Link() string {
+	if b.cfg.Backend == VXLAN {
+		return fmt.Sprintf("%s port %d", VXLAN, b.cfg.Port)
+	}
+	return string(b.cfg.Backend)
+}
+
 // DefaultPort is VXLAN's on Linux.
 const DefaultPort = 8472
 
