@@ -28,17 +28,42 @@ const tokenLife = 24 * time.Hour
 func newToken(c *client, streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{Use: "token", Short: "Make tokens for machines that are to become nodes"}
 	var life time.Duration
+	var target localTarget
 	create := &cobra.Command{
 		Use: "create", Short: "Make a token, for one machine, once",
 		Example: "  segno token create",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if target.dataDir != "" && cmd.Flags().Changed("context") {
+				return errors.New("--data-dir and --context both say which cluster is meant: leave one out")
+			}
+			if err := c.aim(target); err != nil {
+				return err
+			}
 			return c.createToken(cmd.Context(), streams, life)
 		},
 	}
 	create.Flags().DurationVar(&life, "ttl", tokenLife, "How long the token may be used")
+	create.Flags().StringVar(&target.dataDir, "data-dir", "", "Data directory of the cluster, if it runs on this machine (default the cluster of the context)")
 	cmd.AddCommand(create)
 	return cmd
+}
+
+// aim makes the cluster of a data directory the one that is spoken to, when one is
+// named.
+func (c *client) aim(target localTarget) error {
+	if target.dataDir == "" {
+		return nil
+	}
+	run, err := target.find()
+	if err != nil {
+		return err
+	}
+	if !run.Alive() {
+		return fmt.Errorf("the cluster %q does not run; start it with: segno up%s", run.Name, dirFlag(run.DataDir))
+	}
+	*c.Context = run.Name
+	return nil
 }
 
 func (c *client) createToken(ctx context.Context, streams genericiooptions.IOStreams, life time.Duration) error {
