@@ -31,14 +31,19 @@ func claimIn(folder string) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	release, err = disk.Lock(filepath.Join(folder, strings.Trim(space, "net:[]")))
+	folder = filepath.Join(folder, strings.Trim(space, "net:[]"))
+	unlock, err := disk.Lock(folder)
 	if errors.Is(err, disk.ErrLocked) {
 		return nil, errClaimed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	return release, nil
+	return func() { // nothing is left of namespaces that come and go
+		_ = os.Remove(filepath.Join(folder, "lock"))
+		_ = os.Remove(folder)
+		unlock()
+	}, nil
 }
 
 // claims is the folder of a user's locks. It must be one into which nobody else

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -61,5 +65,41 @@ func TestS7AUsersClaimsAreItsOwn(t *testing.T) {
 	t.Setenv("HOME", "")
 	if _, err := claims(2_000_000_000); err == nil || !strings.Contains(err.Error(), "XDG_RUNTIME_DIR") {
 		t.Errorf("without any folder: %v", err)
+	}
+}
+
+// TestS7AClaimThatEndsLeavesNothing, and never two of those that come and go have it
+// at once.
+func TestS7AClaimThatEndsLeavesNothing(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "services")
+	var holders, claimed atomic.Int32
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 3000 {
+				release, err := claimIn(folder)
+				if errors.Is(err, errClaimed) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := holders.Add(1); n > 1 {
+					t.Errorf("%d have it", n)
+				}
+				claimed.Add(1)
+				for range 50 {
+					runtime.Gosched() // so that others come between
+				}
+				holders.Add(-1)
+				release()
+			}
+		})
+	}
+	all.Wait()
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) > 0 || claimed.Load() == 0 {
+		t.Errorf("%d claims left %v, %v", claimed.Load(), left, err)
 	}
 }
