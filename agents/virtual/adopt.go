@@ -21,16 +21,24 @@ func adopt(pod *corev1.Pod) runtime.Pod {
 		}
 	}
 	if len(out.Containers) > 0 || conditionTrue(pod, corev1.PodReadyToStartContainers) {
-		address, _ := netip.ParseAddr(pod.Status.PodIP)
-		if pod.Spec.HostNetwork {
-			address = netip.Addr{}
-		}
 		out.Sandbox = &runtime.Sandbox{
-			ID: "sandbox-" + out.UID, State: runtime.Running, HostNetwork: pod.Spec.HostNetwork, Address: address,
-			CreatedAt: pod.CreationTimestamp.Time,
+			ID: "sandbox-" + out.UID, State: runtime.Running, HostNetwork: pod.Spec.HostNetwork, CreatedAt: pod.CreationTimestamp.Time,
+		}
+		if !pod.Spec.HostNetwork {
+			out.Sandbox.Address, out.Sandbox.Second = addressesOf(&pod.Status)
 		}
 	}
 	return out
+}
+
+// addressesOf are those of a pod: second, of the other family, is invalid where it
+// has one only.
+func addressesOf(status *corev1.PodStatus) (first, second netip.Addr) {
+	first, _ = netip.ParseAddr(status.PodIP)
+	if len(status.PodIPs) > 1 {
+		second, _ = netip.ParseAddr(status.PodIPs[1].IP)
+	}
+	return first, second
 }
 
 func conditionTrue(pod *corev1.Pod, of corev1.PodConditionType) bool {

@@ -26,6 +26,7 @@ import (
 	"segno/reconcilers/dns"
 	"segno/reconcilers/ingress"
 	"segno/reconcilers/namespace"
+	"segno/reconcilers/standing"
 )
 
 // Cluster is one control plane with the nodes that live in its process.
@@ -203,6 +204,13 @@ func (c *Cluster) bootstrap(ctx context.Context) error {
 	}
 	if missing, err = noteServiceRanges(view, missing, ranges); err != nil {
 		return err
+	}
+	rivals, err := standing.InTheWay(view, ranges)
+	if err != nil {
+		return err
+	}
+	for _, rival := range rivals {
+		c.log.Warn(rival)
 	}
 	services, err := dns.Bootstrap(view, ranges.DNS())
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -12,6 +13,7 @@ import (
 
 	"segno/agents/catalog"
 	"segno/agents/proxy"
+	"segno/cli/api/history/diffs"
 )
 
 // TestS2DualStackReachesTheProxies: from the networks that are asked for at the
@@ -61,6 +63,47 @@ func TestS2DualStackReachesTheProxies(t *testing.T) {
 		}
 		if want := "map[cluster IP of IPv6 false:2 cluster IP of IPv6 true:2 node port of IPv6 false:2 node port of IPv6 true:2]"; fmt.Sprint(got) != want {
 			t.Errorf("backends: %v, want %s", got, want)
+		}
+	})
+}
+
+// TestE11AForkKeepsBothAddresses: its pods have those that they had, nothing else
+// changes, and new pods get one of each network.
+func TestE11AForkKeepsBothAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := newWorld(t, Config{Nodes: 2, PodNetwork: "10.3.0.0/16,fd00:3::/48", ServiceNetwork: "10.9.0.0/20,fd00:9::/112"})
+		w.create(web(2, oldImage))
+		w.settled(2, oldImage)
+		policy := corev1.IPFamilyPolicyRequireDualStack
+		_, err := w.client.CoreV1().Services(space).Create(w.ctx, &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: "web"},
+			Spec:       corev1.ServiceSpec{IPFamilyPolicy: &policy, Selector: web(2, oldImage).Spec.Selector.MatchLabels, Ports: []corev1.ServicePort{{Port: 80}}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		fork, _ := w.forkNow("twin")
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		for _, line := range lines[diffs.Line](w, "diff?fork=twin") {
+			if line.Object != nil {
+				t.Errorf("differs in the fork: %+v", *line.Object)
+			}
+		}
+		fork.scale(4)
+		fork.within(5*time.Minute, "four are ready in the fork", func() bool { return ready(fork.pods(), oldImage) == 4 })
+		taken := map[string]bool{}
+		for _, pod := range fork.pods() {
+			for _, ip := range pod.Status.PodIPs {
+				taken[ip.IP] = true
+			}
+			if len(pod.Status.PodIPs) != 2 {
+				t.Errorf("%s has %v", pod.Name, pod.Status.PodIPs)
+			}
+		}
+		if len(taken) != 8 {
+			t.Errorf("four pods have %v", taken)
 		}
 	})
 }

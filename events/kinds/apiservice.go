@@ -10,5 +10,6 @@ import (
 // APIService is by which name pods find the API.
 var APIService = types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}
 
-// API is where they find it: by custom the first address.
+// API is where they find it: by custom the first address. No Service but
+// APIService has it, even when all others are taken.
 func (r ServiceRanges) API() netip.Addr { return poolOf(r.Networks[0]).at(0) }

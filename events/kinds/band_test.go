@@ -59,13 +59,13 @@ func TestS1Addresses(t *testing.T) {
 	}
 }
 
-// TestS7TheAddressOfTheDNSIsNotGivenOut: not even when it is the last.
-func TestS7TheAddressOfTheDNSIsNotGivenOut(t *testing.T) {
+// TestS7TheAddressesOfDNSAndAPIAreNotGivenOut: not even when they are the last.
+func TestS7TheAddressesOfDNSAndAPIAreNotGivenOut(t *testing.T) {
 	ranges := ServiceRanges{Networks: []netip.Prefix{DefaultServiceNetwork}, Ports: DefaultNodePorts}
 	all := poolOf(DefaultServiceNetwork)
 	u := &used{ips: map[string]bool{}}
 	for n := range all.size {
-		u.ips[all.at(n).String()] = all.at(n) != ranges.DNS()
+		u.ips[all.at(n).String()] = all.at(n) != ranges.DNS() && all.at(n) != ranges.API()
 	}
 	assign := func() (*corev1.Service, field.ErrorList) {
 		service := &corev1.Service{Spec: corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol}}}

@@ -142,18 +142,20 @@ func (a allocation) chosenIP(ip string, from pool) error {
 		return errors.New("provided IP is already allocated")
 	case address == a.ranges.DNS() && mine != DNSService:
 		return fmt.Errorf("it is the address of the cluster's DNS, which only the Service %s can have", DNSService)
+	case address == a.ranges.API() && mine != APIService:
+		return fmt.Errorf("it is the address of the cluster's API, which only the Service %s can have", APIService)
 	}
 	return nil
 }
 
 func (a allocation) freeIP(from pool) (string, error) {
-	purpose, dns := "clusterIP", a.ranges.DNS() // which even DNSService asks for by name
+	purpose, dns, api := "clusterIP", a.ranges.DNS(), a.ranges.API() // which even their own Services ask for by name
 	if from.network.Addr().Is6() {
 		purpose = "clusterIP6"
 	}
 	n, ok := from.find(seed(a.service, purpose), func(n uint32) bool {
 		address := from.at(n)
-		return a.used.ips[address.String()] || address == dns
+		return a.used.ips[address.String()] || address == dns || address == api
 	})
 	if !ok {
 		return "", fmt.Errorf("range is full: all addresses of %s are in use", from.network)

@@ -48,7 +48,10 @@ func CheckServices(view events.View) ([]ServiceFlaw, error) {
 	slices.SortStableFunc(all, func(a, b *corev1.Service) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	c := checking{ranges: ranges, ips: map[string]types.NamespacedName{ranges.DNS().String(): DNSService}, ports: map[int32]types.NamespacedName{}}
+	c := checking{
+		ranges: ranges, ports: map[int32]types.NamespacedName{},
+		ips: map[string]types.NamespacedName{ranges.DNS().String(): DNSService, ranges.API().String(): APIService},
+	}
 	for _, service := range all {
 		c.name = types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
 		c.addresses(&service.Spec)

@@ -38,6 +38,7 @@ func TestS1StandingCheck(t *testing.T) {
 	}
 	add("second", 1, v4+"clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7], type: NodePort, ports: [{port: 80, nodePort: 30053}]")
 	add("thief", 1, v4+"clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10], ports: [{port: 53, nodePort: 30054}]")
+	add("squatter", 1, v4+"clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1]")
 	add("far", 2, v4+"clusterIP: 10.97.0.1, clusterIPs: [10.97.0.1], type: NodePort, ports: [{port: 80, nodePort: 80}]")
 	add("six", 3, "ipFamilies: [IPv6], clusterIP: 'fd00::1', clusterIPs: ['fd00::1']")
 	add("poor", 4, v4+"type: NodePort, ports: [{port: 80}]")
@@ -61,6 +62,7 @@ func TestS1StandingCheck(t *testing.T) {
 		"far PortOutOfRange: its node port 80 is not of the range 30000-32767",
 		"second ClusterIPAlreadyAllocated: its cluster IP 10.96.0.7 is that of the Service default/fine",
 		"second PortAlreadyAllocated: its node port 30053 is that of the Service default/fine",
+		"squatter ClusterIPAlreadyAllocated: its cluster IP 10.96.0.1 is that of the Service default/kubernetes",
 		"thief ClusterIPAlreadyAllocated: its cluster IP 10.96.0.10 is that of the Service kube-system/kube-dns",
 		"thief PortNotReleased: its port 53 has the node port 30054, and needs none",
 	}

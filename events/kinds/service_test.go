@@ -52,24 +52,24 @@ func TestS1ClusterIP(t *testing.T) {
 // Kubernetes' words.
 func TestS1ChosenClusterIP(t *testing.T) {
 	c := newCluster(t)
-	got := c.service("api", "clusterIP: 10.96.0.1, ports: [{port: 443}]")
-	if got.Spec.ClusterIP != "10.96.0.1" || len(got.Spec.ClusterIPs) != 1 || got.Spec.ClusterIPs[0] != "10.96.0.1" {
+	got := c.service("api", "clusterIP: 10.96.0.2, ports: [{port: 443}]")
+	if got.Spec.ClusterIP != "10.96.0.2" || len(got.Spec.ClusterIPs) != 1 || got.Spec.ClusterIPs[0] != "10.96.0.2" {
 		t.Errorf("got %q and %v", got.Spec.ClusterIP, got.Spec.ClusterIPs)
 	}
-	_, err := c.try(serviceDoc("again", "clusterIP: 10.96.0.1, ports: [{port: 443}]"))
-	c.refused(err, `Service "again" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.1"]: `+
-		`failed to allocate IP 10.96.0.1: provided IP is already allocated`)
+	_, err := c.try(serviceDoc("again", "clusterIP: 10.96.0.2, ports: [{port: 443}]"))
+	c.refused(err, `Service "again" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.2"]: `+
+		`failed to allocate IP 10.96.0.2: provided IP is already allocated`)
 	for _, ip := range []string{"10.97.0.1", "10.96.0.0", "10.96.255.255", "192.168.0.1"} {
 		_, err = c.try(serviceDoc("far", "clusterIP: "+ip+", ports: [{port: 443}]"))
 		c.refused(err, fmt.Sprintf(`Service "far" is invalid: spec.clusterIPs: Invalid value: [%q]: failed to allocate IP %s: `+
 			`the provided IP (%s) is not in the valid range. The range of valid IPs is 10.96.0.0/16`, ip, ip, ip))
 	}
-	_, err = c.try(serviceDoc("mapped", "clusterIP: '::ffff:10.96.0.1', ports: [{port: 443}]"))
-	c.refused(err, `Service "mapped" is invalid: spec.clusterIPs[0]: Invalid value: "::ffff:10.96.0.1": must not be an IPv4-mapped IPv6 address`)
+	_, err = c.try(serviceDoc("mapped", "clusterIP: '::ffff:10.96.0.2', ports: [{port: 443}]"))
+	c.refused(err, `Service "mapped" is invalid: spec.clusterIPs[0]: Invalid value: "::ffff:10.96.0.2": must not be an IPv4-mapped IPv6 address`)
 	if _, err := c.do(events.Delete{Key: serviceKey("api")}); err != nil {
 		t.Fatal(err)
 	}
-	c.service("again", "clusterIP: 10.96.0.1, ports: [{port: 443}]")
+	c.service("again", "clusterIP: 10.96.0.2, ports: [{port: 443}]")
 }
 
 // TestS7TheAddressOfTheDNS: no other Service gets it by asking.
@@ -84,6 +84,16 @@ func TestS7TheAddressOfTheDNS(t *testing.T) {
 	if _, err := c.do(events.Create{Key: proto.Resource{Name: "services"}.Key("kube-system", "kube-dns"), Object: obj, UID: "dns"}); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestS7TheAddressOfTheAPI: nor this one, free as it may be for a moment.
+func TestS7TheAddressOfTheAPI(t *testing.T) {
+	c := newCluster(t)
+	const spec = "clusterIP: 10.96.0.1, ports: [{port: 443}]"
+	_, err := c.try(serviceDoc("mine", spec))
+	c.refused(err, `Service "mine" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.1"]: failed to allocate IP 10.96.0.1: `+
+		`it is the address of the cluster's API, which only the Service default/kubernetes can have`)
+	c.service("kubernetes", spec)
 }
 
 // TestS6NoClusterIP: headless and external services have none.

@@ -28,10 +28,10 @@ func TestS7TheAPIsServiceLeadsToWhereTheAPIIs(t *testing.T) {
 		}{
 			{"", 1, ""},
 			{"", 0, ""},
-			{"192.0.2.1:6443", 1, "192.0.2.1:6443"},
+			{"192.0.2.1:6443", 2, "192.0.2.1:6443"},
 			{"192.0.2.1:6443", 0, "192.0.2.1:6443"},
-			{"192.0.2.2:7443", 1, "192.0.2.2:7443"},
-			{"", 1, ""},
+			{"192.0.2.2:7443", 2, "192.0.2.2:7443"},
+			{"", 2, ""},
 		} {
 			var at netip.AddrPort
 			if c.at != "" {
@@ -60,16 +60,20 @@ func TestS7TheAPIsServiceLeadsToWhereTheAPIIs(t *testing.T) {
 // TestS7WhoseTheAPIsPlaceIsKeepsIt: a cluster of before may have given it away.
 func TestS7WhoseTheAPIsPlaceIsKeepsIt(t *testing.T) {
 	for name, service := range map[string]*corev1.Service{
-		"the address": {ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "mine"}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.1", Ports: []corev1.ServicePort{{Port: 80}}}},
+		"the address": {ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "mine"}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.5", Ports: []corev1.ServicePort{{Port: 80}}}},
 		"the name":    {ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.7.7", Ports: []corev1.ServicePort{{Port: 80}}}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := world.New()
 			w.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
 			w.Create(t, service)
-			lacking, err := apiservice.Bootstrap(w.View(), netip.MustParseAddr("10.96.0.1"), netip.MustParseAddrPort("192.0.2.1:6443"))
+			place := netip.MustParseAddr("10.96.0.5") // as if it were the first: that is given to nobody
+			lacking, err := apiservice.Bootstrap(w.View(), place, netip.MustParseAddrPort("192.0.2.1:6443"))
 			if err != nil || len(lacking) != 0 {
 				t.Errorf("%s: does %v, %v", name, lacking, err)
+			}
+			if lacking, err = apiservice.Restore(w.View(), place); err != nil || len(lacking) != 0 {
+				t.Errorf("%s: restores %v, %v", name, lacking, err)
 			}
 		})
 	}

@@ -1,7 +1,7 @@
 // Package dns makes the Service by which tools find the cluster's DNS.
 //
-// What comes in: the state at a cluster's start. What goes out: what makes the
-// Service, if it is missing.
+// What comes in: the state, at a cluster's start and whenever the Service may be
+// missing (reconcilers/standing). What goes out: what makes it, if it is.
 //
 // What never happens here: an answer. Each node answers by itself at the
 // Service's address (agents/dns), so that it has no endpoints, and a label
@@ -11,9 +11,7 @@
 package dns
 
 import (
-	"fmt"
 	"net/netip"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,22 +20,18 @@ import (
 	"segno/events"
 	"segno/events/kinds"
 	"segno/reconcilers"
+	"segno/reconcilers/internal/holder"
 )
 
 // Bootstrap answers what makes the Service of the cluster's DNS at its address:
 // nothing when it is there, or when the address is a Service's of before it was kept
 // for it.
 func Bootstrap(view events.View, address netip.Addr) (events.Batch, error) {
+	own, rival, err := holder.Find(view, kinds.DNSService, address)
+	if err != nil || own != nil || rival != nil {
+		return nil, err
+	}
 	key := reconcilers.Services.Key(kinds.DNSService.Namespace, kinds.DNSService.Name)
-	all, err := events.ListAs[*corev1.Service](view, events.Query{Resource: reconcilers.Services})
-	if err != nil {
-		return nil, fmt.Errorf("look for %s: %w", key, err)
-	}
-	for _, service := range all {
-		if service.Namespace == key.Namespace && service.Name == key.Name || slices.Contains(service.Spec.ClusterIPs, address.String()) {
-			return nil, nil
-		}
-	}
 	return events.Batch{events.Create{Key: key, Object: service(address), UID: reconcilers.UID("service", key.String(), view.Seq())}}, nil
 }
 

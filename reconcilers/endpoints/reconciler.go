@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"segno/events"
+	"segno/events/kinds"
 	"segno/events/podstate"
 	"segno/reconcilers"
 )
@@ -172,8 +173,12 @@ func follow(view events.View, svc *corev1.Service) ([]events.Action, error) {
 	return append(append(actions, slices...), mirrors...), err
 }
 
-// removeLeftover ends the Endpoints of a Service that is gone.
+// removeLeftover ends the Endpoints of a Service that is gone. The API's say where
+// it is: its Service is made again in front of them (reconcilers/standing).
 func removeLeftover(view events.View, key reconcilers.Key) (d reconcilers.Decision, err error) {
+	if key.Namespace == kinds.APIService.Namespace && key.Name == kinds.APIService.Name {
+		return d, nil
+	}
 	svc, err := view.Get(reconcilers.Services.Key(key.Namespace, key.Name))
 	if err != nil || svc != nil {
 		return d, err

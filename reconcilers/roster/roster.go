@@ -22,6 +22,7 @@ import (
 	"segno/reconcilers/nodelife"
 	"segno/reconcilers/replicaset"
 	"segno/reconcilers/scheduler"
+	"segno/reconcilers/standing"
 )
 
 // Config says for which cluster.
@@ -39,6 +40,6 @@ func New(cfg Config) (all []reconcilers.Reconciler, life *nodelife.Reconciler, e
 	}
 	return []reconcilers.Reconciler{
 		namespace.New(cfg.Table), garbage.New(cfg.Table), deployment.New(), replicaset.New(),
-		scheduler.New(), endpoints.New(), allocation.New(), loadbalancer.New(), ingress.New(), life,
+		scheduler.New(), endpoints.New(), allocation.New(), loadbalancer.New(), ingress.New(), standing.New(), life,
 	}, life, nil
 }
