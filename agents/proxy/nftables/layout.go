@@ -21,7 +21,7 @@ import (
 //	nat-in, nat-out       sticky: dial → a chain of the frontend's own
 //	                      dial . class in frontends: the chain of the class, which
 //	                      sends to dial . a random index → backends
-//	stray-on, stray-out   refuse what still goes to a cluster IP
+//	stray-in, stray-out   refuse what still goes to a cluster IP
 //	nat-back              masquerades whom the answers would miss
 //
 // Clients on this node first look into the set inside.
@@ -36,7 +36,7 @@ const (
 	natInside, natInsideOnly  = "nat-inside", "nat-inside-only"
 	natAll                    = "nat-all"
 	natBackInside             = "nat-back-inside"
-	strayOn, strayOut         = "stray-on", "stray-out"
+	strayIn, strayOut, stray  = "stray-in", "stray-out", "stray"
 	refuse                    = "refuse"
 	setClients, setLimits     = "clients", "limits"
 	setSticky, setStickyInner = "sticky", "sticky-inside"
@@ -106,7 +106,8 @@ func (l *layout) base(to *batch, pods []netip.Prefix) error {
 	}
 	to.conn.AddChain(&nft.Chain{Name: layoutMark, Table: l.table})
 	before := nft.ChainPriorityRef(*nft.ChainPriorityNATDest - 10)
-	for _, name := range []string{refuse, checkInside, checkAll, natInside, natInsideOnly, natAll, natBackInside} {
+	after := nft.ChainPriorityRef(*nft.ChainPriorityNATDest + 10)
+	for _, name := range []string{refuse, stray, checkInside, checkAll, natInside, natInsideOnly, natAll, natBackInside} {
 		l.chain(to, nft.Chain{Name: name})
 	}
 	l.chain(to, nft.Chain{Name: checkIn, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookPrerouting, Priority: before})
@@ -114,8 +115,8 @@ func (l *layout) base(to *batch, pods []netip.Prefix) error {
 	l.chain(to, nft.Chain{Name: natIn, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPrerouting, Priority: nft.ChainPriorityNATDest})
 	l.chain(to, nft.Chain{Name: natOut, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookOutput, Priority: nft.ChainPriorityNATDest})
 	l.chain(to, nft.Chain{Name: natBack, Type: nft.ChainTypeNAT, Hooknum: nft.ChainHookPostrouting, Priority: nft.ChainPriorityNATSource})
-	l.chain(to, nft.Chain{Name: strayOn, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookForward, Priority: nft.ChainPriorityFilter})
-	l.chain(to, nft.Chain{Name: strayOut, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookOutput, Priority: nft.ChainPriorityFilter})
+	l.chain(to, nft.Chain{Name: strayIn, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookPrerouting, Priority: after})
+	l.chain(to, nft.Chain{Name: strayOut, Type: nft.ChainTypeFilter, Hooknum: nft.ChainHookOutput, Priority: after})
 	l.refuse(to)
 	l.checks(to, pods)
 	l.nats(to, pods)
