@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 
@@ -113,7 +114,9 @@ func (a *Agent) enterWhileChosen(ctx context.Context) error {
 			continue
 		}
 		end()
-		<-done                 // for this reason
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
 		notify(a.entry.turned) // it may have been chosen again meanwhile
 		return ctx.Err()
 	}
