@@ -30,14 +30,15 @@ var PoolConfig = types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "
 // PoolKey is the key of the ConfigMap PoolConfig below which the pool is.
 const PoolKey = "pool"
 
-// LoadBalancerPool is the cluster's pool; nil when it has none. The error tells a
+// LoadBalancerPool is the cluster's pool; nil when it has none. The flaw tells a
 // person what is wrong with the one that is there.
-func LoadBalancerPool(view events.View) (AddressPool, error) {
+func LoadBalancerPool(view events.View) (pool AddressPool, flaw, err error) {
 	config, found, err := events.GetAs[*corev1.ConfigMap](view, proto.Resource{Name: "configmaps"}.Key(PoolConfig.Namespace, PoolConfig.Name))
 	if err != nil || !found {
-		return nil, err
+		return nil, nil, err
 	}
-	return ParseAddressPool(config.Data[PoolKey])
+	pool, flaw = ParseAddressPool(config.Data[PoolKey])
+	return pool, flaw, nil
 }
 
 // Balanced tells whether segno's load balancer gives the Service its address.
@@ -67,19 +68,6 @@ func admitConfigMap(view events.View, config, old *corev1.ConfigMap) error {
 	if config.Namespace != PoolConfig.Namespace || config.Name != PoolConfig.Name || old != nil && old.Data[PoolKey] == config.Data[PoolKey] {
 		return nil
 	}
-	pool, err := ParseAddressPool(config.Data[PoolKey])
-	if err == nil {
-		err = checkPool(view, pool)
-	}
-	if err != nil {
-		bad := field.Invalid(dataPath.Key(PoolKey), config.Data[PoolKey], err.Error())
-		return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("ConfigMap").GroupKind(), config.Name, field.ErrorList{bad})
-	}
-	return nil
-}
-
-// checkPool compares a pool with what else has addresses.
-func checkPool(view events.View, pool AddressPool) error {
 	pods, _, err := PodNetworks(view)
 	if err != nil {
 		return err
@@ -88,13 +76,26 @@ func checkPool(view events.View, pool AddressPool) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range pool {
+	pool, flaw := ParseAddressPool(config.Data[PoolKey])
+	if flaw == nil {
+		flaw = pool.apart(pods, services.Networks)
+	}
+	if flaw != nil {
+		bad := field.Invalid(dataPath.Key(PoolKey), config.Data[PoolKey], flaw.Error())
+		return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("ConfigMap").GroupKind(), config.Name, field.ErrorList{bad})
+	}
+	return nil
+}
+
+// apart compares a pool with what else has addresses.
+func (p AddressPool) apart(pods, services []netip.Prefix) error {
+	for _, r := range p {
 		for _, network := range pods {
 			if r.Overlaps(network) {
 				return fmt.Errorf("address pool: %s overlaps %s, where the addresses of pods are", r, network)
 			}
 		}
-		for _, network := range services.Networks {
+		for _, network := range services {
 			if r.Overlaps(network) {
 				return fmt.Errorf("address pool: %s overlaps %s, where the cluster IPs of Services are", r, network)
 			}

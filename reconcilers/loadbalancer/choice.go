@@ -48,10 +48,13 @@ func choose(view events.View, service *corev1.Service) (*choice, error) {
 	if kinds.Addressed(service) {
 		c.has = kinds.LoadBalancerAddresses(service)
 	}
-	pool, bad := kinds.LoadBalancerPool(view)
-	if bad != nil { // what was given before it was spoilt stays
+	pool, flaw, err := kinds.LoadBalancerPool(view)
+	if err != nil {
+		return nil, err
+	}
+	if flaw != nil { // what was given before it was spoilt stays
 		c.gets = c.has
-		c.lack(reasonBadPool, "%v, in the ConfigMap %s", bad, kinds.PoolConfig)
+		c.lack(reasonBadPool, "%v, in the ConfigMap %s", flaw, kinds.PoolConfig)
 		return c, nil
 	}
 	for _, address := range c.has {
@@ -64,8 +67,9 @@ func choose(view events.View, service *corev1.Service) (*choice, error) {
 		return c, nil
 	}
 	asked, err := netip.ParseAddr(service.Spec.LoadBalancerIP)
-	if wish := service.Spec.LoadBalancerIP; wish != "" && err != nil {
+	if wish := service.Spec.LoadBalancerIP; wish != "" && (err != nil || asked.Zone() != "") {
 		c.lack(reasonBadWish, "spec.loadBalancerIP %q is no IP address", wish)
+		asked = netip.Addr{}
 	}
 	return c, c.fill(&search{view: view, service: service, pool: pool, asked: asked.Unmap()})
 }
