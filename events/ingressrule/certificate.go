@@ -17,8 +17,10 @@ import (
 // once.
 func Secrets(ingress *networkingv1.Ingress) []string {
 	var names []string
+	seen := map[string]bool{}
 	for i := range ingress.Spec.TLS {
-		if name := ingress.Spec.TLS[i].SecretName; name != "" && !slices.Contains(names, name) {
+		if name := ingress.Spec.TLS[i].SecretName; name != "" && !seen[name] {
+			seen[name] = true
 			names = append(names, name)
 		}
 	}

@@ -51,6 +51,10 @@ func classNotes(ingress *networkingv1.Ingress, classes []*networkingv1.IngressCl
 	}
 }
 
+// mostTold is how many notes of one kind an Ingress gets at once: it may name
+// thousands of Services and Secrets.
+const mostTold = 20
+
 // longestShown is how much of somebody's text a note repeats.
 const longestShown = 253
 
@@ -89,6 +93,9 @@ func note(ingress *networkingv1.Ingress, reason, format string, args ...any) rec
 func backendNotes(view events.View, ingress *networkingv1.Ingress) ([]reconcilers.Note, error) {
 	var notes []reconcilers.Note
 	for _, backend := range ingressrule.Backends(ingress) {
+		if len(notes) == mostTold {
+			break
+		}
 		said, err := backendNote(view, ingress, backend)
 		if err != nil {
 			return nil, err
@@ -130,6 +137,9 @@ func certificateNotes(view events.View, ingress *networkingv1.Ingress, at time.T
 		of := &ingress.Spec.TLS[i]
 		if of.SecretName == "" {
 			continue
+		}
+		if len(notes) == mostTold {
+			break // it is looked at again when one of these is mended
 		}
 		secret, found, err := events.GetAs[*corev1.Secret](view, reconcilers.Secrets.Key(ingress.Namespace, of.SecretName))
 		if err != nil {
