@@ -30,8 +30,7 @@ var (
 
 // Catalog holds the Services of a cluster with their EndpointSlices, where its
 // nodes are, its Ingresses, and its NetworkPolicies with whom they speak of. The
-// zero Catalog is empty and ready. It is safe for concurrent
-// use.
+// zero Catalog is empty and ready. It is safe for concurrent use.
 type Catalog struct {
 	// Decoded are objects that other catalogs of this process have, too; nil is
 	// none. It is set before the first object comes.

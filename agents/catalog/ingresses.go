@@ -54,7 +54,7 @@ func (c *Catalog) setIngressClass(name string, class *networkingv1.IngressClass)
 // setEntries keeps who waits waiting when everything is as before.
 func (c *Catalog) setEntries(next entries) {
 	same := maps.EqualFunc(c.entries.ingresses, next.ingresses, func(a, b *networkingv1.Ingress) bool {
-		return a.UID == b.UID && equality.Semantic.DeepEqual(a.Spec, b.Spec) && maps.Equal(a.Annotations, b.Annotations)
+		return a.UID == b.UID && a.DeletionTimestamp.Equal(b.DeletionTimestamp) && equality.Semantic.DeepEqual(a.Spec, b.Spec) && maps.Equal(a.Annotations, b.Annotations)
 	}) && maps.EqualFunc(c.entries.classes, next.classes, func(a, b *networkingv1.IngressClass) bool {
 		return equality.Semantic.DeepEqual(a.Spec, b.Spec)
 	})

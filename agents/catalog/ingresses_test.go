@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,22 @@ func ingress(t *testing.T, class string) proto.WantPod {
 		t.Fatal(err)
 	}
 	return proto.WantPod{Key: Ingresses.Key("shop", "web"), Body: body}
+}
+
+// ending is an Ingress that somebody has deleted, and something holds.
+func ending(t *testing.T, is proto.WantPod) proto.WantPod {
+	t.Helper()
+	i := &networkingv1.Ingress{}
+	if err := i.Unmarshal(is.Body); err != nil {
+		t.Fatal(err)
+	}
+	i.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	body, err := i.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	is.Body = body
+	return is
 }
 
 func class(t *testing.T, controller string) proto.WantPod {
@@ -63,6 +80,7 @@ func TestS9ACatalogHasTheIngresses(t *testing.T) {
 	told("the same, and a Service", "shop/web of segno; segno by a.b/c; ", false, all(ingress(t, "segno"), class(t, "a.b/c"), service(t, web, "10.96.0.7")))
 	told("another class of it", "shop/web of nginx; segno by a.b/c; ", true, all(ingress(t, "nginx"), class(t, "a.b/c")))
 	told("another controller", "shop/web of nginx; segno by a.b/d; ", true, all(ingress(t, "nginx"), class(t, "a.b/d")))
+	told("it is to go", "shop/web of nginx; segno by a.b/d; ", true, all(ending(t, ingress(t, "nginx")), class(t, "a.b/d")))
 	told("the class goes", "shop/web of nginx; ", true, one(gone(class(t, ""))))
 	told("the Ingress goes", "", true, one(gone(ingress(t, ""))))
 	broken := ingress(t, "segno")
