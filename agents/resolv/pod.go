@@ -14,6 +14,8 @@ const (
 	mostServers       = 3
 	mostSearches      = 32
 	mostSearchesBytes = 2048
+	// mostOptions is more than there are; Kubernetes takes any number.
+	mostOptions = 100
 )
 
 // DefaultDomain is the cluster's domain unless it is told another.
@@ -102,17 +104,22 @@ func texts(addrs []netip.Addr) []string {
 	return out
 }
 
-// merged lays a pod's options over others of the same name.
+// merged lays a pod's options over others of the same name; of its own the last of
+// a name counts.
 func merged(options []string, own []corev1.PodDNSConfigOption) []string {
-	out := slices.Clone(options)
-	for _, o := range own {
-		if o.Name == "" {
+	last := make(map[string]int, len(own))
+	for i, o := range own {
+		last[o.Name] = i
+	}
+	out := slices.DeleteFunc(slices.Clone(options), func(other string) bool {
+		name, _, _ := strings.Cut(other, ":")
+		_, again := last[name]
+		return again
+	})
+	for i, o := range own {
+		if o.Name == "" || last[o.Name] != i {
 			continue
 		}
-		out = slices.DeleteFunc(out, func(other string) bool {
-			name, _, _ := strings.Cut(other, ":")
-			return name == o.Name
-		})
 		text := o.Name
 		if o.Value != nil && *o.Value != "" {
 			text += ":" + *o.Value
@@ -131,6 +138,10 @@ func (c Conf) limited() (Conf, string) {
 		c.Servers = c.Servers[:mostServers]
 		left = append(left, fmt.Sprintf("nameservers beyond the first %d (%s)", mostServers, strings.Join(c.Servers, " ")))
 	}
+	if len(c.Options) > mostOptions {
+		c.Options = c.Options[:mostOptions]
+		left = append(left, fmt.Sprintf("options beyond the first %d", mostOptions))
+	}
 	taken, length := 0, 0
 	for _, s := range c.Searches {
 		length += len(s) + min(1, taken) // and the space before it
@@ -146,8 +157,10 @@ func (c Conf) limited() (Conf, string) {
 
 func words(list []string) []string {
 	var out []string
+	seen := map[string]bool{}
 	for _, word := range list {
-		if word != "" && len(strings.Fields(word)) == 1 && strings.TrimSpace(word) == word && !slices.Contains(out, word) {
+		if word != "" && len(strings.Fields(word)) == 1 && strings.TrimSpace(word) == word && !seen[word] {
+			seen[word] = true
 			out = append(out, word)
 		}
 	}

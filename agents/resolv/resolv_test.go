@@ -111,6 +111,21 @@ func TestS7SearchDomainsHaveALimit(t *testing.T) {
 	}
 }
 
+// TestS7OptionsHaveALimit, since Kubernetes takes any number of them.
+func TestS7OptionsHaveALimit(t *testing.T) {
+	var options []corev1.PodDNSConfigOption
+	for range 2 {
+		for _, name := range numbered(101, "o") {
+			options = append(options, corev1.PodDNSConfigOption{Name: name})
+		}
+	}
+	pod := &corev1.Pod{Spec: corev1.PodSpec{DNSPolicy: corev1.DNSNone, DNSConfig: &corev1.PodDNSConfig{Options: options}}}
+	conf, left := Cluster{}.For(pod)
+	if len(conf.Options) != 100 || left != "options beyond the first 100" {
+		t.Errorf("%d kept, left out %q", len(conf.Options), left)
+	}
+}
+
 func numbered(n int, tail string) []string {
 	out := make([]string, n)
 	for i := range out {
