@@ -252,7 +252,7 @@ func (s *syncing) certificatesOf(view events.View, node *corev1.Node) error {
 	if err := all.recount(view); err != nil {
 		return err
 	}
-	for key := range all.uses {
+	for _, key := range slices.SortedFunc(maps.Keys(all.uses), events.CompareKeys) {
 		secret, err := certificate(view, key)
 		if err != nil {
 			return err

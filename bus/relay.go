@@ -34,9 +34,10 @@ type RelayConfig struct {
 
 // Relay tells each node what concerns it, as it becomes durable: its own Node
 // object, the pods that are bound to it, and, if it was chosen to run ingress,
-// certificates (certificates.go); and all nodes at once what each has to know (shared.go). One subscription to the log serves all nodes. Messages
-// are counted: a node that misses one asks for everything (Sync), and so does
-// one that connects anew.
+// certificates (certificates.go); and all nodes at once what each has to know
+// (shared.go). One subscription to the log serves all nodes. Messages are counted:
+// a node that misses one asks for everything (Sync), and so does one that connects
+// anew.
 type Relay struct {
 	cfg    RelayConfig
 	log    *slog.Logger
@@ -77,7 +78,11 @@ func (r *Relay) Run(ctx context.Context) error {
 		return fmt.Errorf("relay to nodes: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var repeating sync.WaitGroup
+	defer func() {
+		cancel()
+		repeating.Wait()
+	}()
 	shared := func(msg *nats.Msg) { r.syncShared(ctx, msg) }
 	for what, answer := range map[string]nats.MsgHandler{"sync": r.sync, "shared": shared} {
 		sub, err := r.cfg.Conn.nc.Subscribe(proto.AnyNode(what), answer)
@@ -90,7 +95,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		return fmt.Errorf("relay to nodes: %w", err)
 	}
 	close(r.hears)
-	go r.repeatShared(ctx)
+	repeating.Go(func() { r.repeatShared(ctx) })
 	for change, err := range r.cfg.Events.Watch(ctx, view.Seq(), relayedResources...) {
 		if err == nil {
 			err = errors.Join(r.change(change), r.changeShared(change), r.changeCertificates(change))
