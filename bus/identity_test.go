@@ -24,17 +24,24 @@ import (
 
 func TestN5ForgedSubjectsAreRefused(t *testing.T) {
 	server := startServer(t, ServerConfig{StoreDir: t.TempDir()})
-	fold := newTestFold()
-	seq := startSequencer(t, server, fold)
-	if _, err := seq.Submit(t.Context(), createConfigMap("a")); err != nil {
-		t.Fatal(err)
-	}
-	p := parties{server: server}
 	spy, err := server.Connect("spy")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(spy.Close)
+	fed, err := spy.nc.SubscribeSync("feed.*.configmaps.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fold := newTestFold()
+	seq := startSequencer(t, server, fold)
+	if _, err := seq.Submit(t.Context(), createConfigMap("a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fed.NextMsgWithContext(t.Context()); err != nil { // the last that the bus says by itself
+		t.Fatal(err)
+	}
+	p := parties{server: server}
 	arrived := make(chan *nats.Msg, 100)
 	if _, err := spy.nc.ChanSubscribe("forged.>", arrived); err != nil {
 		t.Fatal(err)
