@@ -145,6 +145,9 @@ func dropUnused(spec, old *corev1.ServiceSpec) {
 		spec.HealthCheckNodePort = 0
 	}
 	if old.Type == corev1.ServiceTypeLoadBalancer && spec.Type != corev1.ServiceTypeLoadBalancer {
-		spec.AllocateLoadBalancerNodePorts, spec.LoadBalancerClass = nil, nil
+		spec.AllocateLoadBalancerNodePorts = nil
+		if deref(spec.LoadBalancerClass, "") == deref(old.LoadBalancerClass, "") {
+			spec.LoadBalancerClass = nil
+		}
 	}
 }
