@@ -25,5 +25,6 @@
 //
 // Start with reconciler.go (the contract), then loop.go (how it is run). The
 // control loops are packages of their own: namespace, replicaset, deployment,
-// endpoints, garbage, scheduler, nodelife, loadbalancer, ingress.
+// endpoints, garbage, scheduler, nodelife, loadbalancer, ingress, allocation,
+// standing.
 package reconcilers

@@ -7,9 +7,9 @@
 // and why.
 //
 // What never happens here: a decision where a packet goes (agents/proxy), an
-// answer to a question (agents/dns, agents/announce). Of several nodes in one network namespace
-// only one serves: there is one set of rules, and one address for DNS. The others
-// wait until it ends.
+// answer to a question (agents/dns, agents/announce). Of several nodes in one
+// network namespace only one serves: there is one set of rules, and one address for
+// DNS. The others wait until it ends.
 //
 // Start with services.go; mode.go chooses the plane, claim.go sees to it that
 // there is one.

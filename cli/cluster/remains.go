@@ -17,8 +17,8 @@ import (
 	"segno/bus"
 )
 
-// Remains is what a cluster, or a node that joined one, had on this machine beside its data directory, and
-// what of it could not be removed.
+// Remains is what a cluster, or a node that joined one, had on this machine beside
+// its data directory, and what of it could not be removed.
 type Remains struct {
 	Containers int
 	Bridges    []string

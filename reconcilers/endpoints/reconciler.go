@@ -37,8 +37,8 @@ func New() Reconciler { return Reconciler{} }
 // Name is "endpoints".
 func (Reconciler) Name() string { return "endpoints" }
 
-// Watches says what matters: Services, the pods behind them and where those are, and what is
-// written here, so that it is put right when somebody else changes it.
+// Watches says what matters: Services, the pods behind them and where those are,
+// and what is written here, so that it is put right when somebody else changes it.
 func (Reconciler) Watches() []reconcilers.Watch {
 	return []reconcilers.Watch{
 		{Resource: reconcilers.Services, Keys: keysOfService},
