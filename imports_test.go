@@ -112,7 +112,7 @@ func folderOf(importPath string) string {
 func listPackages(t *testing.T) []goPackage {
 	t.Helper()
 	// Files behind the tags count: they add files and hide none.
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags", "host,uml",
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags", "host,uml,vm",
 		"-json=ImportPath,GoFiles,Imports,TestImports,XTestImports", "./...").Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		t.Fatalf("go list: %v\n%s", err, exit.Stderr)

@@ -17,6 +17,7 @@ there() {
 	docker-cli) command -v docker ;;
 	ca-certificates) [ -e /etc/ssl/certs ] ;;
 	qemu-system-x86) command -v qemu-system-x86_64 ;;
+	user-mode-linux) command -v linux.uml ;;
 	libc6-dev) [ -e /usr/include/stdio.h ] ;;
 	*) command -v "$1" ;;
 	esac >/dev/null

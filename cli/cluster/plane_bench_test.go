@@ -69,6 +69,7 @@ func newSecluded(b *testing.B) proxy.Plane {
 		return nothing{}
 	}
 	a := &secluded{do: make(chan func())}
+	b.Cleanup(func() { close(a.do) })
 	made := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread goes, and the namespace with it

@@ -46,10 +46,10 @@ func (f *serviceFlags) options() (out services.Options, err error) {
 	}
 	for _, text := range f.dns {
 		address, err := netip.ParseAddr(text)
-		if err != nil {
+		if err != nil || address.Zone() != "" {
 			return out, fmt.Errorf("--cluster-dns %q: want an IP address such as 10.96.0.10", text)
 		}
-		out.DNS = append(out.DNS, address)
+		out.DNS = append(out.DNS, address.Unmap())
 	}
 	out.Domain, out.ResolvConf = f.domain, f.resolvConf
 	out.Stubs, err = f.stubDomains()

@@ -176,6 +176,21 @@ func TestS5ServiceUpdates(t *testing.T) {
 	}
 }
 
+// TestS5ALoadBalancerClassGoesWithItsType, unless somebody asks for it anew: that is
+// refused.
+func TestS5ALoadBalancerClassGoesWithItsType(t *testing.T) {
+	c := newCluster(t)
+	c.service("s", "type: LoadBalancer, loadBalancerClass: a/b, ports: [{port: 80}]")
+	_, err := c.update(serviceKey("s"), func(obj events.Object) {
+		spec, other := &obj.(*corev1.Service).Spec, "a/c"
+		spec.Type, spec.LoadBalancerClass = corev1.ServiceTypeClusterIP, &other
+	})
+	c.refused(err, `Service "s" is invalid: spec.loadBalancerClass: Forbidden: may only be used when `+"`type` is 'LoadBalancer'")
+	if after, err := c.toType("s", corev1.ServiceTypeClusterIP); err != nil || after.Spec.LoadBalancerClass != nil {
+		t.Errorf("as ClusterIP: %v, %+v", err, after)
+	}
+}
+
 func (c *cluster) toType(name string, kind corev1.ServiceType) (*corev1.Service, error) {
 	c.Helper()
 	obj, err := c.update(serviceKey(name), func(obj events.Object) { obj.(*corev1.Service).Spec.Type = kind })
