@@ -58,6 +58,9 @@ func (f *forwarder) ask(ctx context.Context, k key, servers []netip.AddrPort) (*
 		return nil, errBusy
 	}
 	reply, err, _ := f.flights.Do(fmt.Sprint(k), func() (any, error) {
+		if kept := f.cache.get(k); kept != nil {
+			return kept, nil // the last flight has just landed
+		}
 		reply, err := f.tryAll(ctx, k, f.ordered(servers))
 		if err == nil {
 			f.cache.put(k, reply)

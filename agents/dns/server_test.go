@@ -261,8 +261,11 @@ func TestS7OneQuestionIsAskedOnce(t *testing.T) {
 			}
 		})
 	}
-	for len(s.forwarder.slots) < 50 { // all of them wait
-		time.Sleep(time.Millisecond)
+	all := func() bool { return len(s.forwarder.slots) == 50 }
+	for start := time.Now(); !all() && time.Since(start) < 10*time.Second; time.Sleep(time.Millisecond) {
+	}
+	if !all() {
+		t.Errorf("%d questions wait", len(s.forwarder.slots))
 	}
 	close(let)
 	asking.Wait()
