@@ -225,6 +225,10 @@ func (p *planning) freed(d *draft, service *corev1.Service) (map[string]any, err
 				port.NodePort = nodePortOf(has, port)
 			}
 		}
+		if number := spec.HealthCheckNodePort; number != 0 && holds(other, number) {
+			p.lost(d.key, "its health check node port %d: services/%s in %s has it by now, so it gets another", number, other.Name, other.Namespace)
+			spec.HealthCheckNodePort = has.Spec.HealthCheckNodePort
+		}
 	}
 	return intent(d.kind, service)
 }

@@ -506,6 +506,26 @@ func TestE12UndeletedServices(t *testing.T) {
 	}
 }
 
+// TestE12UndeletedBalancers give up the port for health checks that another service
+// has by now.
+func TestE12UndeletedBalancers(t *testing.T) {
+	l := newLog(t)
+	key := serviceRes.Key("team", "web")
+	balancer := service("web", "", 0, corev1.ServiceTypeLoadBalancer)
+	balancer.Object.(*corev1.Service).Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	l.do(ada, balancer)
+	was := l.get(key).(*corev1.Service).Spec.HealthCheckNodePort
+	gone := l.do(ada, remove(key))
+	l.do(bob, service("other", "", was, corev1.ServiceTypeNodePort))
+	plan, _ := l.undo(false, gone)
+	if is := l.get(key).(*corev1.Service).Spec.HealthCheckNodePort; was == 0 || is == 0 || is == was {
+		t.Errorf("%d, was %d", is, was)
+	}
+	if text := losses(plan.Lost); !strings.Contains(text, fmt.Sprintf("its health check node port %d: services/other in team has it by now", was)) {
+		t.Errorf("lost: %s", text)
+	}
+}
+
 // TestE12LargePlansTakeSeveralTransactions, since not everything fits one message.
 func TestE12LargePlansTakeSeveralTransactions(t *testing.T) {
 	l := newLog(t)
