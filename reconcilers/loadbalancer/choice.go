@@ -199,20 +199,38 @@ func (s *search) look() error {
 		return fmt.Errorf("list nodes: %w", err)
 	}
 	for _, node := range nodes {
-		for _, a := range node.Status.Addresses {
-			if address, err := netip.ParseAddr(a.Address); err == nil {
-				s.taken[address.Unmap()] = "node " + node.Name
-			}
+		for _, address := range addressesOf(node) {
+			s.taken[address] = "node " + node.Name
 		}
 	}
 	for _, node := range nodes {
-		for text := range strings.SplitSeq(node.Annotations[proto.NodeGateways], ",") {
-			if address, err := netip.ParseAddr(text); err == nil && s.taken[address.Unmap()] == "" {
-				s.taken[address.Unmap()] = "gateway of node " + node.Name
+		for _, address := range gatewaysOf(node) {
+			if s.taken[address] == "" {
+				s.taken[address] = "gateway of node " + node.Name
 			}
 		}
 	}
 	return nil
+}
+
+// addressesOf are a node's own.
+func addressesOf(node *corev1.Node) (out []netip.Addr) {
+	for _, a := range node.Status.Addresses {
+		if address, err := netip.ParseAddr(a.Address); err == nil {
+			out = append(out, address.Unmap())
+		}
+	}
+	return out
+}
+
+// gatewaysOf are those of the machines by which a node reaches other networks.
+func gatewaysOf(node *corev1.Node) (out []netip.Addr) {
+	for text := range strings.SplitSeq(node.Annotations[proto.NodeGateways], ",") {
+		if address, err := netip.ParseAddr(text); err == nil {
+			out = append(out, address.Unmap())
+		}
+	}
+	return out
 }
 
 func familyName(v6 bool) string {

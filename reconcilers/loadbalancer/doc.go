@@ -1,9 +1,9 @@
 // Package loadbalancer gives Services of type LoadBalancer addresses of the
 // cluster's pool.
 //
-// What comes in: Services, and the ConfigMap that holds the pool (events/kinds
-// reads it). What goes out: status.loadBalancer of Services, a condition that
-// says what lacks, and notes.
+// What comes in: Services, the ConfigMap that holds the pool (events/kinds reads
+// it), and which addresses nodes and their gateways have. What goes out:
+// status.loadBalancer of Services, a condition that says what lacks, and notes.
 //
 // What never happens here: an announcement of an address, or a choice of the
 // node that does so (agents/announce), or a change of a Service that another

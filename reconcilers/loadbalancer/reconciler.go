@@ -27,11 +27,13 @@ func New() Reconciler { return Reconciler{} }
 // Name is "loadbalancer".
 func (Reconciler) Name() string { return "loadbalancer" }
 
-// Watches says what matters: Services that have or want an address, and the pool.
+// Watches says what matters: Services that have or want an address, the pool, and
+// nodes that give addresses up.
 func (Reconciler) Watches() []reconcilers.Watch {
 	return []reconcilers.Watch{
 		{Resource: reconcilers.Services, Keys: keysOfService},
 		{Resource: reconcilers.ConfigMaps, Keys: keysOfPool},
+		{Resource: reconcilers.Nodes, Keys: keysOfNode},
 	}
 }
 
@@ -45,10 +47,21 @@ func keysOfService(view events.View, change *reconcilers.Change) (keys []reconci
 	if before == nil || !frees(before, after) {
 		return keys, nil
 	}
-	waiting, err := servicesOf(view, func(s *corev1.Service) bool {
-		return kinds.Balanced(s) && reasonOf(s) != reasonGiven
-	})
+	waiting, err := servicesOf(view, waits)
 	return append(keys, waiting...), err
+}
+
+// waits tells whether a Service lacks something.
+func waits(s *corev1.Service) bool { return kinds.Balanced(s) && reasonOf(s) != reasonGiven }
+
+// keysOfNode leads from a node that goes, or has other addresses or gateways than
+// before, to the Services that wait for some.
+func keysOfNode(view events.View, change *reconcilers.Change) ([]reconcilers.Key, error) {
+	before, after := reconcilers.Both[*corev1.Node](change)
+	if before == nil || after != nil && slices.Equal(addressesOf(before), addressesOf(after)) && slices.Equal(gatewaysOf(before), gatewaysOf(after)) {
+		return nil, nil
+	}
+	return servicesOf(view, waits)
 }
 
 // keysOfPool leads from the pool to all Services that it may matter to.
