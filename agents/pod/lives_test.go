@@ -80,6 +80,7 @@ func (s *stage) start() {
 		cancel()
 		<-done
 	}
+	synctest.Wait() // for its first look around, after which what failed is retried at once
 }
 
 func (s *stage) forget(uid string) {
