@@ -74,13 +74,19 @@ func New(cfg Config) (*Proxy, error) {
 // into the kernel stays there.
 func (p *Proxy) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	// The plane ends after it was told the last time, or what it was told then would
+	// stay with nobody to end it.
+	moving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error {
-		if err := p.cfg.Plane.Run(ctx); err != nil && ctx.Err() == nil {
+		if err := p.cfg.Plane.Run(moving); err != nil && moving.Err() == nil {
 			return fmt.Errorf("run the data plane: %w", err)
 		}
 		return ctx.Err()
 	})
-	group.Go(func() error { return p.follow(ctx) })
+	group.Go(func() error {
+		defer stop()
+		return p.follow(ctx)
+	})
 	return group.Wait()
 }
 

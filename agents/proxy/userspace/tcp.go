@@ -38,6 +38,7 @@ func (s *tcp) serve() {
 		conn, err := s.listener.AcceptTCP()
 		if err == nil {
 			failed = 0
+			s.hold(conn) // now: a port that carries nothing is forgotten
 			go s.carry(conn)
 			continue
 		}
@@ -52,6 +53,7 @@ func (s *tcp) serve() {
 
 // carry copies one connection both ways.
 func (s *tcp) carry(client *net.TCPConn) {
+	defer s.release(client)
 	defer client.Close()
 	if !s.room.enter() {
 		_ = client.SetLinger(0)
@@ -64,10 +66,10 @@ func (s *tcp) carry(client *net.TCPConn) {
 		return
 	}
 	defer backend.Close()
-	if !s.hold(client, backend) {
+	defer s.release(backend)
+	if !s.hold(backend) {
 		return
 	}
-	defer s.release(client, backend)
 	// Between two TCP connections io.Copy splices: the bytes stay in the kernel.
 	var back sync.WaitGroup
 	back.Go(func() {
@@ -112,22 +114,18 @@ func (s *tcp) connect(client *net.TCPConn) *net.TCPConn {
 	return nil
 }
 
-// hold notes connections that end with the plane.
-func (s *tcp) hold(conns ...net.Conn) bool {
+// hold notes a connection that ends with the plane; false is that it has ended.
+func (s *tcp) hold(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range conns {
-		s.conns[c] = struct{}{}
-	}
+	s.conns[c] = struct{}{}
 	return !s.closed
 }
 
-func (s *tcp) release(conns ...net.Conn) {
+func (s *tcp) release(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range conns {
-		delete(s.conns, c)
-	}
+	delete(s.conns, c)
 }
 
 // close takes no more connections; those that there are go on.

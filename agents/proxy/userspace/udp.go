@@ -29,8 +29,9 @@ type udp struct {
 	conn  *net.UDPConn
 	local netip.Addr
 
-	mu    sync.Mutex
-	flows map[netip.AddrPort]*flow // by client
+	mu     sync.Mutex
+	flows  map[netip.AddrPort]*flow // by client
+	closed bool                     // no more begin
 }
 
 // flow is what one client has with one backend.
@@ -107,7 +108,9 @@ func (s *udp) pass(data []byte, from netip.AddrPort) {
 	}
 	_ = f.conn.SetReadDeadline(time.Now().Add(flowIdle))
 	if _, err := f.conn.Write(data); err != nil {
-		s.silent(f.backend)
+		if !errors.Is(err, net.ErrClosed) { // else it was ended meanwhile, for no fault of the backend
+			s.silent(f.backend)
+		}
 		s.end(f)
 	}
 }
@@ -124,15 +127,26 @@ func (s *udp) begin(from netip.AddrPort) *flow {
 		}
 		f := &flow{client: from, backend: b, conn: conn}
 		_ = conn.SetReadDeadline(time.Now().Add(flowIdle))
+		if !s.note(f) {
+			_ = conn.Close()
+			break
+		}
 		s.answered(from.Addr(), b)
-		s.mu.Lock()
-		s.flows[from] = f
-		s.mu.Unlock()
 		go s.back(f)
 		return f
 	}
 	s.room.leave()
 	return nil
+}
+
+// note adds a flow, unless the port was cut meanwhile: nobody would end it.
+func (s *udp) note(f *flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.flows[f.client] = f
+	}
+	return !s.closed
 }
 
 // back carries the answers, until the flow is silent or ended.
@@ -181,6 +195,7 @@ func (s *udp) settle() {
 func (s *udp) cut() {
 	_ = s.conn.Close()
 	s.mu.Lock()
+	s.closed = true
 	all := make([]*flow, 0, len(s.flows))
 	for _, f := range s.flows {
 		all = append(all, f)
