@@ -14,6 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+const (
+	// askedWithin is how long anybody may take to ask, and to hear the answer.
+	askedWithin = 10 * time.Second
+	// mostAsked bytes of a question's header are read.
+	mostAsked = 8 << 10
+)
+
 // health answers load balancers, on a port of each Service that wants it.
 type health struct {
 	logger *slog.Logger
@@ -61,7 +68,7 @@ func (h *health) open(ctx context.Context, service types.NamespacedName, port ui
 	}
 	c := &checked{port: port}
 	c.server = &http.Server{
-		Handler: c.handler(service), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: c.handler(service), ReadTimeout: askedWithin, WriteTimeout: askedWithin, MaxHeaderBytes: mostAsked, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
 	}
 	go func() { _ = c.server.Serve(listener) }()
