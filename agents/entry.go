@@ -122,8 +122,12 @@ func (a *Agent) enterWhileChosen(ctx context.Context) error {
 	}
 }
 
-// takeSecret takes a Secret as it now is, or its end. It is kept nowhere else.
+// takeSecret takes a Secret as it now is, or its end. It is kept nowhere else; a node
+// that is not to run ingress has none, and is told of all when it is.
 func (a *Agent) takeSecret(object *proto.WantPod) {
+	if !a.entry.chosen.Load() {
+		return
+	}
 	name := types.NamespacedName{Namespace: object.Key.Namespace, Name: object.Key.Name}
 	if object.Gone {
 		a.entry.secrets.Set(name, nil)
