@@ -59,6 +59,8 @@ type doors struct {
 	server  *http.Server // nil while closed
 	serving sync.WaitGroup
 
+	lost chan struct{} // a port ended by itself
+
 	mu   sync.Mutex
 	open map[door]net.Listener
 }
@@ -115,6 +117,12 @@ func (d *doors) serve(server *http.Server, one door, listener net.Listener) {
 	}
 	if !errors.Is(err, http.ErrServerClosed) {
 		d.log.Warn("a port of ingress was lost; it is opened again", "port", one.String(), "error", err)
+		defer func() { // once it is not open any more
+			select {
+			case d.lost <- struct{}{}:
+			default: // it is known that one was
+			}
+		}()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

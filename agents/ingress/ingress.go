@@ -115,7 +115,7 @@ func New(cfg Config) (*Ingress, error) {
 		return nil, err
 	}
 	in.shown.fallback, in.shown.told = fallback, make(chan struct{})
-	in.doors = &doors{listen: cfg.Listen, handler: in.handler, log: cfg.Logger, patience: headerPatience, whole: clientPatience, tls: &tls.Config{
+	in.doors = &doors{lost: make(chan struct{}, 1), listen: cfg.Listen, handler: in.handler, log: cfg.Logger, patience: headerPatience, whole: clientPatience, tls: &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: in.shown.get,
 	}}
 	for _, address := range cfg.Addresses {
@@ -156,6 +156,9 @@ func (in *Ingress) follow(ctx context.Context, follower *catalog.Follower, moved
 			return ctx.Err()
 		case <-follower.Changed():
 			in.look(follower)
+			continue
+		case <-in.doors.lost:
+			retry = time.After(again) // not at once: it may be lost as soon as it is open
 			continue
 		case <-retry:
 			return nil
