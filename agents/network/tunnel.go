@@ -1,12 +1,15 @@
 package network
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -139,6 +142,10 @@ type neighbour struct {
 	hardware string
 }
 
+func (n neighbour) compare(o neighbour) int {
+	return cmp.Or(cmp.Compare(n.family, o.family), n.address.Compare(o.address), cmp.Compare(n.hardware, o.hardware))
+}
+
 func (t tunnel) neighbours(hops []hop) map[neighbour]bool {
 	want := map[neighbour]bool{}
 	for _, h := range hops {
@@ -171,7 +178,7 @@ func (t tunnel) meet(link netlink.Link, hops []hop) (stale []netlink.Neigh, err 
 		}
 	}
 	var errs []error
-	for n := range want {
+	for _, n := range slices.SortedFunc(maps.Keys(want), neighbour.compare) { // so that the same errors read the same
 		hardware, err := net.ParseMAC(n.hardware)
 		if err == nil {
 			err = n.write(link, hardware)
