@@ -48,6 +48,9 @@ func parseNeighbour(p []byte) (m neighbour, err error) {
 	if (body[0] != solicitation && !m.advertises) || body[1] != 0 || m.from.IsMulticast() || m.target.IsMulticast() || checksum(m.from, m.to, body) != 0 {
 		return m, errFrame
 	}
+	if m.advertises && m.to.IsMulticast() && m.flags&solicited != 0 {
+		return m, errFrame
+	}
 	want := byte(optionSource)
 	if m.advertises {
 		want = optionTarget
