@@ -124,7 +124,9 @@ func (p *Planner) SetPod(name types.NamespacedName, pod *Pod) {
 	}
 	if former != nil {
 		p.countAll(former, false)
-		delete(p.pods[name.Namespace], name.Name)
+		if delete(p.pods[name.Namespace], name.Name); len(p.pods[name.Namespace]) == 0 {
+			delete(p.pods, name.Namespace)
+		}
 		for _, a := range former.Addresses {
 			if p.owners[a] == former {
 				delete(p.owners, a)

@@ -48,7 +48,9 @@ func Touched(told map[types.NamespacedName]proxy.Rules, changed []proxy.Rules) [
 		for _, fresh := range after {
 			here.Frontends = append(here.Frontends, *fresh)
 		}
-		out = append(out, here)
+		if len(here.Frontends) > 0 {
+			out = append(out, here)
+		}
 	}
 	return out
 }

@@ -46,8 +46,10 @@ func TestS5FlowsAreLookedAtWhereABackendWent(t *testing.T) {
 	} {
 		touched := Touched(map[types.NamespacedName]proxy.Rules{c.before.Service: c.before}, []proxy.Rules{c.after})
 		got := []int{}
-		for _, f := range touched[0].Frontends {
-			got = append(got, len(f.Outside.Backends))
+		for _, rules := range touched {
+			for _, f := range rules.Frontends {
+				got = append(got, len(f.Outside.Backends))
+			}
 		}
 		if fmt.Sprint(got) != c.want {
 			t.Errorf("%s: looks at %v, want %s", c.what, got, c.want)
