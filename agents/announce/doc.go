@@ -13,5 +13,6 @@
 // Every node decides by itself, and alike, who announces an address: choose.go.
 // What a node owes an address is in duty.go, and how it finds out before whether
 // the address is free in trial.go, which know neither clock nor wire;
-// announce.go runs it, on ports (port.go) that speak arp.go and ndp.go.
+// announce.go runs it, look.go finds out what is to be announced, on ports (port.go)
+// that speak arp.go and ndp.go.
 package announce

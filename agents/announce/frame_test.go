@@ -95,6 +95,7 @@ func TestS5FramesThatMakeNoSenseAreDropped(t *testing.T) {
 		"nobody at a place":   worse(func(m *neighbour) { m.from = netip.IPv6Unspecified() }),
 		"nobody asks one":     worse(func(m *neighbour) { m.from, m.link, m.to = netip.IPv6Unspecified(), nil, target }),
 		"nobody advertises":   worse(func(m *neighbour) { m.from, m.link, m.advertises = netip.IPv6Unspecified(), nil, true }),
+		"a group has asked":   worse(func(m *neighbour) { m.to, m.advertises, m.flags = allNodes, true, solicited }),
 		"an echo (no. 128)":   broken(40, 128),
 		"a code that is none": broken(41, 1),
 	} {

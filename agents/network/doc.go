@@ -15,7 +15,7 @@
 // which bridgelink.go makes; simulated.go and hostonly.go stand in where there is
 // nothing to cable.
 // peers.go plans the way to other nodes, routes.go and tunnel.go make it;
-// tables.go masquerades, hostport.go publishes; holder.go says what a machine's
+// tables.go masquerades, with the rules of expression.go, hostport.go publishes; holder.go says what a machine's
 // networks are used for already, answer.go makes addresses the node's own, gateway.go says
 // which are others'.
 package network

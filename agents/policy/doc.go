@@ -10,5 +10,5 @@
 //
 // Start with plan.go, which says what a plan is; planner.go keeps it up to date,
 // compile.go reads a policy, podset.go knows whom a selector means, enforcer.go
-// runs it all.
+// runs it all, and force.go has it in force.
 package policy
