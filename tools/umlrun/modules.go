@@ -24,7 +24,8 @@ const (
 	ip_set_hash_ip ip_set_hash_net ip_set_hash_ipport ip_set_hash_ipportip ip_set_hash_ipportnet
 	xt_set xt_mark xt_conntrack xt_addrtype xt_ipvs xt_MASQUERADE xt_REDIRECT ipt_REJECT ip6t_REJECT`
 	sets = `
-	nf_tables nft_chain_nat nft_ct nft_masq nft_nat nft_redir nft_reject nft_reject_inet nft_reject_ipv4 nft_reject_ipv6 nft_numgen nft_limit nft_log nft_hash`
+	nf_tables nft_chain_nat nft_ct nft_fib nft_fib_ipv4 nft_fib_ipv6 nft_masq nft_nat nft_redir
+	nft_reject nft_reject_inet nft_reject_ipv4 nft_reject_ipv6 nft_numgen nft_limit nft_log nft_hash`
 )
 
 // inOrder are the files of modules in a folder, after those that they need.
