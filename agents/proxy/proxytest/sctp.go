@@ -14,7 +14,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-const sctpPort = 8132
+const (
+	sctpPort = 8132
+	// patienceSCTP is that for an association: SCTP sends what was lost again after
+	// 3 seconds, and then after 6 and 12 more (RFC 9260, section 6.3).
+	patienceSCTP = 30 * time.Second
+)
 
 // sctp: associations meet all backends, and none that is gone.
 func sctp(b *bench) {
@@ -37,7 +42,7 @@ func sctp(b *bench) {
 	count := func(address string, from *space) map[string]int {
 		got := map[string]int{}
 		for range 40 {
-			by, err := from.askSCTP(strings.TrimSpace(address), patience)
+			by, err := from.askSCTP(strings.TrimSpace(address), patienceSCTP)
 			if err != nil {
 				b.Errorf("dial %s by SCTP: %v", address, err)
 				return got
@@ -136,7 +141,7 @@ func (p *pod) listenSCTP(t testing.TB, ip string) {
 				continue
 			}
 			// Who speaks first while the association is still being made may be lost.
-			if await(conn, unix.POLLIN, patience) == nil {
+			if await(conn, unix.POLLIN, patienceSCTP) == nil {
 				_, _ = unix.Write(conn, []byte(p.name))
 			}
 			_ = unix.Close(conn)
